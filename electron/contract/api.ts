@@ -1,0 +1,303 @@
+import { z } from 'zod'
+import { experiment, objectName } from './experiment'
+import { generateResult, modelScore, selfTestResult } from './job'
+import { corpus, corpusFormats, id, teacher, timestamp, tokenizer } from './library'
+import { loggedEvent } from './job'
+import { evaluationRecord, stepRecord } from './metrics'
+import { checkpoint, environment, run, runConfig } from './run'
+import { errorShape } from './errors'
+
+const none = z.strictObject({})
+const byId = z.strictObject({ id })
+const ids = z.strictObject({ ids: z.array(id).min(1) })
+
+/** An experiment of the library; `definition` is kept as the person wrote it, defaults not filled in. */
+export const experimentRow = z.strictObject({
+  id,
+  name: objectName,
+  /** YAML. */
+  definition: z.string(),
+  /** Shipped with the demo; edited copies are not. */
+  builtIn: z.boolean().default(false),
+  createdAt: timestamp,
+  updatedAt: timestamp,
+})
+export type ExperimentRow = z.output<typeof experimentRow>
+
+/** Library work that is not a run: imports, generation, tokenizer training, evaluations, the demo as a whole. */
+export const task = z.strictObject({
+  id,
+  title: z.string(),
+  status: z.enum(['running', 'completed', 'failed', 'stopped']),
+  phase: z.string(),
+  fraction: z.number(),
+  secondsLeft: z.number().optional(),
+  error: errorShape.optional(),
+  startedAt: timestamp,
+})
+export type Task = z.output<typeof task>
+
+export const reportFormats = ['html', 'pdf', 'md', 'tex', 'csv', 'json'] as const
+
+export const reportRow = z.strictObject({
+  id,
+  name: objectName,
+  format: z.enum(reportFormats),
+  runs: z.array(id),
+  /** File name below `<data dir>/reports/`. */
+  file: z.string(),
+  bytes: z.number(),
+  createdAt: timestamp,
+})
+export type ReportRow = z.output<typeof reportRow>
+
+export const settings = z.strictObject({
+  /** Where workers run: Electron's utility process, or a plain Node process (see `launcherReason`). */
+  launcher: z.enum(['auto', 'utility', 'node']).default('auto'),
+  /** Intra-op threads of a worker; 0: as many as there are cores. */
+  threads: z.number().int().nonnegative().default(0),
+  /** Runs computed at the same time. */
+  concurrency: z.number().int().positive().default(1),
+  colorMode: z.enum(['system', 'light', 'dark']).default('system'),
+})
+export type Settings = z.output<typeof settings>
+
+export const appInfo = z.object({
+  version: z.string(),
+  host: z.enum(['desktop', 'web']),
+  dataDir: z.string(),
+  node: z.string(),
+  platform: z.string(),
+  cores: z.number(),
+  memoryGb: z.number(),
+  /** What starts the workers, and why if it is not the first choice. */
+  launcher: z.enum(['utility', 'node']),
+  launcherReason: z.string().optional(),
+  backends: selfTestResult.shape.backends,
+  /** The demo's state in this data directory. */
+  demo: z.enum(['absent', 'partial', 'present']),
+})
+export type AppInfo = z.output<typeof appInfo>
+
+/** A metric of several runs beside each other. `better` says which direction is good, if one is. */
+export const comparisonColumn = z.object({
+  key: z.string(),
+  title: z.string(),
+  unit: z.string(),
+  better: z.enum(['lower', 'higher', 'neither']),
+})
+export const comparisonRow = z.object({
+  run: id,
+  name: z.string(),
+  method: z.string(),
+  values: z.record(z.string(), z.number().nullable()),
+  /** value - baseline's value. */
+  differences: z.record(z.string(), z.number().nullable()),
+})
+export const comparison = z.object({
+  baseline: id,
+  columns: z.array(comparisonColumn),
+  rows: z.array(comparisonRow),
+  /** Only the settings that are not the same in all runs: dotted path, then a value per run in the rows' order. */
+  configDiff: z.array(z.object({ path: z.string(), values: z.array(z.unknown()) })),
+  best: z.record(z.string(), id),
+})
+export type Comparison = z.output<typeof comparison>
+export type ComparisonColumn = z.output<typeof comparisonColumn>
+export type ComparisonRow = z.output<typeof comparisonRow>
+
+/** What a run will cost, from the speed measured on this machine so far. */
+export const estimate = z.object({
+  parameters: z.number(),
+  tokensPerStep: z.number(),
+  flopsPerStep: z.number(),
+  /** Absent until a run was measured here. */
+  seconds: z.number().optional(),
+  memoryMb: z.number(),
+  diskMb: z.number(),
+})
+export type Estimate = z.output<typeof estimate>
+
+export const metricsPage = z.object({
+  steps: z.array(stepRecord),
+  evaluations: z.array(evaluationRecord),
+})
+
+function method<P extends z.ZodType, R extends z.ZodType>(params: P, result: R) {
+  return { params, result }
+}
+
+/** Every method that a host offers. Parameters are parsed at the boundary, results are trusted. */
+export const api = {
+  'app.info': method(none, appInfo),
+  'settings.get': method(none, settings),
+  'settings.set': method(settings.partial(), settings),
+
+  'experiments.list': method(none, z.array(experimentRow)),
+  'experiments.get': method(byId, experimentRow),
+  /** Creates without `id`, replaces with it. The definition must parse; names in it need not exist yet. */
+  'experiments.save': method(z.strictObject({ id: id.optional(), definition: z.string() }), experimentRow),
+  'experiments.duplicate': method(byId, experimentRow),
+  'experiments.remove': method(byId, none),
+  /** Parses YAML without saving: every problem, and the definition with its defaults when there is none. */
+  'experiments.check': method(
+    z.strictObject({ definition: z.string() }),
+    z.object({
+      problems: z.array(errorShape),
+      resolved: experiment.optional(),
+      estimate: estimate.optional(),
+    }),
+  ),
+  /** Queues a run of it; refused before anything is written when a name or a digest does not hold. */
+  'experiments.start': method(
+    z.strictObject({ id: id.optional(), definition: z.string().optional(), name: objectName.optional() }),
+    run,
+  ),
+
+  'corpora.list': method(none, z.array(corpus)),
+  'corpora.import': method(
+    z.strictObject({
+      path: z.string().min(1),
+      name: objectName.optional(),
+      format: z.enum(['auto', ...corpusFormats]).default('auto'),
+      field: z.string().default('text'),
+    }),
+    task,
+  ),
+  'corpora.remove': method(byId, none),
+  'corpora.preview': method(
+    z.strictObject({
+      id,
+      offset: z.number().int().nonnegative().default(0),
+      count: z.number().int().max(50).default(10),
+    }),
+    z.object({ documents: z.array(z.string()), total: z.number() }),
+  ),
+
+  'tokenizers.list': method(none, z.array(tokenizer)),
+
+  'teachers.list': method(none, z.array(teacher)),
+  'teachers.import': method(
+    z.strictObject({
+      path: z.string().min(1),
+      name: objectName.optional(),
+      tokenizerPath: z.string().optional(),
+    }),
+    task,
+  ),
+  /** Trains a teacher: a run of kind `teacher`, in the library when it completes. */
+  'teachers.train': method(z.strictObject({ definition: z.string() }), run),
+  'teachers.remove': method(byId, none),
+  /** Fills in the matrix teachers x corpora. */
+  'teachers.evaluate': method(z.strictObject({ ids: z.array(id).min(1), corpora: z.array(id).min(1) }), task),
+
+  'runs.list': method(none, z.array(run)),
+  'runs.get': method(
+    byId,
+    z.object({ run, config: runConfig.optional(), environment: environment.optional() }),
+  ),
+  /** Steps after `afterStep`, at most `points` of them evenly thinned (evaluations are never thinned). */
+  'runs.metrics': method(
+    z.strictObject({
+      id,
+      afterStep: z.number().int().default(0),
+      points: z.number().int().positive().default(2000),
+    }),
+    metricsPage,
+  ),
+  'runs.log': method(byId, z.array(loggedEvent)),
+  'runs.checkpoints': method(byId, z.array(checkpoint)),
+  'runs.pause': method(byId, run),
+  'runs.continue': method(byId, run),
+  'runs.stop': method(byId, run),
+  /** Goes on from the last checkpoint of a stopped, failed or crashed run. */
+  'runs.resume': method(byId, run),
+  'runs.rename': method(z.strictObject({ id, name: objectName }), run),
+  'runs.remove': method(byId, none),
+  'runs.compare': method(ids.extend({ baseline: id.optional() }), comparison),
+
+  'reports.list': method(none, z.array(reportRow)),
+  'reports.create': method(
+    z.strictObject({
+      runs: z.array(id).min(1),
+      name: objectName.optional(),
+      format: z.enum(reportFormats).default('html'),
+    }),
+    reportRow,
+  ),
+  'reports.get': method(byId, z.object({ row: reportRow, content: z.string() })),
+  'reports.remove': method(byId, none),
+
+  'tasks.list': method(none, z.array(task)),
+  'tasks.stop': method(byId, task),
+  'demo.start': method(z.strictObject({ quick: z.boolean().default(false) }), task),
+  /** A model is a run (its best checkpoint) or a teacher. */
+  'models.generate': method(
+    z.strictObject({
+      model: id,
+      prompt: z.string(),
+      tokens: z.number().int().positive().max(2000).default(100),
+      temperature: z.number().nonnegative().default(0),
+      topP: z.number().positive().max(1).default(1),
+      seed: z.number().int().default(1),
+    }),
+    generateResult,
+  ),
+  'models.scores': method(none, z.array(modelScore)),
+} as const
+
+export type Api = typeof api
+export type MethodName = keyof Api
+export type Params<M extends MethodName> = z.input<Api[M]['params']>
+export type ParsedParams<M extends MethodName> = z.output<Api[M]['params']>
+export type Result<M extends MethodName> = z.output<Api[M]['result']>
+/** What every host calls and what the page is given: one function per method. */
+export type Call = <M extends MethodName>(name: M, params: Params<M>) => Promise<Result<M>>
+
+/** What a host pushes to the page, unasked. Every push has a sequence number so that a page can resume. */
+export const push = z.discriminatedUnion('topic', [
+  z.object({ topic: z.literal('run'), run }),
+  z.object({ topic: z.literal('run-removed'), id }),
+  z.object({ topic: z.literal('steps'), id, records: z.array(stepRecord) }),
+  z.object({ topic: z.literal('evaluation'), id, record: evaluationRecord }),
+  z.object({ topic: z.literal('log'), id, entry: loggedEvent }),
+  z.object({ topic: z.literal('checkpoint'), id, checkpoint }),
+  z.object({ topic: z.literal('task'), task }),
+  /** A list of the library has changed: fetch it again. */
+  z.object({
+    topic: z.literal('library'),
+    noun: z.enum(['experiments', 'corpora', 'tokenizers', 'teachers', 'reports', 'settings']),
+  }),
+])
+export type Push = z.output<typeof push>
+
+/**
+ * Frames of the WebSocket (text, JSON) and of the preload bridge. The client's first frame on a WebSocket is `hello`;
+ * after a reconnection it carries the last sequence number seen, and the host repeats what was missed or says `reset`.
+ */
+export const clientFrame = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('hello'), token: z.string(), seen: z.number().int().optional() }),
+  z.object({ type: z.literal('call'), call: z.number().int(), method: z.string(), params: z.unknown() }),
+])
+export type ClientFrame = z.output<typeof clientFrame>
+export type HostFrame =
+  | { type: 'welcome'; sequence: number; reset: boolean }
+  | { type: 'result'; call: number; result: unknown }
+  | { type: 'error'; call: number; error: z.output<typeof errorShape> }
+  | { type: 'push'; sequence: number; push: Push }
+
+/** What the preload script exposes as `window.retort`. */
+export interface Bridge {
+  call(method: string, params: unknown): Promise<{ result: unknown } | { error: z.output<typeof errorShape> }>
+  onPush(listener: (push: Push) => void): () => void
+  /** Native dialogs; absent in a browser, where a path is typed. */
+  chooseFile?(options: { title: string; folders?: boolean }): Promise<string | undefined>
+  showItem?(file: string): Promise<void>
+}
+
+export const ipcChannels = {
+  call: 'retort:call',
+  push: 'retort:push',
+  chooseFile: 'retort:choose-file',
+  showItem: 'retort:show-item',
+} as const

@@ -1,0 +1,99 @@
+import { z } from 'zod'
+
+/** What an error looks like once it has crossed a process boundary. */
+export const errorShape = z.object({
+  code: z.enum(['bad-input', 'not-found', 'conflict', 'failed']),
+  message: z.string(),
+  file: z.string().optional(),
+  field: z.string().optional(),
+  expected: z.string().optional(),
+})
+export type ErrorShape = z.infer<typeof errorShape>
+
+/**
+ * Every error that Retort raises on purpose.
+ *
+ * `bad-input` and `not-found` end a command with exit status 2, the others with 1. The message is complete in
+ * itself: it already names file, field and what was expected; the properties are there for forms that mark a field.
+ */
+export class RetortError extends Error {
+  readonly code: ErrorShape['code']
+  readonly file?: string
+  readonly field?: string
+  readonly expected?: string
+
+  constructor(shape: ErrorShape, options?: { cause?: unknown }) {
+    super(shape.message, options)
+    this.name = 'RetortError'
+    this.code = shape.code
+    this.file = shape.file
+    this.field = shape.field
+    this.expected = shape.expected
+  }
+
+  /** The plain object that crosses a process boundary. */
+  toShape(): ErrorShape {
+    const { code, message, file, field, expected } = this
+    return { code, message, file, field, expected }
+  }
+}
+
+/** Bad input: what is wrong, in which file and field, and what was expected there. */
+export function badInput(
+  what: string,
+  where: { file?: string; field?: string; expected?: string } = {},
+): RetortError {
+  const place = [where.file, where.field].filter(Boolean).join(': ')
+  const message = `${place ? `${place}: ` : ''}${what}${where.expected ? `; expected ${where.expected}` : ''}`
+  return new RetortError({ code: 'bad-input', message, ...where })
+}
+
+export function notFound(noun: string, name: string, known: readonly string[] = []): RetortError {
+  const hint = nearest(name, known)
+  return new RetortError({
+    code: 'not-found',
+    message: `no ${noun} named "${name}"${hint ? `; did you mean "${hint}"?` : ''}`,
+  })
+}
+
+export function conflict(message: string): RetortError {
+  return new RetortError({ code: 'conflict', message })
+}
+
+export function failed(message: string, cause?: unknown): RetortError {
+  return new RetortError({ code: 'failed', message }, { cause })
+}
+
+/** Anything thrown, as the shape that crosses a boundary. */
+export function toErrorShape(error: unknown): ErrorShape {
+  if (error instanceof RetortError) return error.toShape()
+  return { code: 'failed', message: error instanceof Error ? error.message : String(error) }
+}
+
+/** The known name closest to `name` by edit distance, if it is close enough to be a slip of the pen. */
+export function nearest(name: string, known: readonly string[]): string | undefined {
+  let best: string | undefined
+  let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1
+  for (const candidate of known) {
+    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase())
+    if (distance < bestDistance) {
+      best = candidate
+      bestDistance = distance
+    }
+  }
+  return best
+}
+
+/** Levenshtein distance. */
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = previous[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
+      current.push(Math.min(previous[j]! + 1, current[j - 1]! + 1, substitution))
+    }
+    previous = current
+  }
+  return previous[b.length]!
+}

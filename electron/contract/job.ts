@@ -1,0 +1,249 @@
+import { z } from 'zod'
+import { backends, objectName } from './experiment'
+import { errorShape } from './errors'
+import { corpus, corpusFormats, id, teacher, tokenizer } from './library'
+import { evaluationRecord, stepRecord } from './metrics'
+import { checkpoint, environment, runConfig } from './run'
+
+/**
+ * What a worker process is asked to do. One worker does one job and exits. All paths are absolute; `dataDir` is the
+ * data directory, in which the worker reads library folders and writes only the folders that the job names.
+ */
+const base = { dataDir: z.string(), threads: z.number().int().nonnegative().default(0) }
+
+/** Trains the run of `config` in its folder `runs/<id>`; `resume` goes on from its last checkpoint. */
+export const runJob = z.object({ ...base, kind: z.literal('run'), config: runConfig, resume: z.boolean() })
+
+/** Reads `path` and writes `library/corpora/<id>/documents.jsonl`. Result: a Corpus row. */
+export const importCorpusJob = z.object({
+  ...base,
+  kind: z.literal('import-corpus'),
+  id,
+  name: objectName,
+  path: z.string(),
+  format: z.enum(['auto', ...corpusFormats]).default('auto'),
+  /** The field of a JSONL line that holds the text. */
+  field: z.string().default('text'),
+})
+
+/** Generates `bytes` of one domain of the built-in grammar. Result: a Corpus row. */
+export const generateCorpusJob = z.object({
+  ...base,
+  kind: z.literal('generate-corpus'),
+  id,
+  name: objectName,
+  domain: z.string(),
+  bytes: z.number().int().positive(),
+  seed: z.number().int(),
+})
+
+/** Trains a byte-level BPE on the training split of library corpora. Result: a Tokenizer row. */
+export const trainTokenizerJob = z.object({
+  ...base,
+  kind: z.literal('train-tokenizer'),
+  id,
+  name: objectName,
+  corpora: z.array(corpus).min(1),
+  vocab: z.number().int().min(257),
+})
+
+/** Imports a tokenizer file (tokenizer.json or llama2.c's). Result: a Tokenizer row. */
+export const importTokenizerJob = z.object({
+  ...base,
+  kind: z.literal('import-tokenizer'),
+  id,
+  name: objectName,
+  path: z.string(),
+})
+
+/**
+ * Imports a pretrained model with its tokenizer into `library/teachers/<id>` and `library/tokenizers/<tokenizerId>`.
+ * Result: `{teacher, tokenizer}`.
+ */
+export const importTeacherJob = z.object({
+  ...base,
+  kind: z.literal('import-teacher'),
+  id,
+  name: objectName,
+  path: z.string(),
+  /** llama2.c keeps its tokenizer in a file beside; default: `tok<vocab>.bin` or `tokenizer.bin` in the same folder. */
+  tokenizerPath: z.string().optional(),
+  tokenizerId: id,
+  format: z.enum(['auto', 'llama2c', 'huggingface']).default('auto'),
+})
+
+/** A model to score or to continue with: a teacher's folder, or a checkpoint's. */
+export const modelRef = z.object({
+  name: z.string(),
+  /** Folder with model.json and model.safetensors. */
+  folder: z.string(),
+  tokenizer,
+})
+export type ModelRef = z.output<typeof modelRef>
+
+/** Held-out metrics of models on corpora (a matrix), or of one model on a text file. Result: EvaluateResult. */
+export const evaluateJob = z.object({
+  ...base,
+  kind: z.literal('evaluate'),
+  models: z.array(modelRef).min(1),
+  corpora: z.array(corpus).default([]),
+  /** Score this file whole instead, BOS first, no split. */
+  text: z.string().optional(),
+  tokens: z.number().int().positive().default(20000),
+  backend: z.enum(backends).default('auto'),
+})
+
+/** Metrics of one model on one corpus (METHOD.md: metrics), or on the text file (corpus absent). */
+export const modelScore = z.object({
+  model: z.string(),
+  corpus: z.string().optional(),
+  tokens: z.number().int(),
+  bytes: z.number().int(),
+  crossEntropy: z.number(),
+  perplexity: z.number(),
+  bitsPerByte: z.number(),
+})
+export type ModelScore = z.output<typeof modelScore>
+export const evaluateResult = z.object({ scores: z.array(modelScore) })
+export type EvaluateResult = z.output<typeof evaluateResult>
+
+/** Continues a prompt. Result: GenerateResult; text arrives in `text` events as it is made. */
+export const generateJob = z.object({
+  ...base,
+  kind: z.literal('generate'),
+  model: modelRef,
+  prompt: z.string(),
+  tokens: z.number().int().positive().default(100),
+  /** 0 is greedy. */
+  temperature: z.number().nonnegative().default(0),
+  topP: z.number().positive().max(1).default(1),
+  seed: z.number().int().default(1),
+  backend: z.enum(backends).default('auto'),
+})
+export const generateResult = z.object({
+  /** The continuation, without the prompt. */
+  text: z.string(),
+  tokens: z.number().int(),
+  tokensPerSecond: z.number(),
+})
+export type GenerateResult = z.output<typeof generateResult>
+
+/** Writes a checkpoint's student for other tools. Result: `{files}`. */
+export const exportJob = z.object({
+  ...base,
+  kind: z.literal('export'),
+  model: modelRef,
+  format: z.enum(['hf', 'onnx', 'llama2c']),
+  out: z.string(),
+})
+
+/** Training step and generation of the engine, timed. Result: BenchResult. */
+export const benchJob = z.object({
+  ...base,
+  kind: z.literal('bench'),
+  config: z.enum(['tiny', 'A', 'B']),
+  steps: z.number().int().positive().default(12),
+  backend: z.enum(backends).default('auto'),
+})
+export const benchResult = z.object({
+  config: z.string(),
+  msPerStep: z.number(),
+  minMsPerStep: z.number(),
+  tokensPerSecond: z.number(),
+  gflops: z.number(),
+  peakRssMb: z.number(),
+  backend: z.string(),
+  threads: z.number(),
+  parameters: z.number(),
+  firstLoss: z.number(),
+  lastLoss: z.number(),
+})
+export type BenchResult = z.output<typeof benchResult>
+
+/** Loads the backend and multiplies two matrices: does the native library live in this process? Result: Backends. */
+export const selfTestJob = z.object({ ...base, kind: z.literal('self-test') })
+export const selfTestResult = z.object({
+  backends: z.array(
+    z.object({ name: z.string(), available: z.boolean(), version: z.string().optional(), note: z.string() }),
+  ),
+})
+export type SelfTestResult = z.output<typeof selfTestResult>
+
+export const job = z.discriminatedUnion('kind', [
+  runJob,
+  importCorpusJob,
+  generateCorpusJob,
+  trainTokenizerJob,
+  importTokenizerJob,
+  importTeacherJob,
+  evaluateJob,
+  generateJob,
+  exportJob,
+  benchJob,
+  selfTestJob,
+])
+export type Job = z.output<typeof job>
+export type JobInput = z.input<typeof job>
+export type JobKind = Job['kind']
+
+/** Host to worker. The first message is the job; `pause`, `continue` and `stop` act within one step. */
+export const hostMessage = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('job'), job }),
+  z.object({ type: z.literal('pause') }),
+  z.object({ type: z.literal('continue') }),
+  z.object({ type: z.literal('stop') }),
+])
+export type HostMessage = z.output<typeof hostMessage>
+
+export const importTeacherResult = z.object({ teacher, tokenizer })
+
+export const alarm = z.object({ step: z.number(), signature: z.string(), message: z.string() })
+export type Alarm = z.output<typeof alarm>
+
+/**
+ * Worker to host. A record is sent only after it has reached the run folder's log: what a host has seen survives the
+ * death of the worker. `done` or `error` is the last event of a job.
+ */
+export const workerEvent = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('ready') }),
+  z.object({ type: z.literal('environment'), environment }),
+  /** `fraction` 0..1 of the whole job; `secondsLeft` once it can be told. */
+  z.object({
+    type: z.literal('progress'),
+    phase: z.string(),
+    fraction: z.number(),
+    secondsLeft: z.number().optional(),
+  }),
+  z.object({ type: z.literal('step'), record: stepRecord }),
+  z.object({ type: z.literal('evaluation'), record: evaluationRecord }),
+  z.object({ type: z.literal('checkpoint'), checkpoint }),
+  z.object({ type: z.literal('alarm'), alarm }),
+  z.object({ type: z.literal('log'), level: z.enum(['info', 'warn', 'error']), message: z.string() }),
+  z.object({ type: z.literal('paused') }),
+  z.object({ type: z.literal('continued') }),
+  z.object({ type: z.literal('text'), text: z.string() }),
+  /** `result` by the job's kind; a run's is `{status: 'completed' | 'stopped', step}`. */
+  z.object({ type: z.literal('done'), result: z.unknown() }),
+  z.object({ type: z.literal('error'), error: errorShape }),
+])
+export type WorkerEvent = z.output<typeof workerEvent>
+
+/** What of these is kept in the run folder's `events.jsonl`, with the time it happened. */
+export const loggedEvent = z.object({
+  at: z.iso.datetime(),
+  event: z.enum([
+    'started',
+    'resumed',
+    'paused',
+    'continued',
+    'checkpoint',
+    'alarm',
+    'log',
+    'completed',
+    'stopped',
+    'failed',
+  ]),
+  step: z.number().optional(),
+  message: z.string().optional(),
+})
+export type LoggedEvent = z.output<typeof loggedEvent>

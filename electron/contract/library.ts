@@ -1,0 +1,69 @@
+import { z } from 'zod'
+import { objectName } from './experiment'
+import { modelConfig } from './model'
+
+export const id = z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'an id is lower-case letters, digits and dashes')
+/** SHA-256, hexadecimal. */
+export const digest = z.string().regex(/^[0-9a-f]{64}$/)
+export const timestamp = z.iso.datetime()
+
+export const corpusFormats = ['text', 'jsonl', 'c4', 'synthetic'] as const
+
+/**
+ * A corpus of the library. Its folder `library/corpora/<id>/` holds `documents.jsonl`, one `{"text": ...}` a line,
+ * normalised at import; `digest` is that file's. Document i belongs to the held-out split when i % 20 == 0, to the
+ * calibration split when i % 20 == 10, to the training split otherwise.
+ */
+export const corpus = z.strictObject({
+  id,
+  name: objectName,
+  format: z.enum(corpusFormats),
+  /** What was imported, for a person to read; `synthetic:<domain>` for generated text. */
+  source: z.string(),
+  /** Bytes of text, UTF-8, over all splits. */
+  bytes: z.number().int().nonnegative(),
+  documents: z.number().int().positive(),
+  heldOutDocuments: z.number().int().nonnegative(),
+  digest,
+  /** Entropy rate of the source in bits per byte, where it is known exactly (generated text). */
+  entropyFloor: z.number().optional(),
+  sample: z.string(),
+  createdAt: timestamp,
+})
+export type Corpus = z.output<typeof corpus>
+
+export const tokenizerKinds = ['bpe', 'huggingface', 'llama2c'] as const
+
+/** A tokenizer of the library: `library/tokenizers/<id>/tokenizer.json` (or `tokenizer.bin` for llama2.c). */
+export const tokenizer = z.strictObject({
+  id,
+  name: objectName,
+  kind: z.enum(tokenizerKinds),
+  vocab: z.number().int().positive(),
+  digest,
+  /** Whether decode(encode(text)) gave back every sample text at import; a lossy one says so wherever it is used. */
+  lossless: z.boolean(),
+  createdAt: timestamp,
+})
+export type Tokenizer = z.output<typeof tokenizer>
+
+/**
+ * A teacher of the library: `library/teachers/<id>/` holds `model.json` (ModelConfig) and `model.safetensors`.
+ */
+export const teacher = z.strictObject({
+  id,
+  name: objectName,
+  source: z.enum(['trained', 'llama2c', 'huggingface']),
+  /** The id of its tokenizer. */
+  tokenizer: id,
+  model: modelConfig,
+  parameters: z.number().int().positive(),
+  /** Of model.safetensors. */
+  digest,
+  /** The training run, when it was trained here. */
+  run: id.optional(),
+  /** Held-out perplexity by corpus id, as far as it was measured. */
+  perplexity: z.record(z.string(), z.number()).default({}),
+  createdAt: timestamp,
+})
+export type Teacher = z.output<typeof teacher>

@@ -1,0 +1,106 @@
+import { z } from 'zod'
+import { backends, experiment, objectName } from './experiment'
+import { corpus, digest, id, teacher, timestamp, tokenizer } from './library'
+import { evaluationRecord, stepRecord } from './metrics'
+import { modelConfig } from './model'
+import { SCHEMA_VERSION } from './version'
+
+export const runStatuses = ['queued', 'running', 'paused', 'completed', 'failed', 'stopped'] as const
+export type RunStatus = (typeof runStatuses)[number]
+
+/** `crashed` runs have status `failed` and can be resumed from their last checkpoint. */
+export const methods = ['entropy', 'inverse-entropy', 'uniform', 'single-teacher', 'cross-entropy'] as const
+
+/**
+ * A run with everything resolved: names to library rows with digests, defaults filled in. It is `config.json` of the
+ * run folder, never changed after the start. A teacher's training is a run without teachers, of kind `teacher`.
+ */
+export const runConfig = z.strictObject({
+  schemaVersion: z.literal(SCHEMA_VERSION),
+  id,
+  name: objectName,
+  kind: z.enum(['student', 'teacher']),
+  /** The row of the paper's Table 1 that this run is. */
+  method: z.enum(methods),
+  experiment,
+  corpora: z.array(z.strictObject({ weight: z.number(), row: corpus })),
+  tokenizer,
+  teachers: z.array(teacher),
+  student: modelConfig,
+  createdAt: timestamp,
+})
+export type RunConfig = z.output<typeof runConfig>
+
+/** `environment.json`: where and with what the run was computed. */
+export const environment = z.object({
+  schemaVersion: z.literal(SCHEMA_VERSION),
+  retort: z.string(),
+  node: z.string(),
+  platform: z.string(),
+  cpu: z.string(),
+  cores: z.number(),
+  memoryGb: z.number(),
+  backend: z.enum(backends),
+  backendVersion: z.string(),
+  threads: z.number(),
+  /** Commit of the working directory's repository, when it is one. */
+  gitCommit: z.string().optional(),
+  startedAt: timestamp,
+})
+export type Environment = z.output<typeof environment>
+
+/** `checkpoints/step-000500/checkpoint.json`, beside `model.safetensors`, `optimizer.safetensors` (and `projections.safetensors`). */
+export const checkpoint = z.object({
+  schemaVersion: z.literal(SCHEMA_VERSION),
+  step: z.number().int().nonnegative(),
+  tokens: z.number().int(),
+  seconds: z.number(),
+  /** Held-out cross-entropy at this step, if it was evaluated. */
+  crossEntropy: z.number().nullable().optional(),
+  /** The lowest held-out cross-entropy so far and its step; decides which checkpoint is the best. */
+  best: z.object({ step: z.number(), crossEntropy: z.number() }).optional(),
+  /** File name to SHA-256; a checkpoint whose files do not match is refused. */
+  files: z.record(z.string(), digest),
+})
+export type Checkpoint = z.output<typeof checkpoint>
+
+/** A run as the catalogue and every list know it. */
+export const run = z.strictObject({
+  id,
+  name: objectName,
+  kind: z.enum(['student', 'teacher']),
+  method: z.enum(methods),
+  status: z.enum(runStatuses),
+  /** The experiment of the library it was started from. */
+  experiment: id.optional(),
+  /** Runs started together (the demo, a grid). */
+  group: z.string().optional(),
+  step: z.number().int().nonnegative(),
+  steps: z.number().int().positive(),
+  last: stepRecord.optional(),
+  evaluation: evaluationRecord.optional(),
+  best: z.object({ step: z.number(), crossEntropy: z.number() }).optional(),
+  parameters: z.number().int(),
+  teachers: z.array(z.object({ id, name: objectName })),
+  corpora: z.array(z.object({ id, name: objectName })),
+  seed: z.number().int(),
+  /** Why it failed or stopped, in one sentence. */
+  reason: z.string().optional(),
+  createdAt: timestamp,
+  startedAt: timestamp.optional(),
+  endedAt: timestamp.optional(),
+})
+export type Run = z.output<typeof run>
+
+export const runFiles = {
+  config: 'config.json',
+  environment: 'environment.json',
+  metrics: 'metrics.jsonl',
+  events: 'events.jsonl',
+  checkpoints: 'checkpoints',
+} as const
+
+/** `step-000500`: the folder of a checkpoint below `checkpoints/`. */
+export function checkpointFolder(step: number): string {
+  return `step-${String(step).padStart(6, '0')}`
+}

@@ -1,0 +1,21 @@
+import type { HostMessage, WorkerEvent } from '#contract'
+
+export interface WorkerExit {
+  code: number | null
+  signal: string | null
+  /** The last lines the process wrote to standard error. */
+  stderr: string
+}
+
+/** A worker process, whatever launched it. */
+export interface WorkerHandle {
+  send(message: HostMessage): void
+  onEvent(listener: (event: WorkerEvent) => void): void
+  /** Called once, after the last event. */
+  onExit(listener: (exit: WorkerExit) => void): void
+  /** SIGKILL. */
+  kill(): void
+}
+
+/** Given to the services by their host: the same worker under utilityProcess, child_process or Slurm. */
+export type SpawnWorker = () => WorkerHandle
