@@ -1,0 +1,39 @@
+import { tf } from '../backend/tf'
+
+/** Log-probabilities of logits [tokens, vocab] at temperature tau: log softmax(z / tau), same shape. */
+export function logProbabilities(logits: tf.Tensor2D, tau: number): tf.Tensor2D {
+  return tf.logSoftmax(tau === 1 ? logits : tf.div<tf.Tensor2D>(logits, tau))
+}
+
+/**
+ * Entropy in nats of each row of log-probabilities [tokens, vocab]; result [tokens, 1]. Stable at any finite logits:
+ * a probability that underflows to 0 meets a finite logarithm.
+ */
+export function entropy(logP: tf.Tensor2D): tf.Tensor2D {
+  return tf.neg(tf.sum<tf.Tensor2D>(tf.mul(tf.exp(logP), logP), -1, true))
+}
+
+/** Entropy in nats of each row of probabilities [tokens, vocab]; result [tokens, 1]. 0 log 0 is 0. */
+export function entropyOfProbabilities(p: tf.Tensor2D): tf.Tensor2D {
+  return tf.neg(tf.sum<tf.Tensor2D>(tf.mul(p, tf.log(tf.maximum(p, SMALLEST))), -1, true))
+}
+
+/** Close to float32's smallest normal number: its logarithm is finite, and multiplied by a p below it vanishes. */
+const SMALLEST = 1e-37
+
+/**
+ * Generalised Jensen-Shannon divergence of the teachers under alpha, in nats per token (METHOD: disagreement):
+ * D = H(sum_k alpha_k p_k) - sum_k alpha_k H(p_k), 0 <= D <= log K.
+ *
+ * @param mixtureEntropy entropy of the arithmetic mixture, [tokens, 1]
+ * @param alpha [tokens, K]
+ * @param entropies H_k, [tokens, K]
+ * @returns [tokens, 1]
+ */
+export function disagreement(
+  mixtureEntropy: tf.Tensor2D,
+  alpha: tf.Tensor2D,
+  entropies: tf.Tensor2D,
+): tf.Tensor2D {
+  return tf.relu(tf.sub(mixtureEntropy, tf.sum(tf.mul(alpha, entropies), -1, true)))
+}

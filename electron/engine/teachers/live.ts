@@ -1,0 +1,40 @@
+import { join } from 'node:path'
+import { badInput, failed, type Teacher } from '#contract'
+import { sha256File } from '../../files'
+import { tf } from '../backend/tf'
+import { createTables, forward } from '../model/llama'
+import { readModel } from '../model/modelFolder'
+import { toTensors } from '../model/weights'
+import type { TeacherSource } from './source'
+
+/**
+ * A teacher computed by the same model code as the student, frozen.
+ *
+ * @param time tokens a sequence
+ * @throws bad-input when the context is too short, failed when the weights are not those of the library's row
+ */
+export async function openLiveTeacher(dataDir: string, row: Teacher, time: number): Promise<TeacherSource> {
+  if (time > row.model.context) {
+    throw badInput(`teacher "${row.name}" reads at most ${row.model.context} tokens`, {
+      field: 'train.context',
+      expected: `at most ${row.model.context}`,
+    })
+  }
+  const folder = join(dataDir, 'library', 'teachers', row.id)
+  if ((await sha256File(join(folder, 'model.safetensors'))) !== row.digest) {
+    throw failed(
+      `the weights of teacher "${row.name}" have changed since it joined the library; import it again`,
+    )
+  }
+  const { config, weights } = await readModel(folder)
+  const parameters = toTensors(weights)
+  const tables = createTables(config, time)
+  return {
+    row,
+    signal: (tokens) => forward(config, parameters, tokens, tables),
+    dispose() {
+      tf.dispose([...parameters.values()])
+      tables.dispose()
+    },
+  }
+}

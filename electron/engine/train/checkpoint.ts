@@ -1,0 +1,98 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  badInput,
+  checkpoint,
+  checkpointFolder,
+  parse,
+  SCHEMA_VERSION,
+  type Checkpoint,
+  type ModelConfig,
+} from '#contract'
+import { sha256File, syncFolder, writeFileAtomic, writeJsonAtomic } from '../../files'
+import { writeModel } from '../model/modelFolder'
+import { decodeSafetensors, encodeSafetensors } from '../model/safetensors'
+import type { Weights } from '../model/weights'
+
+/** Everything a run needs to go on as if it had never stopped. */
+export interface TrainingState {
+  weights: Weights
+  /** AdamW's moments, `m.<parameter>` and `v.<parameter>`. */
+  moments: Weights
+  /** The learned maps W of feature alignment; empty without. */
+  projections: Weights
+}
+
+const STATE_FILES = ['model.safetensors', 'optimizer.safetensors', 'projections.safetensors'] as const
+
+/**
+ * Writes `step-000500/` below `folder`: first beside it under another name, then renamed, so that a checkpoint is
+ * whole or not there.
+ */
+export async function writeCheckpoint(
+  folder: string,
+  model: ModelConfig,
+  state: TrainingState,
+  about: Omit<Checkpoint, 'files' | 'schemaVersion'>,
+): Promise<Checkpoint> {
+  const temporary = join(folder, `.${checkpointFolder(about.step)}.tmp`)
+  const final = join(folder, checkpointFolder(about.step))
+  rmSync(temporary, { recursive: true, force: true })
+  mkdirSync(temporary, { recursive: true })
+  await writeModel(temporary, model, state.weights)
+  writeFileAtomic(join(temporary, 'optimizer.safetensors'), encodeSafetensors(state.moments))
+  writeFileAtomic(join(temporary, 'projections.safetensors'), encodeSafetensors(state.projections))
+  const files: Record<string, string> = {}
+  for (const name of STATE_FILES) files[name] = await sha256File(join(temporary, name))
+  const row: Checkpoint = { schemaVersion: SCHEMA_VERSION, ...about, files }
+  writeJsonAtomic(join(temporary, 'checkpoint.json'), row)
+  rmSync(final, { recursive: true, force: true })
+  renameSync(temporary, final)
+  syncFolder(folder)
+  return row
+}
+
+/** The checkpoints below `folder`, oldest first. Left-overs of an interrupted write are not among them. */
+export function listCheckpoints(folder: string): Checkpoint[] {
+  if (!existsSync(folder)) return []
+  return readdirSync(folder)
+    .filter((name) => /^step-\d+$/.test(name) && existsSync(join(folder, name, 'checkpoint.json')))
+    .map((name) => {
+      const file = join(folder, name, 'checkpoint.json')
+      return parse(checkpoint, JSON.parse(readFileSync(file, 'utf8')), file)
+    })
+    .sort((a, b) => a.step - b.step)
+}
+
+/** Reads a checkpoint's state; a file that is not the one written is bad input, named. */
+export async function readCheckpoint(folder: string, row: Checkpoint): Promise<TrainingState> {
+  const path = join(folder, checkpointFolder(row.step))
+  const read = async (name: (typeof STATE_FILES)[number]): Promise<Weights> => {
+    const file = join(path, name)
+    if (!existsSync(file)) throw badInput('the file is missing', { file })
+    if ((await sha256File(file)) !== row.files[name]) {
+      throw badInput('the content is not what the checkpoint recorded', {
+        file,
+        expected: `SHA-256 ${row.files[name]}`,
+      })
+    }
+    return decodeSafetensors(readFileSync(file), file)
+  }
+  const [weights, moments, projections] = [
+    await read('model.safetensors'),
+    await read('optimizer.safetensors'),
+    await read('projections.safetensors'),
+  ]
+  return { weights, moments, projections }
+}
+
+/** Removes all but the last `keep` periodic checkpoints, the best one and the newest. */
+export function pruneCheckpoints(folder: string, keep: number, bestStep: number | undefined): void {
+  const rows = listCheckpoints(folder)
+  const kept = new Set(rows.slice(-Math.max(1, keep)).map((row) => row.step))
+  if (bestStep !== undefined) kept.add(bestStep)
+  for (const row of rows) {
+    if (!kept.has(row.step))
+      rmSync(join(folder, checkpointFolder(row.step)), { recursive: true, force: true })
+  }
+}

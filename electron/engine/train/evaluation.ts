@@ -1,0 +1,168 @@
+import type { CorpusScore, EvaluationRecord, RunConfig } from '#contract'
+import { tf } from '../backend/tf'
+import type { TextTokenizer } from '../data/tokenizer'
+import { entropyOfProbabilities, logProbabilities } from '../distill/divergence'
+import { labelLogProbabilities } from '../distill/losses'
+import { fuseTeachers } from '../distill/objective'
+import { heldOutText, type HeldOutText } from '../evaluate/heldOut'
+import { scoringWindows, type WindowBatch } from '../evaluate/windows'
+import { generate } from '../model/generate'
+import { createTables, forward, type Tables } from '../model/llama'
+import { finite } from '../finite'
+import type { TeacherSource } from '../teachers/source'
+import type { Student } from './student'
+
+/** Sums over the scored tokens of one batch of windows, in the order the device returns them. */
+const SUMS = ['tokens', 'nll', 'kl', 'klTau', 'agreement'] as const
+const PROMPT_TOKENS = 24
+const SAMPLE_TOKENS = 40
+
+interface Split {
+  id: string
+  text: HeldOutText
+  windows: WindowBatch[]
+}
+
+/** The held-out splits of a run's corpora, cut into scoring windows once. */
+export class HeldOut {
+  private constructor(
+    private readonly config: RunConfig,
+    private readonly tokenizer: TextTokenizer,
+    private readonly splits: readonly Split[],
+    private readonly tables: Tables,
+  ) {}
+
+  static async open(dataDir: string, config: RunConfig, tokenizer: TextTokenizer): Promise<HeldOut> {
+    const { train, evaluate } = config.experiment
+    const splits: Split[] = []
+    for (const { row } of config.corpora) {
+      const text = await heldOutText(dataDir, row, config.tokenizer, tokenizer, evaluate.tokens)
+      const windows = scoringWindows(text.ids, {
+        context: train.context,
+        batch: train.batch,
+        bos: tokenizer.bos,
+      })
+      splits.push({ id: row.id, text, windows })
+    }
+    return new HeldOut(config, tokenizer, splits, createTables(config.student, train.context))
+  }
+
+  /** Scores the student on every corpus; the teachers, if any, give the fused target it is compared with. */
+  async evaluate(
+    step: number,
+    student: Student,
+    teachers: readonly TeacherSource[],
+  ): Promise<EvaluationRecord> {
+    const started = performance.now()
+    const corpora: CorpusScore[] = []
+    for (const split of this.splits) corpora.push(await this.score(split, student, teachers))
+    const sample = await this.sample(student)
+    return {
+      split: 'held-out',
+      step,
+      ...means(corpora),
+      corpora,
+      seconds: (performance.now() - started) / 1000,
+      ...(sample && { sample }),
+    }
+  }
+
+  private async score(
+    split: Split,
+    student: Student,
+    teachers: readonly TeacherSource[],
+  ): Promise<CorpusScore> {
+    const total = new Float64Array(SUMS.length + teachers.length)
+    for (const window of split.windows) {
+      const sums = tf.tidy(() => this.sums(window, student, teachers))
+      const values = await sums.data()
+      sums.dispose()
+      for (const [i, value] of values.entries()) total[i]! += value
+    }
+    const tokens = total[0]!
+    const mean = (i: number) => finite(total[i]! / tokens)
+    const { tau } = this.config.experiment.loss
+    const score: CorpusScore = {
+      corpus: split.id,
+      tokens,
+      bytes: split.text.bytes,
+      crossEntropy: mean(1),
+      perplexity: finite(Math.exp(total[1]! / tokens)),
+      bitsPerByte: finite(total[1]! / Math.LN2 / split.text.bytes),
+    }
+    if (!teachers.length) return score
+    return {
+      ...score,
+      klToFused: mean(2),
+      distillationLoss: finite((total[3]! / tokens) * tau * tau),
+      agreement: mean(4),
+      alpha: teachers.map((_, k) => total[SUMS.length + k]! / tokens),
+    }
+  }
+
+  private sums(window: WindowBatch, student: Student, teachers: readonly TeacherSource[]): tf.Tensor1D {
+    const { train, weighting, loss } = this.config.experiment
+    const tokens = tf.tensor2d(window.inputs, [train.batch, train.context], 'int32')
+    const weights = tf.tensor1d(window.weights)
+    const { logits } = forward(this.config.student, student.weights, tokens, this.tables)
+    const logQ = logProbabilities(logits, 1)
+    const nll = tf.neg(labelLogProbabilities(logQ, tf.tensor1d(window.targets, 'int32')))
+    const over = (perToken: tf.Tensor) => tf.sum(tf.mul(tf.reshape(perToken, [-1]), weights))
+
+    const parts: tf.Tensor[] = [tf.sum(weights), over(nll)]
+    if (!teachers.length) {
+      parts.push(tf.zeros([3]))
+    } else {
+      const teacherLogits = teachers.map((teacher) => teacher.signal(tokens).logits)
+      const plain = fuseTeachers(weighting, 1, teacherLogits, train.batch)
+      const tempered = loss.tau === 1 ? plain : fuseTeachers(weighting, loss.tau, teacherLogits, train.batch)
+      const agree = tf.equal(tf.argMax(logits, -1), tf.argMax(plain.p, -1))
+      parts.push(
+        over(divergence(plain.p, logQ)),
+        over(divergence(tempered.p, logProbabilities(logits, loss.tau))),
+        over(tf.cast(agree, 'float32')),
+        tf.sum(tf.mul(tempered.alpha, tf.reshape(weights, [-1, 1])), 0),
+      )
+    }
+    return tf.concat(parts.map((t) => tf.reshape(t, [-1]))) as tf.Tensor1D
+  }
+
+  /** A greedy continuation of the first held-out text, to watch the student learn. */
+  private async sample(student: Student): Promise<EvaluationRecord['sample']> {
+    const first = this.splits[0]
+    if (!first) return undefined
+    const promptIds = Array.from(first.text.ids.subarray(0, PROMPT_TOKENS))
+    const parameters = student.weights
+    const options = { config: this.config.student, parameters, promptIds, tokens: SAMPLE_TOKENS }
+    const { ids } = await generate({ ...options, temperature: 0, topP: 1, seed: 1 })
+    return { prompt: this.tokenizer.decode(promptIds.slice(1)), continuation: this.tokenizer.decode(ids) }
+  }
+}
+
+/** KL(p || q) per token, [tokens, 1], from p and log q, [tokens, vocab]. */
+function divergence(p: tf.Tensor2D, logQ: tf.Tensor2D): tf.Tensor {
+  return tf.neg(tf.add(tf.sum(tf.mul(p, logQ), -1, true), entropyOfProbabilities(p)))
+}
+
+/** Means over the corpora, each weighed by its scored tokens; bits per byte by its bytes. */
+function means(
+  corpora: readonly CorpusScore[],
+): Omit<EvaluationRecord, 'split' | 'step' | 'corpora' | 'seconds'> {
+  const tokens = corpora.reduce((sum, c) => sum + c.tokens, 0)
+  const bytes = corpora.reduce((sum, c) => sum + c.bytes, 0)
+  const mean = (key: 'crossEntropy' | 'klToFused' | 'distillationLoss' | 'agreement') =>
+    finite(corpora.reduce((sum, c) => sum + (c[key] ?? NaN) * c.tokens, 0) / tokens)
+  const crossEntropy = mean('crossEntropy')
+  const own = {
+    crossEntropy,
+    perplexity: crossEntropy === null ? null : finite(Math.exp(crossEntropy)),
+    bitsPerByte: crossEntropy === null ? null : (crossEntropy * tokens) / Math.LN2 / bytes,
+  }
+  if (corpora[0]?.klToFused === undefined) return own
+  return {
+    ...own,
+    klToFused: mean('klToFused'),
+    distillationLoss: mean('distillationLoss'),
+    agreement: mean('agreement'),
+  }
+}

@@ -1,0 +1,156 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  badInput,
+  checkpointFolder,
+  failed,
+  runFiles,
+  toErrorShape,
+  type Job,
+  type RunConfig,
+} from '#contract'
+import { writeJsonAtomic } from '../../files'
+import { startBackend } from '../backend'
+import { createBatchPlan, type BatchPlan } from '../data/batchPlan'
+import { openTokens } from '../data/tokenFile'
+import { loadTokenizer } from '../data/tokenizer'
+import { describeEnvironment } from '../environment'
+import { createTables } from '../model/llama'
+import { openLiveTeacher } from '../teachers/live'
+import type { TeacherSource } from '../teachers/source'
+import { listCheckpoints, pruneCheckpoints, readCheckpoint, writeCheckpoint } from './checkpoint'
+import type { Control } from './control'
+import { HeldOut } from './evaluation'
+import { RunLog, type Emit } from './runLog'
+import { TrainingStep } from './step'
+import { Student } from './student'
+
+type RunJob = Extract<Job, { kind: 'run' }>
+
+export interface RunResult {
+  status: 'completed' | 'stopped'
+  step: number
+}
+
+/**
+ * Trains one run in its folder, from the start or from its last checkpoint. Batches are a pure function of
+ * (seed, step) and a checkpoint holds the whole state, so a resumed run computes what an undisturbed one would have.
+ */
+export async function trainRun(job: RunJob, control: Control, emit: Emit): Promise<RunResult> {
+  const { config, dataDir } = job
+  const { experiment } = config
+  checkContext(config)
+  const backend = await startBackend(experiment.backend, { threads: job.threads })
+
+  // Everything that may be refused is opened before the first file is written.
+  const tokenizer = await loadTokenizer(dataDir, config.tokenizer)
+  const plan = await openBatchPlan(dataDir, config, emit)
+  const teachers: TeacherSource[] = []
+  for (const row of config.teachers)
+    teachers.push(await openLiveTeacher(dataDir, row, experiment.train.context))
+  const heldOut = await HeldOut.open(dataDir, config, tokenizer)
+
+  const folder = join(dataDir, 'runs', config.id)
+  const checkpoints = join(folder, runFiles.checkpoints)
+  mkdirSync(checkpoints, { recursive: true })
+  writeJsonAtomic(join(folder, runFiles.config), config)
+  const environment = describeEnvironment(backend)
+  writeJsonAtomic(join(folder, runFiles.environment), environment)
+  emit({ type: 'environment', environment })
+
+  const last = job.resume ? listCheckpoints(checkpoints).at(-1) : undefined
+  const log = new RunLog(folder, last?.step ?? 0, emit)
+  log.event(last ? 'resumed' : 'started', last?.step ?? 0)
+  const student = new Student(config, last && (await readCheckpoint(checkpoints, last)))
+  const tables = createTables(config.student, experiment.train.context)
+  const step = new TrainingStep(config, student, tables, teachers)
+
+  const { steps, batch, context } = experiment.train
+  const { every: evaluateEvery } = experiment.evaluate
+  const { every: saveEvery, keep } = experiment.checkpoint
+  const tokensPerStep = batch * context
+  let at = last?.step ?? 0
+  let seconds = last?.seconds ?? 0
+  let best = last?.best
+  let crossEntropy: number | null | undefined
+  let saved = at
+
+  async function save(): Promise<void> {
+    const about = { step: at, tokens: at * tokensPerStep, seconds, crossEntropy, best }
+    const checkpoint = await writeCheckpoint(checkpoints, config.student, await student.state(), about)
+    pruneCheckpoints(checkpoints, keep, best?.step)
+    saved = at
+    log.sync()
+    log.event('checkpoint', at)
+    emit({ type: 'checkpoint', checkpoint })
+  }
+
+  try {
+    while (at < steps) {
+      await waitWhilePaused(control, log, emit, at)
+      if (control.stopRequested) break
+      const started = performance.now()
+      const metrics = await step.run(at + 1, plan.at(at + 1))
+      const elapsed = (performance.now() - started) / 1000
+      at++
+      seconds += elapsed
+      log.step({ ...metrics, tokens: at * tokensPerStep, seconds, tokensPerSecond: tokensPerStep / elapsed })
+      if (metrics.loss === null || metrics.gradNorm === null) throw divergence(at, saved)
+
+      crossEntropy = undefined
+      if (at === steps || (evaluateEvery && at % evaluateEvery === 0)) {
+        const record = await heldOut.evaluate(at, student, teachers)
+        log.evaluation(record)
+        crossEntropy = record.crossEntropy
+        if (crossEntropy !== null && (!best || crossEntropy < best.crossEntropy))
+          best = { step: at, crossEntropy }
+      }
+      if (at === steps || (saveEvery && at % saveEvery === 0) || best?.step === at) await save()
+    }
+    const status = at < steps ? 'stopped' : 'completed'
+    if (saved < at) await save()
+    log.event(status, at)
+    return { status, step: at }
+  } catch (error) {
+    log.event('failed', at, toErrorShape(error).message)
+    throw error
+  } finally {
+    log.close()
+  }
+}
+
+function checkContext({ experiment, student }: RunConfig): void {
+  if (experiment.train.context <= student.context) return
+  throw badInput(`the student reads at most ${student.context} tokens`, {
+    field: 'train.context',
+    expected: `at most ${student.context}`,
+  })
+}
+
+async function openBatchPlan(dataDir: string, config: RunConfig, emit: Emit): Promise<BatchPlan> {
+  const { seed, train } = config.experiment
+  const sources = []
+  for (const { row, weight } of config.corpora) {
+    const progress = (phase: string, fraction: number) => emit({ type: 'progress', phase, fraction })
+    const tokens = await openTokens(dataDir, row, config.tokenizer, 'train', progress)
+    sources.push({ tokens, weight, name: row.name })
+  }
+  return createBatchPlan({ seed, batch: train.batch, context: train.context, sources })
+}
+
+async function waitWhilePaused(control: Control, log: RunLog, emit: Emit, step: number): Promise<void> {
+  if (!control.pauseRequested) return
+  log.event('paused', step)
+  emit({ type: 'paused' })
+  await control.resumed()
+  if (control.stopRequested) return
+  log.event('continued', step)
+  emit({ type: 'continued' })
+}
+
+function divergence(step: number, saved: number): Error {
+  const mend = saved
+    ? `the checkpoint of step ${saved} is kept (${checkpointFolder(saved)}); resume from it with half the learning rate`
+    : 'no checkpoint had been written; start again with a lower learning rate'
+  return failed(`the loss or its gradient is not a number at step ${step}: the run diverged; ${mend}`)
+}

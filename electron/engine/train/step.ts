@@ -1,0 +1,158 @@
+import type { Experiment, RunConfig, StepRecord } from '#contract'
+import { tf } from '../backend/tf'
+import { fuseTeachers, objective, type FusedTarget } from '../distill/objective'
+import { finite } from '../finite'
+import { forward, type Tables } from '../model/llama'
+import type { TeacherSignal, TeacherSource } from '../teachers/source'
+import { learningRate } from './schedule'
+import { learnsFromTeachers, type Student } from './student'
+
+/** Token ids and next-token labels of one step, [sequences * time] each. */
+export interface TokenBatch {
+  inputs: Int32Array
+  targets: Int32Array
+}
+
+/** What a step computes, before the clock is added. */
+export type StepMetrics = Omit<StepRecord, 'tokens' | 'seconds' | 'tokensPerSecond'>
+
+type Gradients = Map<string, tf.Tensor>
+
+/** The training step of one run: forward, losses, backward, update. */
+export class TrainingStep {
+  private readonly experiment: Experiment
+  private readonly teachers: readonly TeacherSource[]
+
+  /** @param teachers in the definition's order; not asked when the loss does not need them */
+  constructor(
+    private readonly config: RunConfig,
+    private readonly student: Student,
+    private readonly tables: Tables,
+    teachers: readonly TeacherSource[],
+  ) {
+    this.experiment = config.experiment
+    this.teachers = learnsFromTeachers(config.experiment) ? teachers : []
+  }
+
+  /** Does step `step` (from 1) and resolves to its metrics. */
+  async run(step: number, batch: TokenBatch): Promise<StepMetrics> {
+    const rate = learningRate(this.experiment.train, step)
+    const { accumulate } = this.experiment.train
+    const metrics =
+      accumulate === 1 ? await this.whole(step, rate, batch) : await this.parts(step, rate, batch)
+    return { step, learningRate: rate, ...metrics }
+  }
+
+  /** Everything in one graph: a lazy backend makes one session run of it. */
+  private async whole(step: number, rate: number, batch: TokenBatch): Promise<Measured> {
+    const vector = tf.tidy(() => {
+      const { gradients, metrics } = this.gradients(batch)
+      const norm = this.student.optimizer.apply(gradients, step, rate)
+      return tf.concat([metrics, tf.reshape(norm, [1])])
+    })
+    const values = await take(vector)
+    return this.named(values)
+  }
+
+  /** Micro-batches, one graph each, so that only one's activations exist at a time; the update is the last graph. */
+  private async parts(step: number, rate: number, batch: TokenBatch): Promise<Measured> {
+    const { accumulate, context } = this.experiment.train
+    const size = (this.experiment.train.batch / accumulate) * context
+    let sum: Gradients | undefined
+    let total: Float64Array | undefined
+    for (let i = 0; i < accumulate; i++) {
+      const inputs = batch.inputs.subarray(i * size, (i + 1) * size)
+      const targets = batch.targets.subarray(i * size, (i + 1) * size)
+      const vector = tf.tidy(() => {
+        const { gradients, metrics } = this.gradients({ inputs, targets })
+        sum = keepSum(sum, gradients, 1 / accumulate)
+        return metrics
+      })
+      const values = await take(vector)
+      total ??= new Float64Array(values.length)
+      for (const [j, value] of values.entries()) total[j]! += value / accumulate
+    }
+    const norm = tf.tidy(() => this.student.optimizer.apply(sum!, step, rate))
+    tf.dispose([...sum!.values()])
+    const [normValue] = await take(tf.tidy(() => tf.reshape(norm, [1])))
+    norm.dispose()
+    return this.named([...total!, normValue!])
+  }
+
+  /** Gradients of the loss, and the vector [loss, kd, ce, features, disagreement, alpha..., entropy...]. */
+  private gradients({ inputs, targets }: TokenBatch): { gradients: Gradients; metrics: tf.Tensor1D } {
+    const { train, weighting, loss } = this.experiment
+    const sequences = inputs.length / train.context
+    const tokens = tf.tensor2d(inputs, [sequences, train.context], 'int32')
+    const labels = tf.tensor1d(targets, 'int32')
+    const signals = this.teachers.map((teacher) => teacher.signal(tokens))
+    const target = signals.length
+      ? fuseTeachers(
+          weighting,
+          loss.tau,
+          signals.map((s) => s.logits),
+          sequences,
+        )
+      : undefined
+
+    const variables = this.student.parameters()
+    const parts: tf.Scalar[] = []
+    const { value, grads } = tf.variableGrads(() => {
+      const output = forward(this.config.student, this.student.weights, tokens, this.tables)
+      const o = objective(this.experiment, output, labels, target, signals, this.student.alignments())
+      for (const part of [o.kd, o.ce, o.features]) parts.push(tf.keep(part ? tf.clone(part) : tf.scalar(0)))
+      return o.loss
+    }, [...variables.values()])
+    const metrics = tf.concat([value, ...parts, ...summary(target, signals)].map((t) => tf.reshape(t, [-1])))
+    tf.dispose(parts)
+    return { gradients: byName(variables, grads), metrics: metrics as tf.Tensor1D }
+  }
+
+  private named(values: ArrayLike<number>): Measured {
+    const count = this.teachers.length
+    const at = (i: number) => finite(values[i]!)
+    const measured: Measured = { loss: at(0), ce: at(2), gradNorm: at(values.length - 1) }
+    if (!count) return measured
+    measured.kd = at(1)
+    if (this.student.alignments().length) measured.features = at(3)
+    measured.disagreement = values[4]!
+    measured.alpha = Array.from({ length: count }, (_, k) => values[5 + k]!)
+    measured.teacherEntropy = Array.from({ length: count }, (_, k) => values[5 + count + k]!)
+    return measured
+  }
+}
+
+type Measured = Omit<StepMetrics, 'step' | 'learningRate'>
+
+/** Means over the tokens: disagreement, alpha per teacher, entropy per teacher. */
+function summary(target: FusedTarget | undefined, signals: readonly TeacherSignal[]): tf.Tensor[] {
+  if (!target || !signals.length) return []
+  return [tf.mean(target.disagreement), tf.mean(target.alpha, 0), tf.mean(target.entropies, 0)]
+}
+
+function byName(variables: ReadonlyMap<string, tf.Variable>, grads: tf.NamedTensorMap): Gradients {
+  const gradients: Gradients = new Map()
+  for (const [name, variable] of variables) {
+    const gradient = grads[variable.name]
+    if (gradient) gradients.set(name, gradient)
+  }
+  return gradients
+}
+
+/** sum + scale * gradients, kept beyond the tidy it is called in. */
+function keepSum(sum: Gradients | undefined, gradients: Gradients, scale: number): Gradients {
+  const result: Gradients = new Map()
+  for (const [name, gradient] of gradients) {
+    const scaled = tf.mul(gradient, scale)
+    const before = sum?.get(name)
+    result.set(name, tf.keep(before ? tf.add(before, scaled) : scaled))
+    before?.dispose()
+  }
+  return result
+}
+
+async function take(vector: tf.Tensor): Promise<Float32Array> {
+  const values = (await vector.data()) as Float32Array
+  vector.dispose()
+  return values
+}

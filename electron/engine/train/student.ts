@@ -1,0 +1,113 @@
+import type { Experiment, RunConfig } from '#contract'
+import { tf } from '../backend/tf'
+import { betas, layerPairs, projectionName, type LayerPair } from '../distill/features'
+import type { Alignment } from '../distill/objective'
+import { initialise, type Weights } from '../model/weights'
+import { createRandom } from '../random'
+import type { TrainingState } from './checkpoint'
+import { AdamW } from './optimizer'
+
+/**
+ * What is learned in a run: the student's weights, the maps W_k of feature alignment, and AdamW's moments of both, as
+ * tfjs variables.
+ */
+export class Student {
+  readonly weights: Map<string, tf.Variable>
+  readonly projections: Map<string, tf.Variable>
+  readonly optimizer: AdamW
+  private readonly alignment: { beta: number; pairs: LayerPair[] }[]
+
+  /** @param state what a checkpoint kept; without it everything is initialised from the experiment's seed */
+  constructor(
+    private readonly config: RunConfig,
+    state?: TrainingState,
+  ) {
+    this.alignment = alignmentOf(config)
+    this.weights = toVariables(state?.weights ?? initialise(config.student, config.experiment.seed))
+    this.projections = toVariables(state?.projections ?? initialProjections(config, this.alignment))
+    this.optimizer = new AdamW(this.parameters(), config.experiment.train)
+    if (state) restore(this.optimizer.state(), state.moments)
+  }
+
+  parameters(): Map<string, tf.Variable> {
+    return new Map([...this.weights, ...this.projections])
+  }
+
+  /** Per teacher what its feature loss needs; empty when features are off. */
+  alignments(): Alignment[] {
+    return this.alignment.map(({ beta, pairs }, k) => ({
+      beta,
+      pairs,
+      projections: pairs.map((_, i) => this.projections.get(projectionName(k, i)) as unknown as tf.Tensor2D),
+    }))
+  }
+
+  async state(): Promise<TrainingState> {
+    return {
+      weights: await toWeights(this.weights),
+      moments: await toWeights(this.optimizer.state()),
+      projections: await toWeights(this.projections),
+    }
+  }
+
+  dispose(): void {
+    this.optimizer.dispose()
+    for (const variable of this.parameters().values()) variable.dispose()
+  }
+}
+
+/** Whether the training loss of this experiment needs its teachers at all. */
+export function learnsFromTeachers({ teachers, loss }: Experiment): boolean {
+  const gamma = loss.features === false ? 0 : loss.features.gamma
+  return teachers.length > 0 && (loss.lambda > 0 || gamma > 0)
+}
+
+function alignmentOf({ experiment, student, teachers }: RunConfig): { beta: number; pairs: LayerPair[] }[] {
+  const { features } = experiment.loss
+  if (features === false || features.gamma === 0 || !learnsFromTeachers(experiment)) return []
+  const beta = betas(features.beta, teachers.length)
+  return teachers.map((t, k) => ({ beta: beta[k]!, pairs: layerPairs(features.layers, student, t.model) }))
+}
+
+/** W_k [teacher width, student width], normal with variance 1 / student width. */
+function initialProjections(config: RunConfig, alignment: { pairs: LayerPair[] }[]): Weights {
+  const weights: Weights = new Map()
+  const { width } = config.student
+  for (const [k, { pairs }] of alignment.entries()) {
+    for (const i of pairs.keys()) {
+      const name = projectionName(k, i)
+      const random = createRandom(config.experiment.seed, `initialise/${name}`)
+      const shape = [config.teachers[k]!.model.width, width]
+      const data = Float32Array.from({ length: shape[0]! * width }, () => random.normal() / Math.sqrt(width))
+      weights.set(name, { shape, data })
+    }
+  }
+  return weights
+}
+
+function toVariables(weights: Weights): Map<string, tf.Variable> {
+  const variables = new Map<string, tf.Variable>()
+  for (const [name, { shape, data }] of weights) {
+    const initial = tf.tensor(data, shape)
+    variables.set(name, tf.variable(initial))
+    initial.dispose()
+  }
+  return variables
+}
+
+function restore(variables: Map<string, tf.Variable>, weights: Weights): void {
+  for (const [name, variable] of variables) {
+    const { shape, data } = weights.get(name)!
+    const value = tf.tensor(data, shape)
+    variable.assign(value)
+    value.dispose()
+  }
+}
+
+async function toWeights(variables: ReadonlyMap<string, tf.Variable>): Promise<Weights> {
+  const weights: Weights = new Map()
+  for (const [name, variable] of variables) {
+    weights.set(name, { shape: variable.shape, data: (await variable.data()) as Float32Array })
+  }
+  return weights
+}
