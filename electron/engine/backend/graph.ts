@@ -1,0 +1,124 @@
+export type Dtype = 'float32' | 'int32' | 'bool'
+export type Data = Float32Array | Int32Array | Uint8Array
+export type Attribute = number | string | readonly number[] | { float: number }
+export type Attributes = Readonly<Record<string, Attribute>>
+
+/** Types of ONNX that appear in our graphs; int64 only between nodes (shapes, axes, indices). */
+export type OnnxType = Dtype | 'int64'
+
+let nextId = 0
+
+/**
+ * A value of the lazy graph: known (its data is there) or still to be computed (its operator and inputs are). A
+ * constant is part of the graph's structure and never an input.
+ */
+export class Value {
+  readonly id = ++nextId
+  /** How many tensors of tfjs stand for it. */
+  live = 0
+  data: Data | undefined
+  op: Operation | undefined
+  constant: Constant | undefined
+
+  constructor(
+    readonly shape: readonly number[],
+    readonly type: OnnxType,
+  ) {}
+
+  get size(): number {
+    return this.shape.reduce((a, b) => a * b, 1)
+  }
+}
+
+export interface Operation {
+  name: string
+  domain: string
+  inputs: readonly (Value | undefined)[]
+  attributes: Attributes
+  /** Shared by all the values it gives. */
+  outputs: readonly Value[]
+}
+
+export interface Constant {
+  key: string
+  bytes: Uint8Array
+}
+
+/** What one session run computes: `nodes` in dependency order from `leaves` to `outputs`. */
+export interface Graph {
+  leaves: Value[]
+  constants: Value[]
+  nodes: Operation[]
+  outputs: Value[]
+  names: Map<Value, string>
+  /** The same for graphs of the same structure, whatever the data. */
+  key: string
+}
+
+/** Collects everything that `outputs` depend on. */
+export function traceGraph(outputs: Value[]): Graph {
+  const graph: Graph = { leaves: [], constants: [], nodes: [], outputs, names: new Map(), key: '' }
+  const { names, leaves, constants, nodes } = graph
+  const parts: string[] = []
+  const seen = new Set<Operation>()
+
+  function name(value: Value): boolean {
+    if (names.has(value)) return true
+    if (value.data) {
+      names.set(value, `i${leaves.length}`)
+      leaves.push(value)
+      parts.push(`${value.type}[${value.shape.join()}]`)
+      return true
+    }
+    if (value.constant) {
+      names.set(value, `c${constants.length}`)
+      constants.push(value)
+      parts.push(`=${value.constant.key}`)
+      return true
+    }
+    return false
+  }
+
+  // Depth first, with a stack of our own: graphs are deeper than the call stack.
+  const stack: { op: Operation; next: number }[] = []
+  for (const output of outputs) {
+    if (name(output)) continue
+    stack.push({ op: output.op!, next: 0 })
+    seen.add(output.op!)
+    while (stack.length) {
+      const top = stack[stack.length - 1]!
+      const { inputs } = top.op
+      let child: Operation | undefined
+      while (top.next < inputs.length && !child) {
+        const input = inputs[top.next++]
+        if (input && !name(input) && !seen.has(input.op!)) child = input.op
+      }
+      if (child) {
+        seen.add(child)
+        stack.push({ op: child, next: 0 })
+        continue
+      }
+      stack.pop()
+      const at = nodes.push(top.op) - 1
+      for (const [i, value] of top.op.outputs.entries()) if (!value.data) names.set(value, outputName(at, i))
+      parts.push(describe(top.op, names))
+    }
+  }
+  graph.key = `${parts.join(';')}>${outputs.map((value) => names.get(value)).join()}`
+  return graph
+}
+
+/** The name of output `i` of node `at`. */
+export function outputName(at: number, i: number): string {
+  return `n${at}_${i}`
+}
+
+function describe(op: Operation, names: Map<Value, string>): string {
+  const inputs = op.inputs.map((value) => (value ? names.get(value) : '')).join()
+  let attributes = ''
+  for (const key in op.attributes) {
+    const value = op.attributes[key]!
+    attributes += `${key}=${typeof value === 'object' && 'float' in value ? `${value.float}f` : String(value)} `
+  }
+  return `${op.name}(${inputs})${attributes}`
+}

@@ -1,0 +1,209 @@
+import { cast, filled, node, reshape, scalar } from '../builder'
+import type { Dtype, OnnxType, Value } from '../graph'
+import { tf } from '../tf'
+import type { Kernel, KernelTable } from './table'
+
+/** Kernels that treat each element by itself, with broadcasting. */
+
+export function broadcastShape(a: Value, b: Value): number[] {
+  return tf.backend_util.assertAndGetBroadcastShape([...a.shape], [...b.shape])
+}
+
+/** An operator on two values of the same type. */
+function binary(name: string): Kernel {
+  return ({ a, b }) => pair(name, a!, b!)
+}
+
+function pair(name: string, a: Value, b: Value): Value {
+  // tfjs lets booleans through where numbers are meant; ONNX does not.
+  const type: OnnxType = a.type === 'bool' ? (b.type === 'bool' ? 'int32' : b.type) : a.type
+  return node(name, [cast(a, type), cast(b, type)], broadcastShape(a, b), type)
+}
+
+function comparison(name: string): Kernel {
+  return ({ a, b }) => {
+    const type: OnnxType = a!.type === 'bool' || b!.type === 'bool' ? 'int32' : a!.type
+    return node(name, [cast(a!, type), cast(b!, type)], broadcastShape(a!, b!), 'bool')
+  }
+}
+
+function logical(name: string): Kernel {
+  return ({ a, b }) => node(name, [cast(a!, 'bool'), cast(b!, 'bool')], broadcastShape(a!, b!), 'bool')
+}
+
+/** An operator of floats; the result is float32. */
+function float(name: string): Kernel {
+  return ({ x }) => floatNode(name, x!)
+}
+
+function floatNode(name: string, x: Value): Value {
+  return node(name, [cast(x, 'float32')], x.shape, 'float32')
+}
+
+/** An operator that keeps the type of numbers. */
+function same(name: string): Kernel {
+  return ({ x }) => node(name, [x!], x!.shape, x!.type)
+}
+
+/** A rounding operator: whole numbers are what they are. */
+function rounding(name: string): Kernel {
+  return ({ x }) => (x!.type === 'float32' ? node(name, [x!], x!.shape, x!.type) : x!)
+}
+
+const constant = (value: Value, number: number) => scalar(number, value.type)
+
+/** floor(a / b): for integers, ONNX's Div cuts towards zero, so the division is done in floats. */
+const floorDiv: Kernel = ({ a, b }) => {
+  const quotient = pair('Div', cast(a!, 'float32'), cast(b!, 'float32'))
+  const floor = node('Floor', [quotient], quotient.shape, 'float32')
+  return cast(floor, a!.type)
+}
+
+/** tfjs's Mod has the sign of the divisor, as Python's. */
+const mod: Kernel = ({ a, b }) => {
+  const [x, y] = [cast(a!, 'float32'), cast(b!, 'float32')]
+  const floor = floorDiv({ a: x, b: y, list: [] } as never, {}) as Value
+  return cast(pair('Sub', x, pair('Mul', floor, y)), a!.type)
+}
+
+const squaredDifference: Kernel = ({ a, b }) => {
+  const difference = pair('Sub', a!, b!)
+  return pair('Mul', difference, difference)
+}
+
+const log1p: Kernel = ({ x }) => {
+  // log(1 + x) = x * log(u) / (u - 1) with u = fl(1 + x) keeps the digits that 1 + x loses (Kahan).
+  const value = cast(x!, 'float32')
+  const u = pair('Add', value, constant(value, 1))
+  const exact = node('Equal', [u, constant(u, 1)], u.shape, 'bool')
+  const infinite = node('IsInf', [u], u.shape, 'bool')
+  const ratio = pair('Div', pair('Mul', value, floatNode('Log', u)), pair('Sub', u, constant(u, 1)))
+  const finite = node('Where', [exact, value, ratio], u.shape, 'float32')
+  return node('Where', [infinite, u, finite], u.shape, 'float32')
+}
+
+const expm1: Kernel = ({ x }) => {
+  // exp(x) - 1 = 2 sinh(x / 2) exp(x / 2): no cancellation near 0.
+  const half = pair('Mul', cast(x!, 'float32'), scalar(0.5, 'float32'))
+  const product = pair('Mul', floatNode('Sinh', half), floatNode('Exp', half))
+  return pair('Mul', product, scalar(2, 'float32'))
+}
+
+const softplus: Kernel = ({ x }) => {
+  // max(x, 0) + log(1 + exp(-|x|)): does not overflow.
+  const value = cast(x!, 'float32')
+  const tail = floatNode('Exp', floatNode('Neg', floatNode('Abs', value)))
+  const log = log1p({ x: tail, list: [tail] } as never, {}) as Value
+  return pair('Add', floatNode('Relu', value), log)
+}
+
+const step: Kernel = ({ x }, { alpha }) => {
+  const value = cast(x!, 'float32')
+  const positive = node('Greater', [value, scalar(0, 'float32')], value.shape, 'bool')
+  const below = filled(value.shape, alpha as number, 'float32')
+  const stepped = node('Where', [positive, scalar(1, 'float32'), below], value.shape, 'float32')
+  const undefinedHere = node('IsNaN', [value], value.shape, 'bool')
+  return node('Where', [undefinedHere, value, stepped], value.shape, 'float32')
+}
+
+const clip: Kernel = ({ x }, { clipValueMin, clipValueMax }) => {
+  const bound = (number: number) => filled([], number, x!.type as Dtype)
+  return node(
+    'Min',
+    [node('Max', [x!, bound(clipValueMin)], x!.shape, x!.type), bound(clipValueMax)],
+    x!.shape,
+    x!.type,
+  )
+}
+
+const select: Kernel = ({ condition, t, e }) => {
+  // tfjs lets a condition of rank 1 choose whole rows.
+  const shape = t!.shape
+  const rank1 = condition!.shape.length === 1 && shape.length > 1
+  const mask = rank1 ? reshape(condition!, [condition!.size, ...shape.slice(1).map(() => 1)]) : condition!
+  const type = t!.type === 'bool' ? 'int32' : t!.type
+  return cast(node('Where', [cast(mask, 'bool'), cast(t!, type), cast(e!, type)], shape, type), t!.type)
+}
+
+const relu6: Kernel = ({ x }) => {
+  const value = cast(x!, 'float32')
+  return node('Clip', [value, scalar(0, 'float32'), scalar(6, 'float32')], value.shape, 'float32')
+}
+
+const leakyRelu: Kernel = ({ x }, { alpha }) =>
+  node('LeakyRelu', [cast(x!, 'float32')], x!.shape, 'float32', { attributes: { alpha: { float: alpha } } })
+
+const isFinite: Kernel = ({ x }) => {
+  const value = cast(x!, 'float32')
+  const either = ['IsNaN', 'IsInf'].map((name) => node(name, [value], value.shape, 'bool'))
+  return node('Not', [node('Or', either, value.shape, 'bool')], value.shape, 'bool')
+}
+
+const test =
+  (name: string): Kernel =>
+  ({ x }) =>
+    node(name, [cast(x!, 'float32')], x!.shape, 'bool')
+
+export const elementwise: KernelTable = {
+  Add: binary('Add'),
+  Sub: binary('Sub'),
+  Multiply: binary('Mul'),
+  RealDiv: ({ a, b }) => pair('Div', cast(a!, 'float32'), cast(b!, 'float32')),
+  FloorDiv: floorDiv,
+  Mod: mod,
+  Maximum: binary('Max'),
+  Minimum: binary('Min'),
+  Pow: binary('Pow'),
+  SquaredDifference: squaredDifference,
+  AddN: ({ list }) => list.reduce((a, b) => pair('Add', a, b)),
+
+  Equal: comparison('Equal'),
+  NotEqual: (x, attributes) => {
+    const equal = comparison('Equal')(x, attributes) as Value
+    return node('Not', [equal], equal.shape, 'bool')
+  },
+  Greater: comparison('Greater'),
+  GreaterEqual: comparison('GreaterOrEqual'),
+  Less: comparison('Less'),
+  LessEqual: comparison('LessOrEqual'),
+  LogicalAnd: logical('And'),
+  LogicalOr: logical('Or'),
+  LogicalNot: ({ x }) => node('Not', [cast(x!, 'bool')], x!.shape, 'bool'),
+
+  Neg: same('Neg'),
+  Abs: same('Abs'),
+  Sign: same('Sign'),
+  Square: ({ x }) => pair('Mul', x!, x!),
+  Exp: float('Exp'),
+  Expm1: expm1,
+  Log: float('Log'),
+  Log1p: log1p,
+  Sqrt: float('Sqrt'),
+  Rsqrt: ({ x }) => floatNode('Reciprocal', floatNode('Sqrt', x!)),
+  Reciprocal: float('Reciprocal'),
+  Sigmoid: float('Sigmoid'),
+  Tanh: float('Tanh'),
+  Sin: float('Sin'),
+  Cos: float('Cos'),
+  Tan: float('Tan'),
+  Sinh: float('Sinh'),
+  Cosh: float('Cosh'),
+  Asin: float('Asin'),
+  Acos: float('Acos'),
+  Atan: float('Atan'),
+  Erf: float('Erf'),
+  Relu: ({ x }) => node('Relu', [x!], x!.shape, x!.type),
+  Relu6: relu6,
+  LeakyRelu: leakyRelu,
+  Elu: float('Elu'),
+  Softplus: softplus,
+  Step: step,
+  Floor: rounding('Floor'),
+  Ceil: rounding('Ceil'),
+  Round: rounding('Round'),
+  IsNan: test('IsNaN'),
+  IsInf: test('IsInf'),
+  IsFinite: isFinite,
+  ClipByValue: clip,
+  Select: select,
+}

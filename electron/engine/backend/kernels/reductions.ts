@@ -1,0 +1,89 @@
+import { cast, filled, integers, node, nodes, scalar } from '../builder'
+import type { Dtype, Value } from '../graph'
+import { tf } from '../tf'
+import type { Kernel, KernelTable } from './table'
+
+/** Kernels that reduce, order or normalise along axes. */
+
+interface Reduced {
+  axes: number[]
+  shape: number[]
+}
+
+function reduced(x: Value, axis: number | number[], keepDims: boolean): Reduced {
+  const axes = tf.util.parseAxisParam(axis, [...x.shape])
+  const shape = x.shape.flatMap((size, i) => (axes.includes(i) ? (keepDims ? [1] : []) : [size]))
+  return { axes, shape }
+}
+
+/** `ofNothing`: the result where there is nothing to reduce. */
+function reduction(name: string, ofNothing: number): Kernel {
+  return ({ x }, { axis, keepDims }) => {
+    const { axes, shape } = reduced(x!, axis, keepDims)
+    const value = x!.type === 'bool' ? cast(x!, 'int32') : x!
+    if (!axes.length) return value
+    if (value.size === 0) return filled(shape, ofNothing, value.type as Dtype)
+    const attributes = { keepdims: keepDims ? 1 : 0 }
+    return node(name, [value, integers(axes)], shape, value.type, { attributes })
+  }
+}
+
+/** The mean of integers is a float, as in tfjs. */
+const mean: Kernel = ({ x, list }, attributes) =>
+  reduction('ReduceMean', NaN)({ x: cast(x!, 'float32'), list } as never, attributes)
+
+function truth(name: string, ofNothing: number): Kernel {
+  return ({ x, list }, attributes) => {
+    const numbers = cast(cast(x!, 'bool'), 'int32')
+    return cast(reduction(name, ofNothing)({ x: numbers, list } as never, attributes) as Value, 'bool')
+  }
+}
+
+function argument(name: string): Kernel {
+  return ({ x }, { axis }) => {
+    const { axes, shape } = reduced(x!, axis, false)
+    const attributes = { axis: axes[0]!, keepdims: 0 }
+    const value = x!.type === 'bool' ? cast(x!, 'int32') : x!
+    return cast(node(name, [value], shape, 'int64', { attributes }), 'int32')
+  }
+}
+
+function normalise(name: string): Kernel {
+  return ({ logits }) => {
+    if (logits!.shape.length === 0) return filled([], name === 'Softmax' ? 1 : 0, 'float32')
+    return node(name, [logits!], logits!.shape, 'float32', { attributes: { axis: -1 } })
+  }
+}
+
+const cumulativeSum: Kernel = ({ x }, { axis, exclusive, reverse }) => {
+  const attributes = { exclusive: exclusive ? 1 : 0, reverse: reverse ? 1 : 0 }
+  const at = scalar(tf.util.parseAxisParam(axis, [...x!.shape])[0]!, 'int32')
+  return node('CumSum', [x!, at], x!.shape, x!.type, { attributes })
+}
+
+const topK: Kernel = ({ x }, { k, sorted }) => {
+  const shape = [...x!.shape.slice(0, -1), k as number]
+  const attributes = { axis: -1, largest: 1, sorted: sorted ? 1 : 0 }
+  const outputs = [
+    { shape, type: x!.type },
+    { shape, type: 'int64' as const },
+  ]
+  const [values, indices] = nodes('TopK', [x!, integers([k])], outputs, { attributes })
+  return [values!, cast(indices!, 'int32')]
+}
+
+export const reductions: KernelTable = {
+  Sum: reduction('ReduceSum', 0),
+  Mean: mean,
+  Prod: reduction('ReduceProd', 1),
+  Max: reduction('ReduceMax', -Infinity),
+  Min: reduction('ReduceMin', Infinity),
+  All: truth('ReduceMin', 1),
+  Any: truth('ReduceMax', 0),
+  ArgMax: argument('ArgMax'),
+  ArgMin: argument('ArgMin'),
+  Softmax: normalise('Softmax'),
+  LogSoftmax: normalise('LogSoftmax'),
+  Cumsum: cumulativeSum,
+  TopK: topK,
+}

@@ -1,0 +1,251 @@
+import type * as tfTypes from '@tensorflow/tfjs'
+import type { InferenceSession } from 'onnxruntime-node'
+import { failed } from '#contract'
+import { traceGraph, Value, type Data, type Dtype, type Graph } from './graph'
+import { encodeModel } from './onnx'
+import { tf } from './tf'
+
+type Ort = typeof import('onnxruntime-node')
+type DataId = tfTypes.DataId
+type TensorInfo = tfTypes.TensorInfo
+
+interface Entry {
+  value: Value
+  references: number
+}
+
+/** Compiled graphs kept; the one longest unused is released beyond that. */
+const SESSIONS = 64
+
+/** What the backend has done so far; the bench prints it. */
+export interface BackendStatistics {
+  flushes: number
+  compiled: number
+  compileMs: number
+  traceMs: number
+  runMs: number
+  /** Nodes of the last graph. */
+  nodes: number
+}
+
+/**
+ * A tfjs backend that computes nothing when a kernel is called: a kernel records values and returns. When data is
+ * read, everything that the live tensors depend on becomes one ONNX model, compiled once per structure and run as one
+ * session run. What is known already (weights, moments, batch, learning rate) is an input of that model, so a training
+ * step is compiled once.
+ */
+export class LazyBackend extends tf.KernelBackend {
+  readonly statistics: BackendStatistics = {
+    flushes: 0,
+    compiled: 0,
+    compileMs: 0,
+    traceMs: 0,
+    runMs: 0,
+    nodes: 0,
+  }
+  private readonly entries = new WeakMap<DataId, Entry>()
+  private entryCount = 0
+  private readonly live = new Set<Value>()
+  /** By structure, in order of last use. */
+  private readonly sessions = new Map<string, InferenceSession>()
+  private flushing: Promise<void> | undefined
+
+  constructor(
+    private readonly ort: Ort,
+    private readonly options: InferenceSession.SessionOptions,
+    private readonly capacity = SESSIONS,
+  ) {
+    super()
+  }
+
+  /** The value that a tensor stands for. */
+  value(tensor: { dataId: DataId }): Value {
+    return this.entry(tensor.dataId).value
+  }
+
+  /** A tensor for a value that a kernel has recorded. */
+  tensor(value: Value): TensorInfo {
+    const dataId = {}
+    this.store(dataId, value, 1)
+    return { dataId, shape: [...value.shape], dtype: value.type as Dtype }
+  }
+
+  /** Another tensor for the same data, as tfjs's own backends share it. */
+  share(tensor: TensorInfo): TensorInfo {
+    this.incRef(tensor.dataId)
+    return { dataId: tensor.dataId, shape: tensor.shape, dtype: tensor.dtype }
+  }
+
+  override write(values: tfTypes.BackendValues, shape: number[], dtype: tfTypes.DataType): DataId {
+    const dataId = {}
+    this.store(dataId, known(values, shape, dtype), 1)
+    return dataId
+  }
+
+  override move(
+    dataId: DataId,
+    values: tfTypes.BackendValues,
+    shape: number[],
+    dtype: tfTypes.DataType,
+    refCount: number,
+  ): void {
+    this.store(dataId, known(values, shape, dtype), refCount)
+  }
+
+  override async read(dataId: DataId): Promise<tfTypes.BackendValues> {
+    const { value } = this.entry(dataId)
+    while (!value.data) await this.flush()
+    return value.data
+  }
+
+  override readSync(dataId: DataId): tfTypes.BackendValues {
+    const { value } = this.entry(dataId)
+    if (value.data) return value.data
+    throw failed(
+      `the tensor made by ${value.op?.name} has not been computed; the onnx backend computes when data() is awaited, dataSync() cannot wait`,
+    )
+  }
+
+  /** Computes every live tensor in one session run. Calls are served one after the other. */
+  async flush(): Promise<void> {
+    if (this.flushing) return this.flushing
+    this.flushing = this.compute().finally(() => (this.flushing = undefined))
+    return this.flushing
+  }
+
+  override disposeData(dataId: DataId, force = false): boolean {
+    const entry = this.entries.get(dataId)
+    if (!entry) return true
+    entry.references--
+    if (!force && entry.references > 0) return false
+    if (--entry.value.live === 0) this.live.delete(entry.value)
+    this.entries.delete(dataId)
+    this.entryCount--
+    return true
+  }
+
+  override refCount(dataId: DataId): number {
+    return this.entries.get(dataId)?.references ?? 0
+  }
+
+  override incRef(dataId: DataId): void {
+    this.entry(dataId).references++
+  }
+
+  decRef(dataId: DataId): void {
+    const entry = this.entries.get(dataId)
+    if (entry) entry.references--
+  }
+
+  override numDataIds(): number {
+    return this.entryCount
+  }
+
+  override memory(): { unreliable: boolean; reasons: string[] } {
+    return {
+      unreliable: true,
+      reasons: ['pending values have no memory yet; activations live in the runtime’s arena'],
+    }
+  }
+
+  override floatPrecision(): 32 {
+    return 32
+  }
+
+  override epsilon(): number {
+    return 1e-7
+  }
+
+  override timerAvailable(): boolean {
+    return false
+  }
+
+  override dispose(): void {
+    for (const session of this.sessions.values()) void session.release()
+    this.sessions.clear()
+    this.live.clear()
+  }
+
+  get compiledGraphs(): number {
+    return this.sessions.size
+  }
+
+  private async compute(): Promise<void> {
+    const started = performance.now()
+    const outputs = [...this.live].filter((value) => !value.data)
+    if (!outputs.length) return
+    const graph = traceGraph(outputs)
+    this.statistics.flushes++
+    this.statistics.nodes = graph.nodes.length
+    this.statistics.traceMs += performance.now() - started
+
+    const session = await this.session(graph)
+    const running = performance.now()
+    const feeds: Record<string, InstanceType<Ort['Tensor']>> = {}
+    for (const leaf of graph.leaves) {
+      feeds[graph.names.get(leaf)!] = new this.ort.Tensor(leaf.type as Dtype, leaf.data as never, leaf.shape)
+    }
+    const results = await session.run(feeds)
+    for (const output of outputs) {
+      output.data = results[graph.names.get(output)!]!.data as Data
+      output.op = undefined
+    }
+    this.statistics.runMs += performance.now() - running
+  }
+
+  private async session(graph: Graph): Promise<InferenceSession> {
+    const cached = this.sessions.get(graph.key)
+    if (cached) {
+      this.sessions.delete(graph.key)
+      this.sessions.set(graph.key, cached)
+      return cached
+    }
+    const started = performance.now()
+    const session = await this.ort.InferenceSession.create(encodeModel(graph), this.options)
+    this.sessions.set(graph.key, session)
+    this.statistics.compiled++
+    this.statistics.compileMs += performance.now() - started
+    if (this.sessions.size > this.capacity) {
+      const [oldest, unused] = this.sessions.entries().next().value!
+      this.sessions.delete(oldest)
+      await unused.release()
+    }
+    return session
+  }
+
+  private store(dataId: DataId, value: Value, references: number): void {
+    this.entries.set(dataId, { value, references })
+    this.entryCount++
+    value.live++
+    this.live.add(value)
+  }
+
+  private entry(dataId: DataId): Entry {
+    const entry = this.entries.get(dataId)
+    if (!entry) throw failed('the tensor has been disposed of, or belongs to another backend')
+    return entry
+  }
+}
+
+/** A value whose data is there. Zero-size values are always known. */
+export function known(
+  values: tfTypes.BackendValues | readonly number[],
+  shape: readonly number[],
+  dtype: string,
+): Value {
+  const value = new Value(shape, supported(dtype))
+  value.data = typed(values, value.type as Dtype)
+  return value
+}
+
+export function supported(dtype: string): Dtype {
+  if (dtype === 'float32' || dtype === 'int32' || dtype === 'bool') return dtype
+  throw failed(`the onnx backend holds float32, int32 and bool tensors, not ${dtype}`)
+}
+
+function typed(values: tfTypes.BackendValues | readonly number[], dtype: Dtype): Data {
+  if (dtype === 'float32')
+    return values instanceof Float32Array ? values : Float32Array.from(values as number[])
+  if (dtype === 'int32') return values instanceof Int32Array ? values : Int32Array.from(values as number[])
+  return values instanceof Uint8Array ? values : Uint8Array.from(values as ArrayLike<number>)
+}
