@@ -76,7 +76,7 @@ export function featureLoss(
   for (const { beta, pairs, hidden, projections } of teachers) {
     if (beta === 0) continue
     for (const [i, pair] of pairs.entries()) {
-      const projected = tf.matMul(student[pair.student]!, projections[i]!, false, true)
+      const projected: tf.Tensor2D = tf.matMul(student[pair.student]!, projections[i]!, false, true)
       const target = hidden[pair.teacher]!
       const d = distance === 'mse' ? meanSquaredError(projected, target) : cosineDistance(projected, target)
       parts.push(tf.mul(d, beta / pairs.length))
@@ -90,7 +90,7 @@ function meanSquaredError(a: tf.Tensor2D, b: tf.Tensor2D): tf.Scalar {
 }
 
 function cosineDistance(a: tf.Tensor2D, b: tf.Tensor2D): tf.Scalar {
-  const norms = tf.mul(tf.sum(tf.square(a), -1), tf.sum(tf.square(b), -1))
+  const norms = tf.mul(tf.sum(tf.mul(a, a), -1), tf.sum(tf.mul(b, b), -1))
   const cosine = tf.div(tf.sum(tf.mul(a, b), -1), tf.sqrt(tf.add(norms, 1e-12)))
   return tf.sub(1, tf.mean(cosine))
 }

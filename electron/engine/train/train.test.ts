@@ -129,7 +129,7 @@ describe('AdamW', () => {
     const gain = tf.variable(tf.tensor1d(w))
     const setting = { betas: [0.9, 0.95] as [number, number], weightDecay: 0.1, clip: 1 }
     const optimizer = new AdamW(
-      new Map([
+      new Map<string, tf.Variable>([
         ['matrix', matrix],
         ['gain', gain],
       ]),

@@ -1,0 +1,100 @@
+import { badInput } from '#contract'
+import { bytesToCharacters, charactersToBytes } from './bytes'
+import type { TextTokenizer } from './tokenizer'
+
+/** GPT-2's pre-tokenisation: contractions, words with their leading space, numbers, other marks, spaces. */
+export const WORDS = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu
+
+/** Begins every document and ends it. */
+export const BOUNDARY = '<|endoftext|>'
+
+/** Pieces of words remembered with their tokens. */
+const CACHE = 200_000
+
+/** A byte-level BPE: what `tokenizer.json` of our own making says. */
+export interface ByteBpe {
+  /** Piece (in GPT-2's alphabet) to id. */
+  vocab: ReadonlyMap<string, number>
+  /** In order of rank. */
+  merges: readonly (readonly [string, string])[]
+}
+
+/** The `tokenizer.json` of a byte-level BPE, readable by Hugging Face's tokenizers. */
+export function toTokenizerJson({ vocab, merges }: ByteBpe): unknown {
+  const special = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true }
+  const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true }
+  return {
+    version: '1.0',
+    truncation: null,
+    padding: null,
+    added_tokens: [{ id: vocab.get(BOUNDARY), content: BOUNDARY, ...special }],
+    normalizer: null,
+    pre_tokenizer: byteLevel,
+    post_processor: byteLevel,
+    decoder: byteLevel,
+    model: {
+      type: 'BPE',
+      dropout: null,
+      unk_token: null,
+      continuing_subword_prefix: null,
+      end_of_word_suffix: null,
+      fuse_unk: false,
+      byte_fallback: false,
+      ignore_merges: false,
+      vocab: Object.fromEntries(vocab),
+      merges,
+    },
+  }
+}
+
+/** Encodes and decodes; exact on any text. */
+export function createByteBpe({ vocab, merges }: ByteBpe, file: string): TextTokenizer {
+  const bos = vocab.get(BOUNDARY)
+  if (bos === undefined) throw badInput(`the vocabulary has no ${BOUNDARY}`, { file })
+  const size = vocab.size
+  const pieces: Uint8Array[] = []
+  for (const [piece, id] of vocab) pieces[id] = id === bos ? new Uint8Array() : charactersToBytes(piece)!
+  const byteIds = Array.from({ length: 256 }, (_, byte) => vocab.get(bytesToCharacters(Uint8Array.of(byte)))!)
+  /** left id * size + right id to rank and merged id. */
+  const ranks = new Map<number, { rank: number; id: number }>()
+  for (const [rank, [left, right]] of merges.entries()) {
+    ranks.set(vocab.get(left)! * size + vocab.get(right)!, { rank, id: vocab.get(left + right)! })
+  }
+  const cache = new Map<string, readonly number[]>()
+  const encoder = new TextEncoder()
+
+  function encodeWord(word: string): readonly number[] {
+    const known = cache.get(word)
+    if (known) return known
+    const ids = Array.from(encoder.encode(word), (byte) => byteIds[byte]!)
+    for (;;) {
+      let best: { rank: number; id: number } | undefined
+      let at = -1
+      for (let i = 0; i + 1 < ids.length; i++) {
+        const merge = ranks.get(ids[i]! * size + ids[i + 1]!)
+        if (merge && (!best || merge.rank < best.rank)) {
+          best = merge
+          at = i
+        }
+      }
+      if (!best) break
+      ids.splice(at, 2, best.id)
+    }
+    if (cache.size >= CACHE) cache.clear()
+    cache.set(word, ids)
+    return ids
+  }
+
+  return {
+    vocab: size,
+    bos,
+    encode(text) {
+      const ids: number[] = []
+      for (const [word] of text.matchAll(WORDS)) for (const id of encodeWord(word)) ids.push(id)
+      return Int32Array.from(ids)
+    },
+    decode(ids) {
+      return Buffer.concat(Array.from(ids, (id) => pieces[id] ?? new Uint8Array())).toString('utf8')
+    },
+  }
+}

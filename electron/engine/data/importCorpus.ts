@@ -1,0 +1,174 @@
+import { createReadStream, existsSync, readdirSync, statSync } from 'node:fs'
+import { basename, extname, join } from 'node:path'
+import { createGunzip } from 'node:zlib'
+import { badInput, type Corpus, type Job } from '#contract'
+import type { Progress } from '../progress'
+import { writeCorpus } from './writeCorpus'
+
+type ImportCorpusJob = Extract<Job, { kind: 'import-corpus' }>
+type Format = 'text' | 'jsonl' | 'c4'
+
+/** Blocks of a plain text are joined into documents of about this many characters. */
+const DOCUMENT = 2000
+
+/**
+ * Brings text into the library: a file or a folder of plain text (.txt, .md), JSON lines with a chosen field, or
+ * shards of C4 (.json.gz). Files are read as streams, sorted by name.
+ *
+ * @throws bad-input naming the file and the place: not UTF-8, malformed JSON, a missing field, no text at all
+ */
+export async function importCorpus(job: ImportCorpusJob, progress: Progress): Promise<Corpus> {
+  if (!existsSync(job.path)) throw badInput('there is no such file or folder', { file: job.path })
+  const files = listFiles(job.path, job.format)
+  const total = files.reduce((sum, file) => sum + statSync(file).size, 0)
+  let read = 0
+  const onBytes = (count: number) =>
+    progress('reading the text', Math.min(1, (read += count) / Math.max(1, total)))
+  const format = job.format === 'auto' || job.format === 'synthetic' ? formatOf(files[0]!) : job.format
+
+  async function* documents(): AsyncGenerator<string> {
+    for (const file of files) {
+      if (format === 'text') yield* textDocuments(file, onBytes)
+      else yield* jsonDocuments(file, format === 'c4' ? 'text' : job.field, onBytes)
+    }
+  }
+  return writeCorpus(job.dataDir, { id: job.id, name: job.name, format, source: job.path }, documents())
+}
+
+const EXTENSIONS: Record<string, Format> = {
+  '.txt': 'text',
+  '.md': 'text',
+  '.text': 'text',
+  '.jsonl': 'jsonl',
+  '.ndjson': 'jsonl',
+  '.json': 'c4',
+}
+
+function formatOf(file: string): Format {
+  const name = file.endsWith('.gz') ? file.slice(0, -3) : file
+  const format = EXTENSIONS[extname(name).toLowerCase()]
+  if (format) return format
+  throw badInput(`the format of ${basename(file)} is not known`, {
+    file,
+    expected: `one of ${Object.keys(EXTENSIONS).join(', ')}, or an explicit format`,
+  })
+}
+
+function listFiles(path: string, format: ImportCorpusJob['format']): string[] {
+  if (statSync(path).isFile()) return [path]
+  const found = readdirSync(path, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.name.startsWith('.'))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort()
+  const known = found.filter((file) => extname(file.replace(/\.gz$/, '')) in EXTENSIONS)
+  const files =
+    format === 'auto' && known[0] ? known.filter((file) => formatOf(file) === formatOf(known[0]!)) : known
+  if (!files.length)
+    throw badInput('the folder holds no text', { file: path, expected: Object.keys(EXTENSIONS).join(', ') })
+  return files
+}
+
+/** A file as decoded text, piece by piece; strict UTF-8. */
+async function* readText(file: string, onBytes: (count: number) => void): AsyncGenerator<string> {
+  const raw = createReadStream(file, { highWaterMark: 1 << 18 })
+  raw.on('data', (chunk) => onBytes(chunk.length))
+  const stream = file.endsWith('.gz') ? raw.pipe(createGunzip()) : raw
+  if (stream !== raw) raw.on('error', (error) => stream.destroy(error))
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  let offset = 0
+  const decode = (chunk?: Buffer) => {
+    try {
+      return decoder.decode(chunk, { stream: chunk !== undefined })
+    } catch {
+      throw badInput(`the text is not UTF-8 within the ${chunk?.length ?? 4} bytes after byte ${offset}`, {
+        file,
+        expected: 'UTF-8 text',
+      })
+    }
+  }
+  try {
+    for await (const chunk of stream) {
+      yield decode(chunk as Buffer)
+      offset += (chunk as Buffer).length
+    }
+  } catch (error) {
+    const { code } = error as { code?: string }
+    if (code?.startsWith('Z_') || code === 'ERR_STREAM_PREMATURE_CLOSE') {
+      throw badInput(`the compressed data is damaged or cut off (${(error as Error).message})`, {
+        file,
+        expected: 'a whole .gz file',
+      })
+    }
+    throw error
+  }
+  yield decode()
+}
+
+async function* readLines(file: string, onBytes: (count: number) => void): AsyncGenerator<string> {
+  let rest = ''
+  for await (const piece of readText(file, onBytes)) {
+    const lines = (rest + piece).split('\n')
+    rest = lines.pop()!
+    yield* lines
+  }
+  if (rest) yield rest
+}
+
+/** Plain text is cut at blank lines; blocks are gathered into documents, so that there is something to hold out. */
+async function* textDocuments(file: string, onBytes: (count: number) => void): AsyncGenerator<string> {
+  let document: string[] = []
+  let length = 0
+  const take = () => {
+    const text = document.join('\n').trim()
+    document = []
+    length = 0
+    return text
+  }
+  for await (const raw of readLines(file, onBytes)) {
+    const line = raw.replace(/\r$/, '')
+    if (!line.trim() && length >= DOCUMENT) {
+      const text = take()
+      if (text) yield text
+      continue
+    }
+    document.push(line)
+    length += line.length + 1
+  }
+  const text = take()
+  if (text) yield text
+}
+
+async function* jsonDocuments(
+  file: string,
+  field: string,
+  onBytes: (count: number) => void,
+): AsyncGenerator<string> {
+  let number = 0
+  for await (const line of readLines(file, onBytes)) {
+    number++
+    if (!line.trim()) continue
+    const where = `${file}:${number}`
+    const record = parseLine(line, where)
+    const text = record[field]
+    if (typeof text !== 'string') {
+      const there = Object.keys(record).join(', ') || 'nothing'
+      throw badInput(`the line has no text in "${field}" (it has ${there})`, {
+        file: where,
+        field,
+        expected: 'a string',
+      })
+    }
+    if (text.trim()) yield text
+  }
+}
+
+function parseLine(line: string, where: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(line)
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return value as Record<string, unknown>
+  } catch {
+    // Said below.
+  }
+  throw badInput('the line is not a JSON object', { file: where, expected: 'one JSON object a line' })
+}

@@ -1,0 +1,59 @@
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { badInput, type Job, type Tokenizer } from '#contract'
+import { sha256 } from '../../files'
+import { BOUNDARY } from './byteBpe'
+import { openTokenizer, tokenizerFile } from './tokenizer'
+
+/** Texts that a tokenizer must give back to be called lossless. */
+const SAMPLES = [
+  'The quick brown fox, it’s 12:30!',
+  '  two spaces, a\ttab\nand a\n\nblank line ',
+  'Über naïve façades: Ærøskøbing, Ελλάδα, Москва',
+  '日本語とかな、한국어 및 中文',
+  'emoji 🙂👩‍🔬 and a\u0000control',
+  'def f(x):\n    return x ** 2  # code',
+]
+
+/** Brings a tokenizer file into the library and tries whether text survives it. */
+export async function importTokenizer(job: Extract<Job, { kind: 'import-tokenizer' }>): Promise<Tokenizer> {
+  if (!existsSync(job.path))
+    throw badInput('there is no such file', { file: job.path, expected: 'a tokenizer file' })
+  const bytes = readFileSync(job.path)
+  const kind = kindOf(bytes)
+  const tokenizer = openTokenizer(job.path, kind)
+  const row: Tokenizer = {
+    id: job.id,
+    name: job.name,
+    kind,
+    vocab: tokenizer.vocab,
+    digest: sha256(bytes),
+    lossless: SAMPLES.every((text) => tokenizer.decode(tokenizer.encode(text)) === text),
+    createdAt: new Date().toISOString(),
+  }
+  const file = tokenizerFile(job.dataDir, row)
+  const folder = dirname(file)
+  rmSync(`${folder}.tmp`, { recursive: true, force: true })
+  mkdirSync(`${folder}.tmp`, { recursive: true })
+  copyFileSync(job.path, join(`${folder}.tmp`, basename(file)))
+  rmSync(folder, { recursive: true, force: true })
+  renameSync(`${folder}.tmp`, folder)
+  return row
+}
+
+/** JSON begins with a brace; of our own making it is when its only special token is our boundary. */
+function kindOf(bytes: Buffer): Tokenizer['kind'] {
+  if (bytes.subarray(0, 64).toString('latin1').trimStart()[0] !== '{') return 'llama2c'
+  try {
+    const json = JSON.parse(bytes.toString('utf8')) as {
+      added_tokens?: { content: string }[]
+      model?: { type?: string; merges?: unknown[]; vocab?: Record<string, number> }
+    }
+    const ours = json.added_tokens?.length === 1 && json.added_tokens[0]!.content === BOUNDARY
+    return ours && json.model?.vocab?.[BOUNDARY] === 0 && Array.isArray(json.model.merges?.[0])
+      ? 'bpe'
+      : 'huggingface'
+  } catch {
+    return 'huggingface'
+  }
+}

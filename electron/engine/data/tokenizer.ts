@@ -1,0 +1,97 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers'
+import { z } from 'zod'
+import { badInput, parse, type Tokenizer } from '#contract'
+import { createByteBpe } from './byteBpe'
+import { createLlama2cTokenizer, readLlama2cPieces } from './llama2cTokenizer'
+
+/** Text to token ids and back. */
+export interface TextTokenizer {
+  vocab: number
+  /** The id that stands before every document. */
+  bos: number
+  /** Without BOS. */
+  encode(text: string): Int32Array
+  decode(ids: ArrayLike<number>): string
+}
+
+export function tokenizerFile(dataDir: string, row: Pick<Tokenizer, 'id' | 'kind'>): string {
+  const name = row.kind === 'llama2c' ? 'tokenizer.bin' : 'tokenizer.json'
+  return join(dataDir, 'library', 'tokenizers', row.id, name)
+}
+
+/** Opens a tokenizer of the library. */
+export async function loadTokenizer(
+  dataDir: string,
+  row: Pick<Tokenizer, 'id' | 'kind'>,
+): Promise<TextTokenizer> {
+  const file = tokenizerFile(dataDir, row)
+  return openTokenizer(file, row.kind)
+}
+
+/** @throws bad-input when the file is not a tokenizer of that kind */
+export function openTokenizer(file: string, kind: Tokenizer['kind']): TextTokenizer {
+  const bytes = readFileSync(file)
+  if (kind === 'llama2c') return createLlama2cTokenizer(readLlama2cPieces(bytes, file))
+  const json = parseJson(bytes, file)
+  return kind === 'bpe' ? openByteBpe(json, file) : openHuggingFace(json, file)
+}
+
+function parseJson(bytes: Buffer, file: string): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'))
+  } catch {
+    throw badInput('the file is neither JSON nor a tokenizer of llama2.c', {
+      file,
+      expected: 'a tokenizer.json',
+    })
+  }
+}
+
+const bpeModel = z.object({
+  model: z.object({
+    type: z.literal('BPE'),
+    vocab: z.record(z.string(), z.number().int().nonnegative()),
+    merges: z.array(z.tuple([z.string(), z.string()])),
+  }),
+})
+
+function openByteBpe(json: unknown, file: string): TextTokenizer {
+  const { model } = parse(bpeModel, json, file)
+  return createByteBpe({ vocab: new Map(Object.entries(model.vocab)), merges: model.merges }, file)
+}
+
+const anyTokenizer = z.object({
+  model: z.object({ vocab: z.union([z.record(z.string(), z.number()), z.array(z.unknown())]) }),
+  added_tokens: z.array(z.object({ id: z.number(), content: z.string() })).default([]),
+})
+
+/** Names under which the families call what stands before a document, in order of preference. */
+const BOUNDARIES = ['<|begin_of_text|>', '<s>', '<|endoftext|>', '<bos>', '[CLS]', '<|im_start|>', '</s>']
+
+function openHuggingFace(json: unknown, file: string): TextTokenizer {
+  const { model, added_tokens: added } = parse(anyTokenizer, json, file)
+  let tokenizer: HuggingFaceTokenizer
+  try {
+    tokenizer = new HuggingFaceTokenizer(json as object, {})
+  } catch (error) {
+    throw badInput(`the tokenizer cannot be used (${(error as Error).message})`, {
+      file,
+      expected: 'a Hugging Face tokenizer.json',
+    })
+  }
+  const ids = Array.isArray(model.vocab) ? model.vocab.map((_, id) => id) : Object.values(model.vocab)
+  const vocab = 1 + [...ids, ...added.map(({ id }) => id)].reduce((a, b) => Math.max(a, b), 0)
+  const boundary = BOUNDARIES.map((name) => added.find(({ content }) => content === name)).find(Boolean)
+  return {
+    vocab,
+    bos: boundary?.id ?? 0,
+    encode: (text) => Int32Array.from(tokenizer.encode(text, { add_special_tokens: false }).ids),
+    decode: (tokens) =>
+      tokenizer.decode(Array.from(tokens), {
+        skip_special_tokens: true,
+        clean_up_tokenization_spaces: false,
+      }),
+  }
+}

@@ -1,0 +1,61 @@
+import { createWriteStream, mkdirSync, renameSync, rmSync } from 'node:fs'
+import { once } from 'node:events'
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { badInput, type Corpus } from '#contract'
+import { isHeldOut } from './documents'
+
+type CorpusIdentity = Pick<Corpus, 'id' | 'name' | 'format' | 'source'>
+
+/** Characters of the sample that lists show. */
+const SAMPLE = 240
+
+/**
+ * Writes documents to `library/corpora/<id>/documents.jsonl` and describes them. The folder appears under its name
+ * only when it is whole; after an error nothing is left.
+ *
+ * @throws bad-input when there is no document
+ */
+export async function writeCorpus(
+  dataDir: string,
+  identity: CorpusIdentity,
+  documents: Iterable<string> | AsyncIterable<string>,
+): Promise<Corpus> {
+  const folder = join(dataDir, 'library', 'corpora', identity.id)
+  const temporary = `${folder}.tmp`
+  rmSync(temporary, { recursive: true, force: true })
+  mkdirSync(temporary, { recursive: true })
+  try {
+    const described = await writeDocuments(join(temporary, 'documents.jsonl'), documents)
+    if (!described.documents) {
+      throw badInput('the corpus is empty', {
+        file: identity.source,
+        expected: 'at least one document with text',
+      })
+    }
+    rmSync(folder, { recursive: true, force: true })
+    renameSync(temporary, folder)
+    return { ...identity, ...described, createdAt: new Date().toISOString() }
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true })
+    throw error
+  }
+}
+
+async function writeDocuments(file: string, documents: Iterable<string> | AsyncIterable<string>) {
+  const out = createWriteStream(file, { highWaterMark: 1 << 20 })
+  const hash = createHash('sha256')
+  const described = { bytes: 0, documents: 0, heldOutDocuments: 0, sample: '' }
+  for await (const text of documents) {
+    const line = `${JSON.stringify({ text })}\n`
+    hash.update(line)
+    if (isHeldOut(described.documents)) described.heldOutDocuments++
+    if (!described.documents) described.sample = text.slice(0, SAMPLE)
+    described.documents++
+    described.bytes += Buffer.byteLength(text)
+    if (!out.write(line)) await once(out, 'drain')
+  }
+  out.end()
+  await once(out, 'finish')
+  return { ...described, digest: hash.digest('hex') }
+}

@@ -1,0 +1,47 @@
+/** One batch of windows for a model: everything [batch * context], row after row. */
+export interface WindowBatch {
+  inputs: Int32Array
+  targets: Int32Array
+  /** 1 where the target is scored here, 0 where another window scores it, it is a BOS, or the row is padding. */
+  weights: Float32Array
+}
+
+export interface WindowOptions {
+  context: number
+  /** Windows a batch; the last batch is padded, so that all have one shape. */
+  batch: number
+  /** A separator between documents: it is context, never a target that counts. */
+  bos?: number
+  /** Tokens between the starts of two windows. Default: half the context, so that every token but the first window's
+   * is scored with at least half a context before it. */
+  stride?: number
+}
+
+/**
+ * Sliding windows over token ids that score every token after the first exactly once (METHOD: perplexity).
+ * Window w reads ids[start .. start + context) and predicts the next ones; the first window scores all of its targets,
+ * each later one only those that the windows before did not reach.
+ */
+export function scoringWindows(ids: Int32Array, options: WindowOptions): WindowBatch[] {
+  const { context, batch, bos, stride = Math.max(1, Math.floor(context / 2)) } = options
+  const batches: WindowBatch[] = []
+  let scored = 0
+  let row = 0
+  for (let start = 0; scored < ids.length - 1; start += stride, row++) {
+    if (row % batch === 0) batches.push(emptyBatch(batch * context))
+    const { inputs, targets, weights } = batches[batches.length - 1]!
+    const offset = (row % batch) * context
+    for (let i = 0; i < context && start + i + 1 < ids.length; i++) {
+      inputs[offset + i] = ids[start + i]!
+      targets[offset + i] = ids[start + i + 1]!
+      if (start + i < scored) continue
+      weights[offset + i] = ids[start + i + 1] === bos ? 0 : 1
+      scored = start + i + 1
+    }
+  }
+  return batches
+}
+
+function emptyBatch(size: number): WindowBatch {
+  return { inputs: new Int32Array(size), targets: new Int32Array(size), weights: new Float32Array(size) }
+}
