@@ -272,32 +272,39 @@ export const push = z.discriminatedUnion('topic', [
 export type Push = z.output<typeof push>
 
 /**
- * Frames of the WebSocket (text, JSON) and of the preload bridge. The client's first frame on a WebSocket is `hello`;
- * after a reconnection it carries the last sequence number seen, and the host repeats what was missed or says `reset`.
+ * Frames of the WebSocket (text, JSON). The client's first frame is `hello`; after a reconnection it carries the last
+ * sequence number it has seen, and the host repeats what was missed or says that it is `lost`: fetch everything anew.
  */
 export const clientFrame = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('hello'), token: z.string(), seen: z.number().int().optional() }),
-  z.object({ type: z.literal('call'), call: z.number().int(), method: z.string(), params: z.unknown() }),
+  z.object({ type: z.literal('hello'), token: z.string(), since: z.number().int().optional() }),
+  z.object({ type: z.literal('call'), id: z.number().int(), name: z.string(), params: z.unknown() }),
 ])
 export type ClientFrame = z.output<typeof clientFrame>
 export type HostFrame =
-  | { type: 'welcome'; sequence: number; reset: boolean }
-  | { type: 'result'; call: number; result: unknown }
-  | { type: 'error'; call: number; error: z.output<typeof errorShape> }
-  | { type: 'push'; sequence: number; push: Push }
+  | { type: 'welcome'; seq: number; lost?: boolean }
+  | { type: 'refused'; message: string }
+  | ({ type: 'result'; id: number } & CallResult)
+  | ({ type: 'push' } & NumberedPush)
+
+export type CallResult = { ok: true; result: unknown } | { ok: false; error: z.output<typeof errorShape> }
+export interface NumberedPush {
+  seq: number
+  push: Push
+}
 
 /** What the preload script exposes as `window.retort`. */
 export interface Bridge {
-  call(method: string, params: unknown): Promise<{ result: unknown } | { error: z.output<typeof errorShape> }>
-  onPush(listener: (push: Push) => void): () => void
-  /** Native dialogs; absent in a browser, where a path is typed. */
-  chooseFile?(options: { title: string; folders?: boolean }): Promise<string | undefined>
-  showItem?(file: string): Promise<void>
+  call(name: string, params: unknown): Promise<CallResult>
+  /** Returns the function that ends it. */
+  onPush(listener: (seq: number, push: Push) => void): () => void
+  since(seq: number): Promise<{ pushes: NumberedPush[] } | { lost: true }>
+  /** Native dialog; absent in a browser, where a path is typed. */
+  pickPath?(kind: 'file' | 'folder'): Promise<string | undefined>
 }
 
 export const ipcChannels = {
   call: 'retort:call',
   push: 'retort:push',
-  chooseFile: 'retort:choose-file',
-  showItem: 'retort:show-item',
+  since: 'retort:since',
+  pickPath: 'retort:pick-path',
 } as const
