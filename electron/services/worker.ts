@@ -9,6 +9,8 @@ export interface WorkerExit {
 
 /** A worker process, whatever launched it. */
 export interface WorkerHandle {
+  /** Process id, once it is known. */
+  readonly pid?: number
   send(message: HostMessage): void
   onEvent(listener: (event: WorkerEvent) => void): void
   /** Called once, after the last event. */

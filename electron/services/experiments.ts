@@ -1,0 +1,103 @@
+import { toErrorShape, type ExperimentRow, type ParsedParams, type Result, type Run } from '#contract'
+import { isMap, parseDocument } from 'yaml'
+import { RunFolder } from '../store'
+import type { Context } from './context'
+import { parseExperiment, parseTeacher } from './definition'
+import { estimateRun } from './estimate'
+import { checkFree, find, freeName, newId } from './identity'
+import type { RunOrigin, RunQueue } from './queue'
+import { resolveExperiment, resolveTeacher } from './resolve'
+
+/** Definitions in the library, and what starts runs of them. */
+export class ExperimentService {
+  constructor(
+    private readonly context: Context,
+    private readonly queue: RunQueue,
+  ) {}
+
+  list(): ExperimentRow[] {
+    return this.context.catalogue.data.experiments
+  }
+
+  get(id: string): ExperimentRow {
+    return find('experiment', this.list(), id)
+  }
+
+  save({ id, definition }: ParsedParams<'experiments.save'>, builtIn = false): ExperimentRow {
+    const { name } = parseExperiment(definition)
+    const now = new Date().toISOString()
+    const old = id === undefined ? undefined : this.get(id)
+    if (old?.name !== name) checkFree('experiment', this.list(), name)
+    const row: ExperimentRow = {
+      id: old?.id ?? newId(name, this.list()),
+      name,
+      definition,
+      builtIn: old ? false : builtIn,
+      createdAt: old?.createdAt ?? now,
+      updatedAt: now,
+    }
+    this.context.catalogue.update((data) => {
+      data.experiments = [...data.experiments.filter((other) => other !== old), row]
+    })
+    this.changed()
+    return row
+  }
+
+  /** A copy under a free name; the text keeps its comments. */
+  duplicate(id: string): ExperimentRow {
+    const { name, definition } = this.get(id)
+    const document = parseDocument(definition)
+    if (isMap(document.contents)) document.set('name', freeName(this.list(), `${name}-copy`))
+    return this.save({ definition: document.toString() })
+  }
+
+  remove(id: string): void {
+    const row = this.get(id)
+    this.context.catalogue.update((data) => {
+      data.experiments = data.experiments.filter((other) => other !== row)
+    })
+    this.changed()
+  }
+
+  check({ definition }: ParsedParams<'experiments.check'>): Result<'experiments.check'> {
+    try {
+      const resolved = parseExperiment(definition)
+      try {
+        const config = resolveExperiment(resolved, this.context.catalogue.data)
+        return { problems: [], resolved, estimate: estimateRun(config, this.measured()) }
+      } catch (error) {
+        return { problems: [toErrorShape(error)], resolved }
+      }
+    } catch (error) {
+      return { problems: [toErrorShape(error)] }
+    }
+  }
+
+  start(
+    { id, definition, name }: ParsedParams<'experiments.start'>,
+    origin: RunOrigin = {},
+    file?: string,
+  ): Run {
+    const row = id === undefined ? undefined : this.get(id)
+    const parsed = parseExperiment(definition ?? row?.definition ?? '', file)
+    const config = resolveExperiment(parsed, this.context.catalogue.data, file, name)
+    return this.queue.add(config, { experiment: row?.id, ...origin })
+  }
+
+  startTeacher(definition: string, file?: string): Run {
+    const parsed = parseTeacher(definition, file)
+    checkFree('teacher', this.context.catalogue.data.teachers, parsed.name)
+    return this.queue.add(resolveTeacher(parsed, this.context.catalogue.data, file))
+  }
+
+  private measured() {
+    return this.context.catalogue.data.runs.slice(-10).flatMap((row) => {
+      const config = row.step ? new RunFolder(this.context.dataDir, row.id).config() : undefined
+      return config ? [{ config, row }] : []
+    })
+  }
+
+  private changed(): void {
+    this.context.pushes.push({ topic: 'library', noun: 'experiments' })
+  }
+}

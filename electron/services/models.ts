@@ -1,0 +1,106 @@
+import {
+  badInput,
+  conflict,
+  type EvaluateResult,
+  type GenerateResult,
+  type ModelRef,
+  type ModelScore,
+  type ParsedParams,
+  type WorkerEvent,
+} from '#contract'
+import { paths, RunFolder } from '../store'
+import type { Context } from './context'
+import { find } from './identity'
+import { performJob, type JobOptions } from './job'
+import { forwardProgress, type TaskControl } from './tasks'
+
+/** Scoring and continuing with any model of the data directory: a run's best checkpoint, or a teacher. */
+export class ModelService {
+  constructor(private readonly context: Context) {}
+
+  ref(nameOrId: string): ModelRef & { id: string } {
+    const { runs, teachers, tokenizers } = this.context.catalogue.data
+    const teacher = teachers.find(({ id, name }) => id === nameOrId || name === nameOrId)
+    if (teacher) {
+      const folder = paths.libraryItem(this.context.dataDir, 'teachers', teacher.id)
+      const tokenizer = find('tokenizer', tokenizers, teacher.tokenizer)
+      return { id: teacher.id, name: teacher.name, folder, tokenizer }
+    }
+    const run = find('run or teacher', [...runs, ...teachers], nameOrId)
+    const files = new RunFolder(this.context.dataDir, run.id)
+    const folder = files.bestModel()
+    const config = files.config()
+    if (!folder || !config) throw conflict(`run "${run.name}" has no checkpoint yet`)
+    return { id: run.id, name: run.name, folder, tokenizer: config.tokenizer }
+  }
+
+  generate(
+    params: ParsedParams<'models.generate'>,
+    onText: (text: string) => void = () => {},
+  ): Promise<GenerateResult> {
+    const { model, ...rest } = params
+    const { id: _, ...ref } = this.ref(model)
+    const onEvent = (event: WorkerEvent) => event.type === 'text' && onText(event.text)
+    return performJob(this.context, { kind: 'generate', model: ref, ...rest }, { onEvent })
+  }
+
+  /** Scores models on corpora's held-out splits and keeps the scores: the matrix of the teachers' page. */
+  async evaluate(
+    models: readonly string[],
+    corpora: readonly string[],
+    options: { tokens?: number; control?: TaskControl } = {},
+  ): Promise<ModelScore[]> {
+    const refs = models.map((model) => this.ref(model))
+    const rows = corpora.map((corpus) => find('corpus', this.context.catalogue.data.corpora, corpus))
+    const jobOptions: JobOptions =
+      (options.control && {
+        signal: options.control.signal,
+        onEvent: forwardProgress(options.control.progress),
+      }) ||
+      {}
+    const { scores } = await performJob<EvaluateResult>(
+      this.context,
+      {
+        kind: 'evaluate',
+        models: refs.map(({ id: _, ...ref }) => ref),
+        corpora: rows,
+        tokens: options.tokens,
+      },
+      jobOptions,
+    )
+    // The worker speaks of models by name; the library's key is the id, and results come model by model.
+    const byId = scores.map((score, i) => ({ ...score, model: refs[Math.floor(i / rows.length)]!.id }))
+    this.keep(byId)
+    return byId
+  }
+
+  /** Scores a text file whole. */
+  async scoreText(model: string, text: string): Promise<ModelScore> {
+    const { id: _, ...ref } = this.ref(model)
+    const { scores } = await performJob<EvaluateResult>(this.context, {
+      kind: 'evaluate',
+      models: [ref],
+      text,
+    })
+    return scores[0]!
+  }
+
+  async export(model: string, format: 'hf' | 'onnx' | 'llama2c', out: string): Promise<{ files: string[] }> {
+    if (!out) throw badInput('no folder to write to', { field: '--out', expected: 'a folder' })
+    const { id: _, ...ref } = this.ref(model)
+    return performJob(this.context, { kind: 'export', model: ref, format, out })
+  }
+
+  private keep(scores: readonly ModelScore[]): void {
+    this.context.catalogue.update((data) => {
+      const replaced = (old: ModelScore) =>
+        scores.some((score) => score.model === old.model && score.corpus === old.corpus)
+      data.scores = [...data.scores.filter((old) => !replaced(old)), ...scores]
+      for (const { model, corpus, perplexity } of scores) {
+        const teacher = data.teachers.find(({ id }) => id === model)
+        if (teacher && corpus) teacher.perplexity[corpus] = perplexity
+      }
+    })
+    this.context.pushes.push({ topic: 'library', noun: 'teachers' })
+  }
+}

@@ -1,0 +1,250 @@
+import { mkdirSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  conflict,
+  RetortError,
+  runFiles,
+  toErrorShape,
+  type LoggedEvent,
+  type Run,
+  type RunConfig,
+  type WorkerEvent,
+} from '#contract'
+import { join } from 'node:path'
+import { writeJsonAtomic } from '../files'
+import { describeRun, RunFolder } from '../store'
+import type { Context } from './context'
+import { find } from './identity'
+import { startJob } from './job'
+import type { WorkerHandle } from './worker'
+
+interface Active {
+  worker: WorkerHandle
+  /** Settles when the worker has ended and the row says how. */
+  ended: Promise<void>
+}
+
+export interface RunOrigin {
+  experiment?: string
+  group?: string
+}
+
+type Finish = (row: Run) => Promise<void> | void
+
+/** How long a resumed run waits for a worker that outlived its host by a moment. */
+const WRITER_GRACE_MS = 10_000
+
+/** Runs waiting, running and paused. Each runs in a worker of its own; its death is the run's failure, not the app's. */
+export class RunQueue {
+  private readonly active = new Map<string, Active>()
+  private readonly resuming = new Set<string>()
+  private readonly failures = new Map<string, RetortError>()
+  private closing = false
+
+  constructor(
+    private readonly context: Context,
+    /** Called when a run has completed, before its row says so. */
+    private readonly onCompleted: Finish,
+  ) {
+    this.failOrphans()
+  }
+
+  /** Writes the run's folder and queues it. */
+  add(config: RunConfig, origin: RunOrigin = {}): Run {
+    const { dataDir, catalogue } = this.context
+    const folder = new RunFolder(dataDir, config.id)
+    mkdirSync(folder.path, { recursive: true })
+    writeJsonAtomic(join(folder.path, runFiles.config), config)
+    const row: Run = { ...describeRun(config), ...origin, status: 'queued', step: 0 }
+    catalogue.update(({ runs }) => runs.push(row))
+    this.tell(row)
+    this.startNext()
+    return row
+  }
+
+  pause(id: string): Run {
+    const row = this.row(id)
+    this.require(row, ['running'], 'pause')
+    this.active.get(row.id)?.worker.send({ type: 'pause' })
+    return row
+  }
+
+  continue(id: string): Run {
+    const row = this.row(id)
+    this.require(row, ['paused'], 'continue')
+    this.active.get(row.id)?.worker.send({ type: 'continue' })
+    return row
+  }
+
+  /** A running one makes a checkpoint and ends; a queued one only leaves the queue. */
+  stop(id: string): Run {
+    const row = this.row(id)
+    this.require(row, ['queued', 'running', 'paused'], 'stop')
+    const active = this.active.get(row.id)
+    if (active) active.worker.send({ type: 'stop' })
+    else this.change(row.id, { status: 'stopped', reason: 'taken out of the queue' })
+    return this.row(id)
+  }
+
+  resume(id: string): Run {
+    const row = this.row(id)
+    this.require(row, ['stopped', 'failed'], 'resume')
+    this.resuming.add(row.id)
+    this.change(row.id, { status: 'queued', reason: undefined, endedAt: undefined })
+    this.startNext()
+    return this.row(id)
+  }
+
+  /** Resolves when the run has ended, however. */
+  async finished(id: string): Promise<Run> {
+    for (;;) {
+      const row = this.row(id)
+      if (['completed', 'failed', 'stopped'].includes(row.status)) return row
+      await (this.active.get(id)?.ended ?? new Promise<void>((resolve) => this.waiters.add(resolve)))
+    }
+  }
+
+  /** Why a run of this process' life failed. */
+  failure(id: string): RetortError | undefined {
+    return this.failures.get(id)
+  }
+
+  /** Asks every run to stop with a checkpoint and waits for them. */
+  async close(): Promise<void> {
+    this.closing = true
+    for (const { worker } of this.active.values()) worker.send({ type: 'stop' })
+    await Promise.all([...this.active.values()].map(({ ended }) => ended))
+  }
+
+  private readonly waiters = new Set<() => void>()
+
+  private startNext(): void {
+    const { catalogue } = this.context
+    while (!this.closing && this.active.size < catalogue.data.settings.concurrency) {
+      const next = catalogue.data.runs.find(({ status, id }) => status === 'queued' && !this.active.has(id))
+      if (!next) return
+      this.start(next.id)
+    }
+  }
+
+  private start(id: string): void {
+    const folder = new RunFolder(this.context.dataDir, id)
+    const resume = this.resuming.delete(id)
+    let stopped = false
+    let worker: WorkerHandle | undefined
+    const handle: WorkerHandle = {
+      send: (message) => {
+        if (worker) worker.send(message)
+        else if (message.type === 'stop') stopped = true
+      },
+      onEvent: () => {},
+      onExit: () => {},
+      kill: () => worker?.kill(),
+    }
+    const work = async () => {
+      await waitForWriter(folder)
+      if (stopped) return { status: 'stopped' as const }
+      const config = folder.config()
+      if (!config) throw conflict(`${folder.path} has no ${runFiles.config}`)
+      const started = startJob(this.context, { kind: 'run', config, resume }, (event) => this.hear(id, event))
+      worker = started.worker
+      if (worker.pid) folder.noteWriter(worker.pid)
+      this.change(id, { status: 'running', startedAt: new Date().toISOString() })
+      return (await started.result) as { status: 'completed' | 'stopped' }
+    }
+    const ended = work()
+      .then(async ({ status }) => {
+        this.context.pushes.flush()
+        if (status === 'completed') await this.onCompleted(this.row(id))
+        this.change(id, { status, endedAt: new Date().toISOString() })
+      })
+      .catch((error: unknown) => {
+        this.context.pushes.flush()
+        const reason = error instanceof Error ? error.message : String(error)
+        this.failures.set(id, new RetortError(toErrorShape(error)))
+        if (this.exists(id)) this.change(id, { status: 'failed', reason, endedAt: new Date().toISOString() })
+      })
+      .finally(() => {
+        this.active.delete(id)
+        for (const wake of this.waiters) wake()
+        this.waiters.clear()
+        this.startNext()
+      })
+    this.active.set(id, { worker: handle, ended })
+  }
+
+  private hear(id: string, event: WorkerEvent): void {
+    const { catalogue, pushes } = this.context
+    const log = (event: LoggedEvent['event'], message?: string) =>
+      pushes.push({ topic: 'log', id, entry: { at: new Date().toISOString(), event, message } })
+    switch (event.type) {
+      case 'step':
+        catalogue.updateLazily(() =>
+          Object.assign(this.row(id), { step: event.record.step, last: event.record }),
+        )
+        return pushes.step(id, event.record)
+      case 'evaluation':
+        this.change(id, { evaluation: event.record })
+        return pushes.push({ topic: 'evaluation', id, record: event.record })
+      case 'checkpoint':
+        this.change(id, { best: event.checkpoint.best })
+        return pushes.push({ topic: 'checkpoint', id, checkpoint: event.checkpoint })
+      case 'paused':
+        this.change(id, { status: 'paused' })
+        return log('paused')
+      case 'continued':
+        this.change(id, { status: 'running' })
+        return log('continued')
+      case 'alarm':
+        return log('alarm', event.alarm.message)
+      case 'log':
+        return log('log', event.message)
+    }
+  }
+
+  private change(id: string, change: Partial<Run>): void {
+    const row = this.context.catalogue.update(() => Object.assign(this.row(id), change))
+    this.context.pushes.flush()
+    this.tell(row)
+  }
+
+  private tell(row: Run): void {
+    this.context.pushes.push({ topic: 'run', run: { ...row } })
+  }
+
+  private row(id: string): Run {
+    return find('run', this.context.catalogue.data.runs, id)
+  }
+
+  private exists(id: string): boolean {
+    return this.context.catalogue.data.runs.some((row) => row.id === id)
+  }
+
+  private require(row: Run, statuses: Run['status'][], verb: string): void {
+    if (!statuses.includes(row.status))
+      throw conflict(`cannot ${verb} run "${row.name}": it is ${row.status}`)
+  }
+
+  /** Rows that say a run is going on, from a host that is gone: what reached their folders is kept. */
+  private failOrphans(): void {
+    const { catalogue, dataDir } = this.context
+    const orphans = catalogue.data.runs.filter(({ status }) => status === 'running' || status === 'paused')
+    if (!orphans.length) return
+    catalogue.update(() => {
+      for (const row of orphans) {
+        const { steps, evaluations } = new RunFolder(dataDir, row.id).metrics()
+        row.status = 'failed'
+        row.reason = 'the app ended while it ran; resume it from its last checkpoint'
+        row.step = steps.at(-1)?.step ?? 0
+        row.last = steps.at(-1)
+        row.evaluation = evaluations.at(-1)
+      }
+    })
+  }
+}
+
+/** A run's folder has one writer. A worker whose host was killed ends within a step; this waits for it, bounded. */
+async function waitForWriter(folder: RunFolder): Promise<void> {
+  const patience = Date.now() + WRITER_GRACE_MS
+  while (folder.hasLiveWriter() && Date.now() < patience) await sleep(100)
+}

@@ -1,0 +1,153 @@
+import {
+  badInput,
+  SCHEMA_VERSION,
+  type Corpus,
+  type Experiment,
+  type ModelConfig,
+  type ModelSpec,
+  type RunConfig,
+  type Teacher,
+  type TeacherDefinition,
+  type Tokenizer,
+} from '#contract'
+import type { CatalogueData } from '../store'
+import { findNamed, freeName, newId } from './identity'
+
+type Library = Pick<CatalogueData, 'corpora' | 'tokenizers' | 'teachers' | 'runs'>
+
+/**
+ * A definition with every name looked up in the library and every default filled in: what a run's `config.json` holds.
+ *
+ * @param file for error messages, where the definition came from
+ * @throws bad-input naming the field: an unknown name, teachers that do not share one vocabulary
+ */
+export function resolveExperiment(
+  definition: Experiment,
+  library: Library,
+  file?: string,
+  name?: string,
+): RunConfig {
+  const teachers = definition.teachers.map((teacher, i) =>
+    findNamed('teacher', library.teachers, teacher, { file, field: `teachers.${i}` }),
+  )
+  const tokenizer = agreedTokenizer(definition, teachers, library, file)
+  const identity = runIdentity(name ?? definition.name, library)
+  return {
+    schemaVersion: SCHEMA_VERSION,
+    ...identity,
+    kind: 'student',
+    method: methodOf(definition),
+    experiment: definition,
+    corpora: resolveCorpora(definition.corpus, library, file),
+    tokenizer,
+    teachers,
+    student: modelOf(definition.student, tokenizer),
+    createdAt: new Date().toISOString(),
+  }
+}
+
+/** A teacher's training is a run by cross-entropy alone, of kind `teacher`. */
+export function resolveTeacher(definition: TeacherDefinition, library: Library, file?: string): RunConfig {
+  const { model, ...rest } = definition
+  const tokenizer = tokenizerNamed(definition.tokenizer, library, file)
+  return {
+    schemaVersion: SCHEMA_VERSION,
+    ...runIdentity(definition.name, library),
+    kind: 'teacher',
+    method: 'cross-entropy',
+    experiment: {
+      ...rest,
+      student: { ...model, init: 'random' },
+      teachers: [],
+      weighting: { strategy: 'uniform', granularity: 'token', temperature: 1, fusion: 'arithmetic' },
+      loss: { objective: 'forward-kl', lambda: 0, tau: 1, conflict: 'none', features: false },
+    },
+    corpora: resolveCorpora(definition.corpus, library, file),
+    tokenizer,
+    teachers: [],
+    student: modelOf(model, tokenizer),
+    createdAt: new Date().toISOString(),
+  }
+}
+
+function runIdentity(wanted: string, { runs }: Library): { id: string; name: string } {
+  const name = freeName(runs, wanted)
+  return { id: newId(name, runs), name }
+}
+
+function resolveCorpora(
+  mixture: Experiment['corpus'],
+  { corpora }: Library,
+  file: string | undefined,
+): { weight: number; row: Corpus }[] {
+  return mixture.map(({ name, weight }, i) => {
+    const field = mixture.length === 1 ? 'corpus' : `corpus.${i}.name`
+    return { weight, row: findNamed('corpus', corpora, name, { file, field }) }
+  })
+}
+
+/** The definition's tokenizer, or the teachers' own; all must be the same, byte for byte. */
+function agreedTokenizer(
+  definition: Experiment,
+  teachers: readonly Teacher[],
+  library: Library,
+  file: string | undefined,
+): Tokenizer {
+  const ofTeacher = (teacher: Teacher) => library.tokenizers.find(({ id }) => id === teacher.tokenizer)
+  const first = teachers[0] && ofTeacher(teachers[0])
+  const chosen = definition.tokenizer ? tokenizerNamed(definition.tokenizer, library, file) : first
+  if (!chosen) {
+    throw badInput('without teachers the tokenizer must be named', {
+      file,
+      field: 'tokenizer',
+      expected: library.tokenizers.map(({ name }) => name).join(', ') || 'a tokenizer; the library has none',
+    })
+  }
+  for (const [i, teacher] of teachers.entries()) {
+    const own = ofTeacher(teacher)
+    if (own?.digest === chosen.digest) continue
+    throw badInput(
+      `teacher "${teacher.name}" has the vocabulary of tokenizer "${own?.name ?? teacher.tokenizer}" (${teacher.model.vocab} pieces), the student that of "${chosen.name}" (${chosen.vocab} pieces)`,
+      { file, field: `teachers.${i}`, expected: 'teachers and student with the same tokenizer' },
+    )
+  }
+  return chosen
+}
+
+/** A tokenizer's name or id, or those of a teacher whose tokenizer is meant. */
+function tokenizerNamed(
+  name: string,
+  { tokenizers, teachers }: Library,
+  file: string | undefined,
+): Tokenizer {
+  const teacher = teachers.find((row) => row.name === name || row.id === name)
+  const known = tokenizers.some((row) => row.name === name || row.id === name)
+  return findNamed('tokenizer', tokenizers, known || !teacher ? name : teacher.tokenizer, {
+    file,
+    field: 'tokenizer',
+  })
+}
+
+function modelOf(spec: ModelSpec, tokenizer: Tokenizer): ModelConfig {
+  const { family, width, layers, heads, kvHeads, hidden, context, tied } = spec
+  return {
+    family,
+    vocab: tokenizer.vocab,
+    width,
+    layers,
+    heads,
+    kvHeads,
+    hidden,
+    context,
+    tied,
+    ropeBase: 10000,
+    normEpsilon: 1e-5,
+  }
+}
+
+/** The row of METHOD's comparison that a definition is. */
+export function methodOf({ teachers, loss, weighting }: Experiment): RunConfig['method'] {
+  const gamma = loss.features === false ? 0 : loss.features.gamma
+  if (!teachers.length || (loss.lambda === 0 && gamma === 0)) return 'cross-entropy'
+  return teachers.length === 1 ? 'single-teacher' : weighting.strategy
+}

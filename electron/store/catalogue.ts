@@ -1,0 +1,110 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { LowSync, type SyncAdapter } from 'lowdb'
+import { z } from 'zod'
+import {
+  badInput,
+  corpus,
+  experimentRow,
+  modelScore,
+  parse,
+  reportRow,
+  run,
+  SCHEMA_VERSION,
+  settings,
+  teacher,
+  tokenizer,
+} from '#contract'
+import { writeJsonAtomic } from '../files'
+import { paths } from './dataDirectory'
+import { migrate } from './migrations'
+
+export const catalogueSchema = z.strictObject({
+  schemaVersion: z.literal(SCHEMA_VERSION),
+  experiments: z.array(experimentRow).default([]),
+  corpora: z.array(corpus).default([]),
+  tokenizers: z.array(tokenizer).default([]),
+  teachers: z.array(teacher).default([]),
+  runs: z.array(run).default([]),
+  /** Held-out scores of models on corpora, by id; the newest of a pair stays. */
+  scores: z.array(modelScore).default([]),
+  reports: z.array(reportRow).default([]),
+  settings: settings.prefault({}),
+})
+export type CatalogueData = z.output<typeof catalogueSchema>
+
+export function emptyCatalogue(): CatalogueData {
+  return parse(catalogueSchema, { schemaVersion: SCHEMA_VERSION })
+}
+
+/** lowdb's file, written atomically and parsed when it is read. */
+class CatalogueFile implements SyncAdapter<CatalogueData> {
+  constructor(private readonly file: string) {}
+
+  read(): CatalogueData | null {
+    if (!existsSync(this.file)) return null
+    let raw: unknown
+    try {
+      raw = JSON.parse(readFileSync(this.file, 'utf8'))
+    } catch (error) {
+      throw damaged(this.file, (error as Error).message)
+    }
+    try {
+      return parse(catalogueSchema, migrate(raw, this.file), this.file)
+    } catch (error) {
+      throw damaged(this.file, (error as Error).message)
+    }
+  }
+
+  write(data: CatalogueData): void {
+    writeJsonAtomic(this.file, data)
+  }
+}
+
+function damaged(file: string, why: string) {
+  return badInput(`the catalogue cannot be read (${why})`, {
+    file,
+    expected:
+      'a whole catalogue; `retort doctor --rebuild` makes it anew from the run folders and keeps this file',
+  })
+}
+
+/** How long an update of passing interest (a run's latest step) may wait for the next write. */
+const LAZY_MS = 1000
+
+/** The data directory's lowdb: what the lists of the app show. One writer, the holder of the lock. */
+export class Catalogue {
+  private readonly low: LowSync<CatalogueData>
+  private timer: NodeJS.Timeout | undefined
+
+  constructor(
+    dataDir: string,
+    private readonly access: 'read' | 'write',
+  ) {
+    this.low = new LowSync(new CatalogueFile(paths.catalogue(dataDir)), emptyCatalogue())
+    this.low.read()
+    this.low.data ??= emptyCatalogue()
+  }
+
+  get data(): Readonly<CatalogueData> {
+    return this.low.data
+  }
+
+  /** Changes the data and writes it before it returns; a change that throws is not written. */
+  update<T>(change: (data: CatalogueData) => T): T {
+    const result = change(this.low.data)
+    this.flush()
+    return result
+  }
+
+  /** Changes the data; it is written within a second. For what the run folder holds anyway. */
+  updateLazily(change: (data: CatalogueData) => void): void {
+    change(this.low.data)
+    this.timer ??= setTimeout(() => this.flush(), LAZY_MS)
+  }
+
+  flush(): void {
+    clearTimeout(this.timer)
+    this.timer = undefined
+    if (this.access === 'write') this.low.write()
+  }
+}

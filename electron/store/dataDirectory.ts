@@ -1,0 +1,24 @@
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+
+/** The platform's application-data folder, or `RETORT_DATA_DIR`. */
+export function defaultDataDir(): string {
+  if (process.env.RETORT_DATA_DIR) return resolve(process.env.RETORT_DATA_DIR)
+  if (process.platform === 'win32') return join(process.env.APPDATA ?? homedir(), 'Retort')
+  if (process.platform === 'darwin') return join(homedir(), 'Library', 'Application Support', 'Retort')
+  return join(process.env.XDG_DATA_HOME ?? join(homedir(), '.local', 'share'), 'retort')
+}
+
+/** Everything that lies below a data directory. */
+export const paths = {
+  catalogue: (dataDir: string) => join(dataDir, 'catalogue.json'),
+  lock: (dataDir: string) => join(dataDir, 'lock.json'),
+  runs: (dataDir: string) => join(dataDir, 'runs'),
+  run: (dataDir: string, id: string) => join(dataDir, 'runs', id),
+  reports: (dataDir: string) => join(dataDir, 'reports'),
+  library: (dataDir: string, noun: LibraryNoun) => join(dataDir, 'library', noun),
+  libraryItem: (dataDir: string, noun: LibraryNoun, id: string) => join(dataDir, 'library', noun, id),
+}
+
+export const libraryNouns = ['corpora', 'tokenizers', 'teachers'] as const
+export type LibraryNoun = (typeof libraryNouns)[number]

@@ -1,0 +1,5 @@
+export * from './catalogue'
+export * from './dataDirectory'
+export * from './lock'
+export * from './rebuild'
+export * from './runFolder'

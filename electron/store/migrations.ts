@@ -1,0 +1,22 @@
+import { badInput, SCHEMA_VERSION } from '#contract'
+
+type Step = (data: Record<string, unknown>) => Record<string, unknown>
+
+/** Entry i takes a catalogue of version i to version i + 1. Version 0 was never released: its file had no version. */
+const steps: readonly Step[] = [(data) => ({ ...data, schemaVersion: 1 })]
+
+/** Brings what an older Retort wrote up to date; a newer one's file is refused, not guessed at. */
+export function migrate(raw: unknown, file: string): unknown {
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return raw
+  let data = raw as Record<string, unknown>
+  const version = typeof data.schemaVersion === 'number' ? data.schemaVersion : 0
+  if (version > SCHEMA_VERSION) {
+    throw badInput(`it was written by a newer Retort (schema ${version})`, {
+      file,
+      field: 'schemaVersion',
+      expected: `at most ${SCHEMA_VERSION}; update Retort`,
+    })
+  }
+  for (const step of steps.slice(version)) data = step(data)
+  return data
+}

@@ -1,0 +1,103 @@
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  checkpoint,
+  checkpointFolder,
+  environment,
+  isEvaluation,
+  loggedEvent,
+  parse,
+  runConfig,
+  runFiles,
+  type Checkpoint,
+  type Environment,
+  type EvaluationRecord,
+  type LoggedEvent,
+  type MetricsLine,
+  type RunConfig,
+  type StepRecord,
+} from '#contract'
+import { readJsonLines } from '../files'
+import { paths } from './dataDirectory'
+import { isAlive } from './lock'
+
+/** What a run's folder says. Its worker is the only one that writes there; this reads. */
+export class RunFolder {
+  readonly path: string
+
+  constructor(dataDir: string, id: string) {
+    this.path = paths.run(dataDir, id)
+  }
+
+  get exists(): boolean {
+    return existsSync(join(this.path, runFiles.config))
+  }
+
+  config(): RunConfig | undefined {
+    return this.read(runFiles.config, runConfig)
+  }
+
+  environment(): Environment | undefined {
+    return this.read(runFiles.environment, environment)
+  }
+
+  /** All records; a torn last line is left out. Lines are trusted: their only writer is the engine. */
+  metrics(): { steps: StepRecord[]; evaluations: EvaluationRecord[]; torn: boolean } {
+    const { records, torn } = readJsonLines(join(this.path, runFiles.metrics))
+    const steps: StepRecord[] = []
+    const evaluations: EvaluationRecord[] = []
+    for (const line of records as MetricsLine[]) {
+      if (isEvaluation(line)) evaluations.push(line)
+      else steps.push(line)
+    }
+    return { steps, evaluations, torn }
+  }
+
+  log(): LoggedEvent[] {
+    const { records } = readJsonLines(join(this.path, runFiles.events))
+    return records.map((record) => parse(loggedEvent, record, join(this.path, runFiles.events)))
+  }
+
+  /** Oldest first. */
+  checkpoints(): Checkpoint[] {
+    const folder = join(this.path, runFiles.checkpoints)
+    if (!existsSync(folder)) return []
+    return readdirSync(folder)
+      .filter((name) => /^step-\d+$/.test(name))
+      .map((name) => this.read(join(runFiles.checkpoints, name, 'checkpoint.json'), checkpoint))
+      .filter((row) => row !== undefined)
+      .sort((a, b) => a.step - b.step)
+  }
+
+  /** The folder of the best checkpoint, or of the last when none was evaluated. */
+  bestModel(): string | undefined {
+    const rows = this.checkpoints()
+    const last = rows.at(-1)
+    if (!last) return undefined
+    const best = rows.find((row) => row.step === last.best?.step) ?? last
+    return join(this.path, runFiles.checkpoints, checkpointFolder(best.step))
+  }
+
+  /** Notes which process writes here, so that a later one can wait for its end. */
+  noteWriter(pid: number): void {
+    writeFileSync(join(this.path, WRITER), String(pid))
+  }
+
+  /** Whether the process that wrote here last is still alive: a host may die a moment before its worker. */
+  hasLiveWriter(): boolean {
+    const file = join(this.path, WRITER)
+    return existsSync(file) && isAlive(Number(readFileSync(file, 'utf8')))
+  }
+
+  remove(): void {
+    rmSync(this.path, { recursive: true, force: true })
+  }
+
+  private read<S extends Parameters<typeof parse>[0]>(name: string, schema: S) {
+    const file = join(this.path, name)
+    if (!existsSync(file)) return undefined
+    return parse(schema, JSON.parse(readFileSync(file, 'utf8')), file)
+  }
+}
+
+const WRITER = 'worker.pid'
