@@ -3,17 +3,22 @@ import type { Catalogue } from '../store'
 import type { PushLog } from './pushLog'
 import type { SpawnWorker } from './worker'
 
-/** What every service is given. */
-export interface Context {
+/** What a job in a worker needs. */
+export interface WorkerContext {
   dataDir: string
-  catalogue: Catalogue
-  pushes: PushLog
   spawnWorker: SpawnWorker
+  /** Threads of a worker. */
+  threads(): number
 }
 
-/** Threads of a worker: the setting, shared out among the runs computed side by side. */
-export function workerThreads({ catalogue }: Context): number {
-  const { threads, concurrency } = catalogue.data.settings
-  if (threads) return threads
-  return Math.max(1, Math.floor(availableParallelism() / concurrency))
+/** What every service is given. */
+export interface Context extends WorkerContext {
+  catalogue: Catalogue
+  pushes: PushLog
+}
+
+/** The setting, or the cores shared out among the runs computed side by side. */
+export function threadsOf({ data }: Catalogue): number {
+  const { threads, concurrency } = data.settings
+  return threads || Math.max(1, Math.floor(availableParallelism() / concurrency))
 }

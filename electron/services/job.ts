@@ -7,7 +7,7 @@ import {
   parse,
   job as jobSchema,
 } from '#contract'
-import { workerThreads, type Context } from './context'
+import type { WorkerContext } from './context'
 import type { WorkerExit, WorkerHandle } from './worker'
 
 type WithoutBase<T> = T extends unknown ? Omit<T, 'dataDir' | 'threads'> : never
@@ -22,7 +22,7 @@ export interface JobOptions {
 
 /** Does one job in a worker of its own. The result is the one that the job's schema documents. */
 export async function performJob<Result>(
-  context: Context,
+  context: WorkerContext,
   job: JobOf<Job['kind']>,
   options: JobOptions = {},
 ): Promise<Result> {
@@ -51,11 +51,11 @@ export interface StartedJob {
 
 /** Starts a worker on a job; rejects with what the worker says is wrong, or with how it died. */
 export function startJob(
-  context: Context,
+  context: WorkerContext,
   input: JobOf<Job['kind']>,
   onEvent: (event: WorkerEvent) => void = () => {},
 ): StartedJob {
-  const base = { dataDir: context.dataDir, threads: workerThreads(context) }
+  const base = { dataDir: context.dataDir, threads: context.threads() }
   const job = parse(jobSchema, { ...base, ...input })
   const worker = context.spawnWorker()
   const result = new Promise<unknown>((resolve, reject) => {

@@ -1,0 +1,38 @@
+import { Command, CommanderError } from 'commander'
+import { VERSION } from '#contract'
+import { demoCommand } from './demo'
+import { libraryCommands } from './library'
+import { machineCommands } from './machine'
+import { runCommands } from './runs'
+import { serveCommand } from './serve'
+
+const program = new Command('retort')
+  .description('distils several language models into one small one')
+  .version(VERSION)
+  .option(
+    '--data-dir <folder>',
+    "where experiments, runs and the library live; default: the platform's application data",
+  )
+  .option('--json', 'the last line of standard output is one JSON object')
+  .exitOverride()
+  .showSuggestionAfterError()
+
+demoCommand(program)
+runCommands(program)
+libraryCommands(program)
+serveCommand(program)
+machineCommands(program)
+
+/** Global options may stand before or after the command. */
+for (const command of program.commands.flatMap((c) => [c, ...c.commands])) {
+  command.option('--data-dir <folder>').option('--json').exitOverride()
+}
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  // Commander has printed its one line; wrong usage is bad input.
+  if (!(error instanceof CommanderError)) throw error
+  process.exitCode = error.exitCode === 0 ? 0 : 2
+}
+process.exit()

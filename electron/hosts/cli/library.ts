@@ -1,0 +1,177 @@
+import { existsSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { InvalidArgumentError, Option, type Command } from 'commander'
+import { badInput, corpusFormats, reportFormats } from '#contract'
+import { writeFileAtomic } from '../../files'
+import type { ReportFormat } from '../../services/report'
+import { show } from '../../services/report/content'
+import type { TaskControl } from '../../services/tasks'
+import { perform, type GlobalOptions, type Session } from './session'
+
+export function libraryCommands(program: Command): void {
+  const imports = program.command('import').description('add a corpus or a teacher to the library')
+  imports
+    .command('corpus')
+    .argument('<path>', 'a file or a folder: text, JSON lines, C4 shards (.json.gz)')
+    .option('--name <name>')
+    .addOption(new Option('--format <format>').choices(['auto', ...corpusFormats]).default('auto'))
+    .option('--field <field>', 'of a JSON line, the one that holds the text', 'text')
+    .action(async (path: string, own: ImportCorpusOptions, command: Command) => {
+      await perform(command.optsWithGlobals<GlobalOptions>(), 'write', async (session) => {
+        const row = await session.rooms.library.importCorpus(
+          { ...own, path: resolve(path) },
+          controlOf(session),
+        )
+        const text = `${row.name} (${row.id}): ${row.documents} documents, ${row.bytes} bytes, ${row.heldOutDocuments} documents held out`
+        return { json: row, text }
+      })
+    })
+  imports
+    .command('teacher')
+    .argument('<path>', 'a llama2.c checkpoint, or a Hugging Face model folder')
+    .option('--name <name>')
+    .option('--tokenizer <path>', 'its tokenizer, when it is not beside it')
+    .addOption(new Option('--format <format>').choices(['auto', 'llama2c', 'huggingface']).default('auto'))
+    .action(async (path: string, own: ImportTeacherOptions, command: Command) => {
+      await perform(command.optsWithGlobals<GlobalOptions>(), 'write', async (session) => {
+        const { library } = session.rooms
+        const tokenizerPath = own.tokenizer && resolve(own.tokenizer)
+        const options = { name: own.name, format: own.format, path: resolve(path), tokenizerPath }
+        const row = await library.importTeacher(options, controlOf(session))
+        const tokenizer = library.tokenizers.find(({ id }) => id === row.tokenizer)!
+        const lossy = tokenizer.lossless ? '' : '; its tokenizer is lossy: text does not survive a round trip'
+        return { json: row, text: `${row.name} (${row.id}): ${row.parameters} parameters${lossy}` }
+      })
+    })
+  modelCommands(program)
+}
+
+interface ImportCorpusOptions {
+  name?: string
+  format: 'auto' | (typeof corpusFormats)[number]
+  field: string
+}
+interface ImportTeacherOptions {
+  name?: string
+  tokenizer?: string
+  format: 'auto' | 'llama2c' | 'huggingface'
+}
+
+function modelCommands(program: Command): void {
+  program
+    .command('evaluate')
+    .description('held-out metrics of a run or a teacher')
+    .argument('<model>', 'run or teacher')
+    .option('--corpus <corpus>', 'its held-out split')
+    .option('--text <file>', 'score this file whole instead')
+    .option('--tokens <n>', 'held-out tokens to score', positiveInteger, 20000)
+    .action(
+      async (model: string, own: { corpus?: string; text?: string; tokens: number }, command: Command) => {
+        await perform(
+          command.optsWithGlobals<GlobalOptions>(),
+          own.corpus ? 'write' : 'read',
+          async ({ rooms }) => {
+            const { corpus, text } = own
+            if ((corpus === undefined) === (text === undefined)) {
+              throw badInput('what should be scored?', { expected: 'either --corpus or --text' })
+            }
+            const score =
+              text === undefined
+                ? (await rooms.models.evaluate([model], [corpus!], { tokens: own.tokens }))[0]!
+                : await rooms.models.scoreText(model, resolve(text))
+            const { crossEntropy, perplexity, bitsPerByte, tokens } = score
+            return {
+              json: { tokens, crossEntropy, perplexity, bitsPerByte },
+              text: `perplexity ${show(perplexity)}, ${show(bitsPerByte)} bits per byte, cross-entropy ${show(crossEntropy)} nats per token over ${tokens} tokens`,
+            }
+          },
+        )
+      },
+    )
+
+  program
+    .command('generate')
+    .description('a continuation; greedy unless a temperature is given')
+    .argument('<model>', 'run or teacher')
+    .requiredOption('--prompt <text>')
+    .option('--tokens <n>', 'how many', positiveInteger, 100)
+    .option('--temperature <t>', '0 is greedy', nonNegative, 0)
+    .option('--top-p <p>', 'nucleus of the distribution', nonNegative, 1)
+    .option('--seed <n>', 'of the draws', Number, 1)
+    .action(async (model: string, own: GenerateOptions, command: Command) => {
+      await perform(command.optsWithGlobals<GlobalOptions>(), 'read', async ({ services }) => {
+        const { prompt, tokens, temperature, topP, seed } = own
+        const result = await services.call('models.generate', {
+          model,
+          prompt,
+          tokens,
+          temperature,
+          topP,
+          seed,
+        })
+        const { text, tokensPerSecond } = result
+        return { json: { text, tokensPerSecond, tokens: result.tokens }, text: prompt + text }
+      })
+    })
+
+  program
+    .command('export')
+    .description('the student for other tools')
+    .argument('<run>', 'run or teacher')
+    .addOption(new Option('--format <format>').choices(['hf', 'onnx', 'llama2c']).makeOptionMandatory())
+    .requiredOption('--out <folder>')
+    .action(
+      async (model: string, own: { format: 'hf' | 'onnx' | 'llama2c'; out: string }, command: Command) => {
+        await perform(command.optsWithGlobals<GlobalOptions>(), 'read', async ({ rooms }) => {
+          const result = await rooms.models.export(model, own.format, resolve(own.out))
+          return { json: result, text: result.files.join('\n') }
+        })
+      },
+    )
+
+  program
+    .command('report')
+    .description('a report of runs')
+    .argument('<run...>', 'names or ids')
+    .addOption(new Option('--format <format>').choices([...reportFormats]).default('html'))
+    .requiredOption('--out <file>')
+    .option('--title <title>')
+    .action(
+      async (ids: string[], own: { format: ReportFormat; out: string; title?: string }, command: Command) => {
+        await perform(command.optsWithGlobals<GlobalOptions>(), 'read', async ({ rooms }) => {
+          const file = resolve(own.out)
+          if (!existsSync(dirname(file)))
+            throw badInput('there is no such folder', { file: dirname(file), field: '--out' })
+          const names = ids.map((id) => rooms.runs.row(id).name)
+          const content = rooms.reports.write(ids, own.format, own.title ?? names.join(' vs '))
+          writeFileAtomic(file, content)
+          const bytes = Buffer.byteLength(content)
+          return { json: { file, bytes }, text: `${file}: ${bytes} bytes` }
+        })
+      },
+    )
+}
+
+interface GenerateOptions {
+  prompt: string
+  tokens: number
+  temperature: number
+  topP: number
+  seed: number
+}
+
+function controlOf({ signal, progress }: Session): TaskControl {
+  return { signal, progress: (phase, fraction, left) => progress.show(phase, fraction, left) }
+}
+
+function positiveInteger(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('expected a whole number above 0')
+  return value
+}
+
+function nonNegative(text: string): number {
+  const value = Number(text)
+  if (!(value >= 0)) throw new InvalidArgumentError('expected a number that is not negative')
+  return value
+}

@@ -1,0 +1,113 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { Option, type Command } from 'commander'
+import { badInput, VERSION, type BenchResult, type SelfTestResult } from '#contract'
+import { performJob, type JobOf } from '../../services/job'
+import { show } from '../../services/report/content'
+import { rebuildCatalogue, RunFolder, takeLock } from '../../store'
+import { nodeWorkerLauncher } from '../nodeWorker'
+import { dataDirOf, report, type GlobalOptions } from './session'
+
+export function machineCommands(program: Command): void {
+  program
+    .command('bench')
+    .description("the engine's training step, timed")
+    .addOption(new Option('--config <name>', 'of the design').choices(['tiny', 'A', 'B']).default('A'))
+    .addOption(
+      new Option('--backend <name>').choices(['auto', 'onnx', 'webgpu', 'tensorflow', 'cpu']).default('auto'),
+    )
+    .option('--steps <n>', 'timed steps', Number, 12)
+    .option('--threads <n>', 'of the worker; 0 is one a core', Number, 0)
+    .action(async (own: BenchOptions, command: Command) => {
+      await report(command.optsWithGlobals<GlobalOptions>(), async () => {
+        const { config, backend, steps, threads } = own
+        const result = await bareJob<BenchResult>({ kind: 'bench', config, backend, steps }, threads)
+        const text = `${result.config} on ${result.backend}, ${result.threads} threads: ${show(result.msPerStep)} ms a step, ${show(result.tokensPerSecond)} tokens/s, ${show(result.gflops)} GFLOP/s, peak ${show(result.peakRssMb)} MB`
+        return { json: result, text }
+      })
+    })
+
+  program
+    .command('doctor')
+    .description("devices, versions, the data directory's health")
+    .option('--rebuild', 'make the catalogue anew from the run folders')
+    .action(async (own: { rebuild?: boolean }, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions>()
+      if (own.rebuild) await report(options, async () => rebuild(dataDirOf(options)))
+      await report(options, async () => examine(options))
+    })
+
+  program
+    .command('grid')
+    .description('an ablation grid')
+    .argument('[file]')
+    .allowUnknownOption()
+    .action(async (_file, _own, command: Command) => {
+      await report(command.optsWithGlobals<GlobalOptions>(), async () => {
+        throw badInput('grids are not part of this version', { expected: '`retort run` for each cell' })
+      })
+    })
+}
+
+interface BenchOptions {
+  config: 'tiny' | 'A' | 'B'
+  backend: 'auto' | 'onnx' | 'webgpu' | 'tensorflow' | 'cpu'
+  steps: number
+  threads: number
+}
+
+/** A job that needs no data directory. */
+function bareJob<T>(job: JobOf<'bench' | 'self-test'>, threads = 0): Promise<T> {
+  return performJob<T>({ dataDir: '', threads: () => threads, spawnWorker: nodeWorkerLauncher() }, job)
+}
+
+async function rebuild(dataDir: string) {
+  const lock = takeLock(dataDir)
+  try {
+    const { runs, library, problems, kept } = rebuildCatalogue(dataDir)
+    const lines = [`catalogue made anew: ${runs} runs, ${library} rows of the library`, ...problems]
+    if (kept) lines.push(`the old one is kept as ${kept}`)
+    return { json: { runs, library, problems, kept }, text: lines.join('\n') }
+  } finally {
+    lock.release()
+  }
+}
+
+async function examine(options: GlobalOptions) {
+  const dataDir = dataDirOf(options)
+  const problems: string[] = []
+  const { backends } = await bareJob<SelfTestResult>({ kind: 'self-test' }).catch((error: Error) => {
+    problems.push(`the engine does not start: ${error.message}`)
+    return { backends: [] as SelfTestResult['backends'] }
+  })
+  problems.push(...healthOf(dataDir))
+  const lines = [
+    `Retort ${VERSION}, Node ${process.version}, ${process.platform} ${process.arch}`,
+    `data directory: ${dataDir}`,
+    ...backends.map(
+      ({ name, available, version, note }) => `${available ? '✓' : '✗'} ${name} ${version ?? ''} ${note}`,
+    ),
+    ...(problems.length ? problems.map((problem) => `! ${problem}`) : ['no problems found']),
+  ]
+  return { json: { version: VERSION, dataDir, backends, problems }, text: lines.join('\n') }
+}
+
+/** Looks without a lock and changes nothing. */
+function healthOf(dataDir: string): string[] {
+  const problems: string[] = []
+  const folder = join(dataDir, 'runs')
+  const ids = existsSync(folder) ? readdirSync(folder) : []
+  for (const id of ids) {
+    try {
+      const run = new RunFolder(dataDir, id)
+      if (!run.exists) problems.push(`runs/${id}: no config.json`)
+      else if (run.metrics().torn)
+        problems.push(`runs/${id}: the last line of metrics.jsonl is torn; it is left out`)
+      run.config()
+      run.checkpoints()
+    } catch (error) {
+      problems.push((error as Error).message)
+    }
+  }
+  return problems
+}

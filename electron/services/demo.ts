@@ -1,0 +1,297 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { stringify } from 'yaml'
+import { z } from 'zod'
+import {
+  experiment,
+  failed,
+  objectName,
+  parse,
+  teacherDefinition,
+  type AppInfo,
+  type ModelScore,
+  type ReportRow,
+  type Run,
+} from '#contract'
+import type { Context } from './context'
+import { override, readYaml } from './definition'
+import type { ExperimentService } from './experiments'
+import { stopped } from './job'
+import type { Library } from './library'
+import type { ModelService } from './models'
+import type { RunQueue } from './queue'
+import type { ReportService } from './report'
+import { resolveExperiment, resolveTeacher } from './resolve'
+import type { RunService } from './runs'
+import type { TaskControl } from './tasks'
+
+const spec = z.strictObject({
+  corpora: z.array(
+    z.strictObject({ name: objectName, domain: z.string(), bytes: z.number().int(), seed: z.number().int() }),
+  ),
+  tokenizer: z.strictObject({ name: objectName, vocab: z.number().int() }),
+  teachers: z.array(teacherDefinition),
+  base: z.record(z.string(), z.unknown()),
+  students: z.array(z.strictObject({ name: objectName, set: z.record(z.string(), z.unknown()) })),
+})
+type DemoSpec = z.output<typeof spec>
+
+export interface DemoResult {
+  runs: DemoRun[]
+  teachers: string[]
+  /** Teachers by corpora: held-out perplexity. */
+  matrix: { teacher: string; perplexity: Record<string, number> }[]
+  /** True entropy of each corpus, bits per byte. */
+  floors: Record<string, number>
+  report: string
+  seconds: number
+}
+
+export interface DemoRun {
+  id: string
+  name: string
+  method: Run['method']
+  teachers: string[]
+  perplexity: number | null
+  bitsPerByte: number | null
+  klToFused: number | null
+  agreement: number | null
+  tokensPerSecond: number | null
+  /** Mean weight per teacher, by corpus name. */
+  alpha: Record<string, number[]>
+}
+
+/** Stands in a student's settings for the teacher with the lowest mean held-out cross-entropy. */
+const BEST_TEACHER = 'best-teacher'
+/** Shares of the whole: text and tokenizer, teachers, their scores, students. Measured on the full demo. */
+const PREPARED = 0.06
+const TAUGHT = 0.46
+const SCORED = 0.52
+
+export interface DemoParts {
+  context: Context
+  library: Library
+  models: ModelService
+  queue: RunQueue
+  runs: RunService
+  reports: ReportService
+  experiments: ExperimentService
+}
+
+/** The embedded main job: text, tokenizer, three specialists, a student and its twins, a report. */
+export class Demo {
+  constructor(private readonly parts: DemoParts) {}
+
+  /** What of the demo the data directory holds. */
+  state(): AppInfo['demo'] {
+    const { teachers, runs } = this.parts.context.catalogue.data
+    const { full, quick } = { full: readSpec(false), quick: readSpec(true) }
+    const names = (s: DemoSpec) => s.teachers.map(({ name }) => name)
+    const has = (s: DemoSpec) => names(s).every((name) => teachers.some((row) => row.name === name))
+    const finished = runs.some(({ group, status }) => group?.startsWith('demo') && status === 'completed')
+    if ((has(full) || has(quick)) && finished) return 'present'
+    const any = [...names(full), ...names(quick)].some((name) => teachers.some((row) => row.name === name))
+    return any ? 'partial' : 'absent'
+  }
+
+  async run(options: { quick: boolean }, control: TaskControl): Promise<DemoResult> {
+    const began = Date.now()
+    const demo = readSpec(options.quick)
+    await this.prepare(demo, control)
+    const teachers = await this.teach(demo, control)
+    const corpora = demo.corpora.map(({ name }) => name)
+    const scores = await this.parts.models.evaluate(teachers, corpora, {
+      tokens: parse(experiment, demo.base).evaluate.tokens,
+      control: within(control, TAUGHT, SCORED),
+    })
+    const runs = await this.distil(demo, this.best(scores), control)
+    const report = this.report(options.quick, runs)
+    return this.result(demo, scores, runs, report, (Date.now() - began) / 1000)
+  }
+
+  /** Text and tokenizer; what is there from an earlier demo is used again. */
+  private async prepare(demo: DemoSpec, control: TaskControl): Promise<void> {
+    const { library } = this.parts
+    const parts = demo.corpora.length + 1
+    for (const [i, corpus] of demo.corpora.entries()) {
+      const known = library.corpora.find(({ name }) => name === corpus.name)
+      if (known && known.source !== `synthetic:${corpus.domain}`) throw foreign('corpus', corpus.name)
+      if (!known)
+        await library.generateCorpus(
+          corpus,
+          within(control, (PREPARED * i) / parts, (PREPARED * (i + 1)) / parts),
+        )
+    }
+    const { name, vocab } = demo.tokenizer
+    if (library.tokenizers.some((row) => row.name === name)) return
+    const corpora = demo.corpora.map((corpus) => corpus.name)
+    await library.trainTokenizer(
+      { name, vocab, corpora },
+      within(control, (PREPARED * (parts - 1)) / parts, PREPARED),
+    )
+  }
+
+  private async teach(demo: DemoSpec, control: TaskControl): Promise<string[]> {
+    const { library, queue, context } = this.parts
+    for (const [i, definition] of demo.teachers.entries()) {
+      if (library.teachers.some(({ name }) => name === definition.name)) continue
+      const run = queue.add(resolveTeacher(definition, context.catalogue.data), { group: 'demo' })
+      const share = (TAUGHT - PREPARED) / demo.teachers.length
+      const start = PREPARED + share * i
+      await this.follow(run, `training ${definition.name}`, within(control, start, start + share))
+    }
+    return demo.teachers.map(({ name }) => name)
+  }
+
+  private best(scores: readonly ModelScore[]): string {
+    const mean = (model: string) => {
+      const own = scores.filter((score) => score.model === model)
+      return own.reduce((sum, { crossEntropy }) => sum + crossEntropy, 0) / own.length
+    }
+    const models = [...new Set(scores.map(({ model }) => model))]
+    const best = models.reduce((a, b) => (mean(b) < mean(a) ? b : a))
+    return this.parts.library.teachers.find(({ id }) => id === best)!.name
+  }
+
+  private async distil(demo: DemoSpec, best: string, control: TaskControl): Promise<Run[]> {
+    const { experiments, queue, context } = this.parts
+    const group = `demo ${new Date().toISOString()}`
+    const ended: Run[] = []
+    for (const [i, student] of demo.students.entries()) {
+      const definition = studentDefinition(demo, student, best)
+      const known = experiments.list().find(({ name }) => name === student.name)
+      const row = known ?? experiments.save({ definition: stringify(definition) }, true)
+      const config = resolveExperiment(parse(experiment, definition), context.catalogue.data)
+      const run = queue.add(config, { group, experiment: row.id })
+      const share = (1 - SCORED) / demo.students.length
+      const start = SCORED + share * i
+      ended.push(await this.follow(run, `training ${run.name}`, within(control, start, start + share)))
+    }
+    return ended
+  }
+
+  /** Waits for a run; stopping the demo stops it. */
+  private async follow(run: Run, phase: string, { signal, progress }: TaskControl): Promise<Run> {
+    const { queue, context } = this.parts
+    const stop = () => queue.stop(run.id)
+    signal.addEventListener('abort', stop, { once: true })
+    const unsubscribe = context.pushes.onPush((_, push) => {
+      if (push.topic === 'steps' && push.id === run.id) {
+        const last = push.records.at(-1)!
+        const loss = last.loss === null ? '' : `, loss ${last.loss.toFixed(2)}`
+        progress(`${phase}: step ${last.step}/${run.steps}${loss}`, last.step / run.steps)
+      }
+    })
+    try {
+      if (signal.aborted) stop()
+      const ended = await queue.finished(run.id)
+      if (ended.status === 'completed') return ended
+      throw signal.aborted
+        ? stopped()
+        : failed(`run "${run.name}" ${ended.status}: ${ended.reason ?? 'no reason given'}`)
+    } finally {
+      unsubscribe()
+      signal.removeEventListener('abort', stop)
+    }
+  }
+
+  private report(quick: boolean, runs: readonly Run[]): ReportRow {
+    const name = quick
+      ? 'Quick demo: four students of three teachers'
+      : 'Demo: four students of three teachers'
+    return this.parts.reports.create({ runs: runs.map(({ id }) => id), name, format: 'html' })
+  }
+
+  private result(
+    demo: DemoSpec,
+    scores: readonly ModelScore[],
+    runs: readonly Run[],
+    report: ReportRow,
+    seconds: number,
+  ): DemoResult {
+    const { library, reports, runs: runService } = this.parts
+    const corpora = demo.corpora.map(({ name }) => library.corpora.find((row) => row.name === name)!)
+    const nameOf = new Map(corpora.map(({ id, name }) => [id, name]))
+    const comparison = runService.compare({ ids: runs.map(({ id }) => id) })
+    return {
+      runs: runs.map((run, i) => {
+        const {
+          perplexity = null,
+          bitsPerByte = null,
+          klToFused = null,
+          agreement = null,
+          tokensPerSecond = null,
+        } = comparison.rows[i]!.values
+        const alpha = Object.fromEntries(
+          (run.evaluation?.corpora ?? []).flatMap((c) => (c.alpha ? [[nameOf.get(c.corpus)!, c.alpha]] : [])),
+        )
+        const { id, name, method } = run
+        const teachers = run.teachers.map((teacher) => teacher.name)
+        return {
+          id,
+          name,
+          method,
+          teachers,
+          perplexity,
+          bitsPerByte,
+          klToFused,
+          agreement,
+          tokensPerSecond,
+          alpha,
+        }
+      }),
+      teachers: demo.teachers.map(({ name }) => name),
+      matrix: demo.teachers.map(({ name }) => {
+        const { id } = library.teachers.find((row) => row.name === name)!
+        const own = scores.filter(({ model }) => model === id)
+        return {
+          teacher: name,
+          perplexity: Object.fromEntries(own.map((s) => [nameOf.get(s.corpus!)!, s.perplexity])),
+        }
+      }),
+      floors: Object.fromEntries(
+        corpora.flatMap((c) => (c.entropyFloor === undefined ? [] : [[c.name, c.entropyFloor]])),
+      ),
+      report: reports.path(report),
+      seconds,
+    }
+  }
+}
+
+function studentDefinition(demo: DemoSpec, student: DemoSpec['students'][number], best: string): unknown {
+  const definition = structuredClone({ ...demo.base, name: student.name })
+  for (const [path, value] of Object.entries(student.set)) {
+    override(definition, `${path}=${JSON.stringify(value).replaceAll(BEST_TEACHER, best)}`)
+  }
+  return definition
+}
+
+function foreign(noun: string, name: string): Error {
+  return failed(
+    `the library has another ${noun} named "${name}", which the demo needs for itself; use another --data-dir`,
+  )
+}
+
+function within({ signal, progress }: TaskControl, start: number, end: number): TaskControl {
+  return {
+    signal,
+    progress: (phase, fraction) => progress(phase, start + (end - start) * fraction),
+  }
+}
+
+function readSpec(quick: boolean): DemoSpec {
+  const file = resource(`demo/${quick ? 'quick' : 'full'}.yaml`)
+  return parse(spec, readYaml(readFileSync(file, 'utf8'), file), file)
+}
+
+/** A file of `resources/`, looked for from this module upwards: source and build lie at different depths. */
+function resource(name: string): string {
+  let folder = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(folder, 'resources', name))) {
+    const up = dirname(folder)
+    if (up === folder) throw failed(`resources/${name} is missing from this installation`)
+    folder = up
+  }
+  return join(folder, 'resources', name)
+}

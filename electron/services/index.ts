@@ -1,0 +1,199 @@
+import { availableParallelism, totalmem } from 'node:os'
+import {
+  api,
+  badInput,
+  nearest,
+  parse,
+  VERSION,
+  type AppInfo,
+  type Call,
+  type MethodName,
+  type NumberedPush,
+  type ParsedParams,
+  type Push,
+  type Result,
+  type SelfTestResult,
+} from '#contract'
+import { Catalogue, takeLock } from '../store'
+import { threadsOf, type Context } from './context'
+import { Demo } from './demo'
+import { ExperimentService } from './experiments'
+import { performJob } from './job'
+import { Library } from './library'
+import { ModelService } from './models'
+import { PushLog } from './pushLog'
+import { RunQueue } from './queue'
+import { ReportService } from './report'
+import { RunService } from './runs'
+import { TaskBoard } from './tasks'
+import type { SpawnWorker } from './worker'
+
+export interface ServiceOptions {
+  dataDir: string
+  spawnWorker: SpawnWorker
+  host: 'desktop' | 'web' | 'cli'
+  /** What starts the workers, and why if it is not the first choice. */
+  launcher?: { kind: 'utility' | 'node'; reason?: string }
+  /** `read` takes no lock: for commands that only look, beside an open app. */
+  access?: 'read' | 'write'
+}
+
+/** The rooms behind the API, for a host that needs more than it: the command line. */
+export interface Rooms {
+  context: Context
+  library: Library
+  models: ModelService
+  queue: RunQueue
+  runs: RunService
+  reports: ReportService
+  experiments: ExperimentService
+  tasks: TaskBoard
+  demo: Demo
+}
+
+export interface Services {
+  /** Parses the parameters, does it. Throws RetortError. */
+  call: Call
+  /** Pushes to the page, numbered from 1 without gaps. Returns the function that ends it. */
+  onPush(listener: (seq: number, push: Push) => void): () => void
+  /** Pushes after `seq`, or undefined when they are no longer held. */
+  since(seq: number): NumberedPush[] | undefined
+  /** Number of the last push. */
+  readonly seq: number
+  readonly rooms: Rooms
+  /** Stops the workers, with a checkpoint where one can be, closes the catalogue and frees the lock. */
+  close(): Promise<void>
+}
+
+/** Opens a data directory: what every host calls. */
+export async function createServices(options: ServiceOptions): Promise<Services> {
+  const { dataDir, spawnWorker, access = 'write' } = options
+  const lock = access === 'write' ? takeLock(dataDir) : undefined
+  try {
+    const catalogue = new Catalogue(dataDir, access)
+    const pushes = new PushLog()
+    const context: Context = { dataDir, catalogue, pushes, spawnWorker, threads: () => threadsOf(catalogue) }
+    const rooms = createRooms(context)
+    const methods = createMethods(options, rooms)
+    let closing: Promise<void> | undefined
+    return {
+      rooms,
+      call: async (name, params) => {
+        if (!Object.hasOwn(api, name)) {
+          throw badInput(`there is no method "${name}"`, { expected: nearest(name, Object.keys(api)) })
+        }
+        const parsed = parse(api[name].params, params, name) as never
+        return (await methods[name](parsed)) as never
+      },
+      onPush: (listener) => pushes.onPush(listener),
+      since: (seq) => pushes.since(seq),
+      get seq() {
+        return pushes.seq
+      },
+      close: () =>
+        (closing ??= (async () => {
+          await Promise.all([rooms.tasks.close(), rooms.queue.close()])
+          catalogue.flush()
+          lock?.release()
+        })()),
+    }
+  } catch (error) {
+    lock?.release()
+    throw error
+  }
+}
+
+function createRooms(context: Context): Rooms {
+  const tasks = new TaskBoard(context.pushes)
+  const library = new Library(context, tasks)
+  const models = new ModelService(context)
+  const queue = new RunQueue(context, async (run) => {
+    if (run.kind === 'teacher') await library.addTrained(run)
+  })
+  const runs = new RunService(context)
+  const reports = new ReportService(context, runs)
+  const experiments = new ExperimentService(context, queue)
+  const parts = { context, library, models, queue, runs, reports, experiments }
+  return { ...parts, tasks, demo: new Demo(parts) }
+}
+
+type Methods = { [M in MethodName]: (params: ParsedParams<M>) => Result<M> | Promise<Result<M>> }
+
+function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
+  const { context, library, models, queue, runs, reports, experiments, tasks, demo } = rooms
+  const { catalogue, pushes } = context
+  const nothing = (act: () => void): Record<string, never> => {
+    act()
+    return {}
+  }
+  const runId = (id: string) => runs.row(id).id
+  let backends: Promise<AppInfo['backends']> | undefined
+  /** Asked of a worker once: the host process loads no native library. */
+  const detected = () =>
+    (backends ??= performJob<SelfTestResult>(context, { kind: 'self-test' })
+      .then((result) => result.backends)
+      .catch((error: Error) => [{ name: 'onnx', available: false, note: error.message }]))
+  return {
+    'app.info': async () => ({
+      version: VERSION,
+      host: options.host === 'desktop' ? 'desktop' : 'web',
+      dataDir: options.dataDir,
+      node: process.version,
+      platform: `${process.platform} ${process.arch}`,
+      cores: availableParallelism(),
+      memoryGb: Math.round(totalmem() / 2 ** 30),
+      launcher: options.launcher?.kind ?? 'node',
+      launcherReason: options.launcher?.reason,
+      backends: await detected(),
+      demo: demo.state(),
+    }),
+    'settings.get': () => catalogue.data.settings,
+    'settings.set': (change) => {
+      const settings = catalogue.update((data) => (data.settings = { ...data.settings, ...change }))
+      pushes.push({ topic: 'library', noun: 'settings' })
+      return settings
+    },
+    'experiments.list': () => experiments.list(),
+    'experiments.get': ({ id }) => experiments.get(id),
+    'experiments.save': (params) => experiments.save(params),
+    'experiments.duplicate': ({ id }) => experiments.duplicate(id),
+    'experiments.remove': ({ id }) => nothing(() => experiments.remove(id)),
+    'experiments.check': (params) => experiments.check(params),
+    'experiments.start': (params) => experiments.start(params),
+    'corpora.list': () => library.corpora,
+    'corpora.import': (params) => library.startImportCorpus(params),
+    'corpora.remove': ({ id }) => nothing(() => library.remove('corpora', id)),
+    'corpora.preview': (params) => library.preview(params),
+    'tokenizers.list': () => library.tokenizers,
+    'teachers.list': () => library.teachers,
+    'teachers.import': (params) => library.startImportTeacher(params),
+    'teachers.train': ({ definition }) => experiments.startTeacher(definition),
+    'teachers.remove': ({ id }) => nothing(() => library.remove('teachers', id)),
+    'teachers.evaluate': ({ ids, corpora }) =>
+      tasks.start('Evaluate teachers', (control) => models.evaluate(ids, corpora, { control })).row,
+    'runs.list': () => runs.list(),
+    'runs.get': ({ id }) => runs.get(id),
+    'runs.metrics': (params) => runs.metrics(params),
+    'runs.log': ({ id }) => runs.folder(id).log(),
+    'runs.checkpoints': ({ id }) => runs.folder(id).checkpoints(),
+    'runs.pause': ({ id }) => queue.pause(runId(id)),
+    'runs.continue': ({ id }) => queue.continue(runId(id)),
+    'runs.stop': ({ id }) => queue.stop(runId(id)),
+    'runs.resume': ({ id }) => queue.resume(runId(id)),
+    'runs.rename': (params) => runs.rename(params),
+    'runs.remove': ({ id }) => nothing(() => runs.remove(id)),
+    'runs.compare': (params) => runs.compare(params),
+    'reports.list': () => reports.list(),
+    'reports.create': (params) => reports.create(params),
+    'reports.get': ({ id }) => reports.get(id),
+    'reports.remove': ({ id }) => nothing(() => reports.remove(id)),
+    'tasks.list': () => tasks.list(),
+    'tasks.stop': ({ id }) => tasks.stop(id),
+    'demo.start': ({ quick }) =>
+      tasks.start(quick ? 'Quick demo' : 'Demo', (control) => demo.run({ quick }, control)).row,
+    'models.generate': (params) => models.generate(params),
+    'models.scores': () => catalogue.data.scores,
+  }
+}
+
+export type { SpawnWorker, WorkerExit, WorkerHandle } from './worker'

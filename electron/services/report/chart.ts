@@ -1,0 +1,109 @@
+/** Okabe and Ito's palette, which colour-blind readers can tell apart; with a dash each, never colour alone. */
+export const SERIES_COLOURS = [
+  '#0072b2',
+  '#d55e00',
+  '#009e73',
+  '#cc79a7',
+  '#e69f00',
+  '#56b4e9',
+  '#8a8a8a',
+] as const
+const DASHES = ['', '6 3', '2 3', '8 3 2 3', '12 4', '4 2', '1 2'] as const
+
+export interface Series {
+  name: string
+  points: readonly (readonly [x: number, y: number])[]
+}
+
+const WIDTH = 640
+const HEIGHT = 260
+const MARGIN = { left: 56, right: 12, top: 8, bottom: 32 }
+/** More points than pixels cannot be seen. */
+const POINTS = 500
+
+/** A line chart as a self-contained SVG; colours of text and grid are the page's. */
+export function lineChart(title: string, yLabel: string, series: readonly Series[], xLabel = 'step'): string {
+  const points = series.flatMap(({ points }) => points)
+  if (!points.length) return ''
+  const x = scale(extent(points.map(([v]) => v)), MARGIN.left, WIDTH - MARGIN.right)
+  const y = scale(padded(points.map(([, v]) => v)), HEIGHT - MARGIN.bottom, MARGIN.top)
+  const grid = ticks(y.domain).map(
+    (v) =>
+      `<line x1="${MARGIN.left}" x2="${WIDTH - MARGIN.right}" y1="${y.at(v)}" y2="${y.at(v)}" class="grid"/>` +
+      `<text x="${MARGIN.left - 6}" y="${y.at(v)}" dy="0.32em" text-anchor="end">${label(v)}</text>`,
+  )
+  const foot = ticks(x.domain).map(
+    (v) => `<text x="${x.at(v)}" y="${HEIGHT - MARGIN.bottom + 16}" text-anchor="middle">${label(v)}</text>`,
+  )
+  const lines = series.map(({ points }, i) => {
+    const path = thin(points)
+      .map(([px, py], j) => `${j ? 'L' : 'M'}${x.at(px)} ${y.at(py)}`)
+      .join('')
+    return `<path d="${path}" stroke="${colour(i)}" stroke-dasharray="${DASHES[i % DASHES.length]}"/>`
+  })
+  const legend = series.map(
+    ({ name }, i) =>
+      `<span><svg width="28" height="10" aria-hidden="true"><line x1="0" x2="28" y1="5" y2="5" stroke="${colour(i)}" stroke-width="2" stroke-dasharray="${DASHES[i % DASHES.length]}"/></svg>${escape(name)}</span>`,
+  )
+  return `<figure><figcaption>${escape(title)} <small>${escape(yLabel)}</small></figcaption>
+<svg class="chart" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escape(`${title}, ${series.map(({ name }) => name).join(', ')}`)}">
+${grid.join('')}${foot.join('')}<text x="${(WIDTH + MARGIN.left) / 2}" y="${HEIGHT - 2}" text-anchor="middle">${escape(xLabel)}</text>
+<g fill="none" stroke-width="1.6" stroke-linejoin="round">${lines.join('')}</g></svg>
+<div class="legend">${legend.join('')}</div></figure>`
+}
+
+const colour = (i: number) => SERIES_COLOURS[i % SERIES_COLOURS.length]!
+
+export function escape(text: string): string {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+}
+
+type Domain = [number, number]
+
+function extent(values: readonly number[]): Domain {
+  let [low, high] = [Infinity, -Infinity]
+  for (const value of values) {
+    low = Math.min(low, value)
+    high = Math.max(high, value)
+  }
+  return low === high ? [low - 1, high + 1] : [low, high]
+}
+
+/** The first steps of a run lie far above the rest; the axis shows all but the highest hundredth. */
+function padded(values: readonly number[]): Domain {
+  const sorted = [...values].sort((a, b) => a - b)
+  const [low, high] = extent(sorted.slice(0, Math.max(1, Math.ceil(sorted.length * 0.99))))
+  const room = (high - low) * 0.04
+  return [low - room, high + room]
+}
+
+function scale(domain: Domain, from: number, to: number) {
+  const at = (value: number) => {
+    const part = Math.min(1, Math.max(0, (value - domain[0]) / (domain[1] - domain[0])))
+    return Number((from + part * (to - from)).toFixed(1))
+  }
+  return { domain, at }
+}
+
+/** About five round numbers within the domain. */
+function ticks([low, high]: Domain): number[] {
+  const raw = (high - low) / 5
+  const power = 10 ** Math.floor(Math.log10(raw))
+  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= raw)!
+  const result: number[] = []
+  for (let v = Math.ceil(low / step) * step; v <= high; v += step) result.push(v)
+  return result
+}
+
+function label(value: number): string {
+  return String(Number(value.toPrecision(6)))
+}
+
+function thin<T>(points: readonly T[]): T[] {
+  const stride = Math.max(1, Math.ceil(points.length / POINTS))
+  return points.filter((_, i) => i % stride === 0 || i === points.length - 1)
+}

@@ -1,0 +1,89 @@
+import { bestRows, show, type ReportContent, type Table } from './content'
+
+/** GitHub-flavoured Markdown. */
+export function markdownReport({ title, createdAt, findings, tables, settings }: ReportContent): string {
+  const row = (cells: readonly string[]) => `| ${cells.map((c) => c.replaceAll('|', '\\|')).join(' | ')} |`
+  const parts = [`# ${title}`, `Retort report, ${createdAt}`, findings.map((line) => `- ${line}`).join('\n')]
+  for (const table of tables) {
+    const best = bestRows(table)
+    const lines = table.rows.map(({ head, cells }, i) =>
+      row([head, ...cells.map((v, j) => (best[j] === i ? `**${show(v)}**` : show(v)))]),
+    )
+    const head = row(['', ...table.columns.map(headOf)])
+    parts.push(
+      `## ${table.title}`,
+      [head, row(['---', ...table.columns.map(() => '---:')]), ...lines].join('\n'),
+    )
+    if (table.note) parts.push(table.note)
+  }
+  if (settings.rows.length) {
+    const lines = settings.rows.map(({ head, cells }) => row([head, ...cells]))
+    const head = row(['', ...settings.columns])
+    parts.push(
+      '## Settings that differ',
+      [head, row(['---', ...settings.columns.map(() => '---')]), ...lines].join('\n'),
+    )
+  }
+  return `${parts.join('\n\n')}\n`
+}
+
+/** All tables one after the other, values in full precision. */
+export function csvReport({ tables }: ReportContent): string {
+  const quote = (text: string) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
+  return tables
+    .map((table) =>
+      [
+        [table.title, ...table.columns.map(headOf)],
+        ...table.rows.map(({ head, cells }) => [head, ...cells.map((v) => (v === null ? '' : String(v)))]),
+      ]
+        .map((cells) => cells.map(quote).join(','))
+        .join('\n'),
+    )
+    .join('\n\n')
+    .concat('\n')
+}
+
+/** Tables for a paper, with booktabs. */
+export function latexReport({ tables }: ReportContent): string {
+  const safe = (text: string) =>
+    text.replace(/[\\&%$#_{}~^]/g, (c) =>
+      c === '\\' ? '\\textbackslash{}' : c === '~' || c === '^' ? `\\${c}{}` : `\\${c}`,
+    )
+  return tables
+    .map((table) => {
+      const best = bestRows(table)
+      const lines = table.rows.map(
+        ({ head, cells }, i) =>
+          `${[safe(head), ...cells.map((v, j) => (best[j] === i ? `\\textbf{${show(v)}}` : show(v)))].join(' & ')} \\\\`,
+      )
+      return [
+        '\\begin{table}',
+        `\\caption{${safe(table.title)}}`,
+        `\\begin{tabular}{l${'r'.repeat(table.columns.length)}}`,
+        '\\toprule',
+        `${['', ...table.columns.map((c) => safe(headOf(c)))].join(' & ')} \\\\`,
+        '\\midrule',
+        ...lines,
+        '\\bottomrule',
+        '\\end{tabular}',
+        '\\end{table}',
+      ].join('\n')
+    })
+    .join('\n\n')
+    .concat('\n')
+}
+
+/** Everything, for programs; the step records of the runs are in their folders. */
+export function jsonReport({ title, createdAt, findings, tables, comparison, runs }: ReportContent): string {
+  const about = runs.map(({ row, config, environment, evaluations }) => ({
+    run: row,
+    config,
+    environment,
+    evaluations,
+  }))
+  return `${JSON.stringify({ title, createdAt, findings, tables, comparison, runs: about }, null, 2)}\n`
+}
+
+function headOf({ title, unit }: Table['columns'][number]): string {
+  return unit ? `${title} (${unit})` : title
+}
