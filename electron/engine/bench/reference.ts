@@ -1,0 +1,145 @@
+import { tf } from '../backend/tf'
+import { fuseTeachers, type FusedTarget } from '../distill/objective'
+import { crossEntropy, softCrossEntropy } from '../distill/losses'
+import { rmsNorm } from '../model/llama'
+import { createRandom } from '../random'
+import { AdamW } from '../train/optimizer'
+
+/** The configurations of ENGINE.md: a step that other frameworks can repeat, with the teachers' logits given. */
+export const configurations = {
+  tiny: { vocab: 256, width: 32, layers: 2, heads: 2, time: 16, batch: 2, teacherWidth: 32 },
+  A: { vocab: 2048, width: 192, layers: 4, heads: 6, time: 128, batch: 16, teacherWidth: 256 },
+  B: { vocab: 4096, width: 384, layers: 6, heads: 6, time: 256, batch: 8, teacherWidth: 512 },
+} as const
+export type Configuration = (typeof configurations)[keyof typeof configurations]
+
+const TEACHERS = 3
+const WEIGHTING = { strategy: 'entropy', granularity: 'token', temperature: 1, fusion: 'arithmetic' } as const
+const OPTIMIZER = { betas: [0.9, 0.95] as [number, number], weightDecay: 0.01, clip: 1 }
+const RATE = 1e-3
+
+/**
+ * One training step of a small decoder (RMSNorm, full attention heads, a gated unit with sigmoid, learned nothing of
+ * positions), three fixed teachers, entropy weights, KL + cross-entropy + features: the same mathematics as the
+ * PyTorch script it is compared with, built from the losses, weighting and optimiser that runs use.
+ */
+export class ReferenceStep {
+  readonly parameters = new Map<string, tf.Variable>()
+  private readonly optimizer: AdamW
+  private readonly mask: tf.Tensor2D
+  private readonly logits: tf.Tensor2D[]
+  private readonly features: tf.Tensor2D[]
+  private readonly epsilon = tf.keep(tf.scalar(1e-5))
+
+  constructor(private readonly c: Configuration) {
+    const { vocab, width, layers, time, batch, teacherWidth } = c
+    this.add('embedding', [vocab, width], 0.02)
+    for (let l = 0; l < layers; l++) {
+      this.add(`${l}.gain1`, [width], 0)
+      this.add(`${l}.gain2`, [width], 0)
+      for (const q of 'qkvo') this.add(`${l}.${q}`, [width, width], 0.02)
+      this.add(`${l}.up`, [width, 4 * width], 0.02)
+      this.add(`${l}.down`, [4 * width, width], 0.02)
+    }
+    this.add('gain', [width], 0)
+    this.add('projection', [width, teacherWidth], 0.02)
+    const mask = new Float32Array(time * time)
+    for (let i = 0; i < time; i++) mask.fill(-1e9, i * time + i + 1, (i + 1) * time)
+    this.mask = tf.keep(tf.tensor2d(mask, [time, time]))
+    const tokens = batch * time
+    const fixed = (name: string, size: number) =>
+      Array.from({ length: TEACHERS }, (_, k) =>
+        tf.keep(tf.tensor2d(normals(`${name}.${k}`, tokens * size, 1), [tokens, size])),
+      )
+    this.logits = fixed('logits', vocab)
+    this.features = fixed('features', teacherWidth)
+    this.optimizer = new AdamW(this.parameters, OPTIMIZER)
+  }
+
+  /** Does a step and resolves to its loss. */
+  async run(step: number): Promise<number> {
+    const { vocab, batch, time } = this.c
+    const tokens = batch * time
+    const result = tf.tidy(() => {
+      const inputs = tf.tensor1d(
+        Int32Array.from({ length: tokens }, (_, i) => (i * 31) % vocab),
+        'int32',
+      )
+      const labels = tf.tensor1d(
+        Int32Array.from({ length: tokens }, (_, i) => (i * 17) % vocab),
+        'int32',
+      )
+      const target = fuseTeachers(WEIGHTING, 1, this.logits, batch)
+      const { value, grads } = tf.variableGrads(
+        () => this.loss(inputs, labels, target),
+        [...this.parameters.values()],
+      )
+      const gradients = new Map([...this.parameters].map(([name, v]) => [name, grads[v.name]!]))
+      const norm = this.optimizer.apply(gradients, step, RATE)
+      return tf.concat([tf.reshape(value, [1]), tf.reshape(norm, [1])])
+    })
+    const [loss] = await result.data()
+    result.dispose()
+    return loss!
+  }
+
+  private loss(inputs: tf.Tensor1D, labels: tf.Tensor1D, target: FusedTarget): tf.Scalar {
+    const hidden = this.forward(inputs)
+    const logits: tf.Tensor2D = tf.matMul(hidden, this.of('embedding'), false, true)
+    const kd = softCrossEntropy(logits, target.p, 1)
+    const ce = crossEntropy(logits, labels)
+    const projected = tf.matMul(hidden, this.of('projection'))
+    const aligned = this.features
+      .map((feature) => tf.mean<tf.Scalar>(tf.squaredDifference(projected, feature)))
+      .reduce((a, b) => tf.add(a, b))
+    return tf.add(tf.add(tf.mul(kd, 0.7), tf.mul(ce, 0.3)), tf.mul(aligned, 0.1))
+  }
+
+  /** [tokens] to the final hidden states, [tokens, width]. */
+  private forward(inputs: tf.Tensor1D): tf.Tensor2D {
+    const { width, layers, heads, time, batch } = this.c
+    const size = width / heads
+    const split = (y: tf.Tensor) => tf.transpose(tf.reshape(y, [batch, time, heads, size]), [0, 2, 1, 3])
+    const norm = (y: tf.Tensor2D, name: string) => {
+      const gain: tf.Tensor1D = tf.add(this.parameters.get(name)!, 1)
+      return rmsNorm(y, gain, this.epsilon)
+    }
+    let x = tf.gather(this.of('embedding'), inputs) as tf.Tensor2D
+    for (let l = 0; l < layers; l++) {
+      const h = norm(x, `${l}.gain1`)
+      const [q, k, v] = ['q', 'k', 'v'].map((name) => split(tf.matMul(h, this.of(`${l}.${name}`))))
+      const scores = tf.add(tf.mul(tf.matMul(q!, k!, false, true), 1 / Math.sqrt(size)), this.mask)
+      const mixed = tf.matMul(tf.softmax(scores), v!)
+      const joined = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [batch * time, width]) as tf.Tensor2D
+      x = tf.add(x, tf.matMul(joined, this.of(`${l}.o`)))
+      const inner = tf.matMul(norm(x, `${l}.gain2`), this.of(`${l}.up`))
+      const gated = tf.mul(inner, tf.sigmoid(tf.mul(inner, 1.702))) as tf.Tensor2D
+      x = tf.add(x, tf.matMul(gated, this.of(`${l}.down`)))
+    }
+    return norm(x, 'gain')
+  }
+
+  private of(name: string): tf.Tensor2D {
+    return this.parameters.get(name) as unknown as tf.Tensor2D
+  }
+
+  private add(name: string, shape: number[], deviation: number): void {
+    const size = shape.reduce((a, b) => a * b)
+    const initial = tf.tensor(normals(name, size, deviation), shape)
+    this.parameters.set(name, tf.variable(initial))
+    initial.dispose()
+  }
+}
+
+function normals(name: string, size: number, deviation: number): Float32Array {
+  if (!deviation) return new Float32Array(size)
+  const random = createRandom(1, `bench/${name}`)
+  return Float32Array.from({ length: size }, () => random.normal() * deviation)
+}
+
+/** ENGINE.md's count: 6 a matmul weight and token, attention 12 tokens time width a layer, forward and backward. */
+export function stepFlops({ vocab, width, layers, time, batch, teacherWidth }: Configuration): number {
+  const tokens = batch * time
+  const weights = layers * 12 * width * width + vocab * width + width * teacherWidth
+  return 6 * tokens * weights + 12 * tokens * time * width * layers
+}
