@@ -1,7 +1,7 @@
 import { tf } from '../backend/tf'
 import { fuseTeachers, type FusedTarget } from '../distill/objective'
-import { crossEntropy, softCrossEntropy } from '../distill/losses'
-import { rmsNorm } from '../model/llama'
+import { mixedLoss } from '../distill/losses'
+import { rmsNorm, swish } from '../model/layers'
 import { createRandom } from '../random'
 import { AdamW } from '../train/optimizer'
 
@@ -86,13 +86,12 @@ export class ReferenceStep {
   private loss(inputs: tf.Tensor1D, labels: tf.Tensor1D, target: FusedTarget): tf.Scalar {
     const hidden = this.forward(inputs)
     const logits: tf.Tensor2D = tf.matMul(hidden, this.of('embedding'), false, true)
-    const kd = softCrossEntropy(logits, target.p, 1)
-    const ce = crossEntropy(logits, labels)
+    const { loss } = mixedLoss(logits, labels, target.p, tf.scalar(0), { lambda: 0.7, tau: 1 })
     const projected = tf.matMul(hidden, this.of('projection'))
     const aligned = this.features
       .map((feature) => tf.mean<tf.Scalar>(tf.squaredDifference(projected, feature)))
       .reduce((a, b) => tf.add(a, b))
-    return tf.add(tf.add(tf.mul(kd, 0.7), tf.mul(ce, 0.3)), tf.mul(aligned, 0.1))
+    return tf.add(loss, tf.mul(aligned, 0.1))
   }
 
   /** [tokens] to the final hidden states, [tokens, width]. */
@@ -108,13 +107,13 @@ export class ReferenceStep {
     for (let l = 0; l < layers; l++) {
       const h = norm(x, `${l}.gain1`)
       const [q, k, v] = ['q', 'k', 'v'].map((name) => split(tf.matMul(h, this.of(`${l}.${name}`))))
-      const scores = tf.add(tf.mul(tf.matMul(q!, k!, false, true), 1 / Math.sqrt(size)), this.mask)
+      const scaled = tf.mul(q!, 1 / Math.sqrt(size))
+      const scores = tf.add(tf.matMul(scaled, k!, false, true), this.mask)
       const mixed = tf.matMul(tf.softmax(scores), v!)
       const joined = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [batch * time, width]) as tf.Tensor2D
       x = tf.add(x, tf.matMul(joined, this.of(`${l}.o`)))
       const inner = tf.matMul(norm(x, `${l}.gain2`), this.of(`${l}.up`))
-      const gated = tf.mul(inner, tf.sigmoid(tf.mul(inner, 1.702))) as tf.Tensor2D
-      x = tf.add(x, tf.matMul(gated, this.of(`${l}.down`)))
+      x = tf.add(x, tf.matMul(swish(inner as tf.Tensor2D, 1.702), this.of(`${l}.down`)))
     }
     return norm(x, 'gain')
   }

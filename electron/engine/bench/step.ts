@@ -3,8 +3,8 @@ import { startBackend } from '../backend'
 import type { Progress } from '../progress'
 import { configurations, ReferenceStep, stepFlops } from './reference'
 
-/** Steps before the clock: the first compiles the graph, the next fill the arena. */
-const WARM_UP = 3
+/** Steps before the clock: the first compiles the graph, the next fill the arena and warm the interpreter. */
+const WARM_UP = 5
 
 /** Times the engine's training step; the median of the timed steps stands for it. */
 export async function bench(job: Extract<Job, { kind: 'bench' }>, progress: Progress): Promise<BenchResult> {

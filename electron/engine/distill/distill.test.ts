@@ -6,7 +6,7 @@ import { createRandom } from '../random'
 import { disagreement, entropy, entropyOfProbabilities, logProbabilities } from './divergence'
 import { betas, featureLoss, layerPairs } from './features'
 import { fuse } from './fusion'
-import { crossEntropy, distillationLoss, softCrossEntropy } from './losses'
+import { crossEntropy, distillationLoss, mixedLoss, softCrossEntropy } from './losses'
 import { fuseTeachers, objective } from './objective'
 import { weigh } from './weighting'
 
@@ -216,9 +216,13 @@ describe('losses', () => {
   })
 
   it('have the gradients of finite differences', () => {
-    const kd = (z: tf.Tensor2D) => distillationLoss(z, tf.tensor2d(teacher), 2)
-    const ce = (z: tf.Tensor2D) => crossEntropy(z, tf.tensor1d(labels, 'int32'))
-    for (const f of [kd, ce]) {
+    const p = tf.tensor2d(teacher)
+    const own = tf.mean<tf.Scalar>(entropyOfProbabilities(p))
+    const truth = tf.tensor1d(labels, 'int32')
+    const kd = (z: tf.Tensor2D) => distillationLoss(z, p, 2)
+    const ce = (z: tf.Tensor2D) => crossEntropy(z, truth)
+    const mixed = (tau: number) => (z: tf.Tensor2D) => mixedLoss(z, truth, p, own, { lambda: 0.7, tau }).loss
+    for (const f of [kd, ce, mixed(1), mixed(2)]) {
       const exact = values(tf.grad((z: tf.Tensor) => f(z as tf.Tensor2D))(tf.tensor2d(student)))
       expectClose(exact, numericGradient(f, student, 1e-2), 2e-3)
     }

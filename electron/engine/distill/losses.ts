@@ -25,9 +25,15 @@ export function softCrossEntropy(logits: tf.Tensor2D, p: tf.Tensor2D, tau: numbe
 /**
  * L_KD = tau^2 KL(p || q), q = softmax(z / tau), mean over tokens (METHOD). The factor tau^2 keeps the size of the
  * gradient independent of tau (Hinton et al. 2015).
+ *
+ * @param own mean entropy of p, a constant of the loss, where it is known already
  */
-export function distillationLoss(logits: tf.Tensor2D, p: tf.Tensor2D, tau: number): tf.Scalar {
-  const own = tf.mean<tf.Scalar>(entropyOfProbabilities(p))
+export function distillationLoss(
+  logits: tf.Tensor2D,
+  p: tf.Tensor2D,
+  tau: number,
+  own: tf.Scalar = tf.mean(entropyOfProbabilities(p)),
+): tf.Scalar {
   return tf.mul(tf.sub(softCrossEntropy(logits, p, tau), own), tau * tau)
 }
 
@@ -38,23 +44,74 @@ export function distillationLoss(logits: tf.Tensor2D, p: tf.Tensor2D, tau: numbe
  * @param labels int32 [tokens]
  */
 export function crossEntropy(logits: tf.Tensor2D, labels: tf.Tensor1D): tf.Scalar {
-  const [tokens, vocab] = logits.shape
+  const tokens = logits.shape[0]
   const op = tf.customGrad((z, save) => {
     const logQ = logProbabilities(z as tf.Tensor2D, 1)
     ;(save as tf.GradSaveFunc)([logQ])
     const value = tf.neg(tf.mean<tf.Scalar>(labelLogProbabilities(logQ, labels)))
-    const gradFunc = (dy: tf.Scalar, [q]: tf.Tensor[]) => {
-      const truth = tf.oneHot(labels, vocab) as tf.Tensor2D
-      return tf.mul(tf.sub(tf.exp(q!), truth), tf.div(dy, tokens))
-    }
+    const gradFunc = (dy: tf.Scalar, [q]: tf.Tensor[]) =>
+      tf.mul(subtractAtLabels(tf.exp(q as tf.Tensor2D), labels, 1), tf.div(dy, tokens))
     return { value, gradFunc }
   })
   return op(logits) as tf.Scalar
 }
 
+/** L = lambda * L_KD + (1 - lambda) * L_CE, and its parts for the record. */
+export interface MixedLoss {
+  loss: tf.Scalar
+  kd: tf.Scalar
+  ce: tf.Scalar
+}
+
+/**
+ * `distillationLoss` and `crossEntropy` together. At tau = 1, as they are added, both gradients are one:
+ * (q - lambda p - (1 - lambda) onehot) / tokens; that saves half the passes over [tokens, vocab].
+ *
+ * @param logits student's z, [tokens, vocab]
+ * @param labels int32 [tokens]
+ * @param p target distribution at tau, [tokens, vocab]
+ * @param own mean entropy of p, nats
+ */
+export function mixedLoss(
+  logits: tf.Tensor2D,
+  labels: tf.Tensor1D,
+  p: tf.Tensor2D,
+  own: tf.Scalar,
+  { lambda, tau }: { lambda: number; tau: number },
+): MixedLoss {
+  const kd = distillationLoss(logits, p, tau, own)
+  const ce = crossEntropy(logits, labels)
+  const mix = () => tf.add<tf.Scalar>(tf.mul(kd, lambda), tf.mul(ce, 1 - lambda))
+  if (tau !== 1) return { loss: mix(), kd, ce }
+  const tokens = logits.shape[0]
+  const op = tf.customGrad((z, save) => {
+    ;(save as tf.GradSaveFunc)([logProbabilities(z as tf.Tensor2D, 1)])
+    const gradFunc = (dy: tf.Scalar, [logQ]: tf.Tensor[]) => {
+      const q = tf.exp(logQ as tf.Tensor2D)
+      const soft = lambda === 0 ? q : tf.sub<tf.Tensor2D>(q, tf.mul(p, lambda))
+      return tf.mul(subtractAtLabels(soft, labels, 1 - lambda), tf.div(dy, tokens))
+    }
+    return { value: mix(), gradFunc }
+  })
+  return { loss: op(logits) as tf.Scalar, kd, ce }
+}
+
 /** log q(label) of each token: [tokens] from log-probabilities [tokens, vocab]. No gradient is taken through it. */
 export function labelLogProbabilities(logQ: tf.Tensor2D, labels: tf.Tensor1D): tf.Tensor1D {
-  const [tokens, vocab] = logQ.shape
-  const offsets = tf.range(0, tokens * vocab, vocab, 'int32')
-  return tf.gather(tf.reshape(logQ, [tokens * vocab]), tf.add<tf.Tensor1D>(labels, offsets))
+  return tf.gather(tf.reshape(logQ, [logQ.size]), labelPositions(logQ.shape, labels))
+}
+
+/** Where each token's label is in the flattened [tokens, vocab]. */
+function labelPositions([tokens, vocab]: [number, number], labels: tf.Tensor1D): tf.Tensor1D {
+  return tf.add(labels, tf.range(0, tokens * vocab, vocab, 'int32'))
+}
+
+/** The table less `amount` at each row's label: what a one-hot matrix would do in three passes more. */
+function subtractAtLabels(table: tf.Tensor2D, labels: tf.Tensor1D, amount: number): tf.Tensor2D {
+  if (amount === 0) return table
+  const flat = tf.reshape(table, [table.size])
+  const positions = labelPositions(table.shape, labels)
+  const updates = tf.sub(tf.gather(flat, positions), amount)
+  const updated = tf.tensorScatterUpdate(flat, tf.reshape(positions, [-1, 1]), updates)
+  return tf.reshape(updated, table.shape)
 }

@@ -4,7 +4,7 @@ import type { TeacherSignal } from '../teachers/source'
 import { disagreement, entropy, entropyOfProbabilities, logProbabilities } from './divergence'
 import { featureLoss, type LayerPair } from './features'
 import { fuse } from './fusion'
-import { crossEntropy, distillationLoss } from './losses'
+import { crossEntropy, mixedLoss } from './losses'
 import { weigh } from './weighting'
 
 type Setting = Pick<Experiment, 'weighting' | 'loss'>
@@ -17,6 +17,8 @@ export interface FusedTarget {
   alpha: tf.Tensor2D
   /** H_k at tau, nats, [tokens, K] */
   entropies: tf.Tensor2D
+  /** H(p), nats, [tokens, 1] */
+  entropy: tf.Tensor2D
   /** Generalised Jensen-Shannon divergence, nats, [tokens, 1] */
   disagreement: tf.Tensor2D
 }
@@ -32,13 +34,10 @@ export function fuseTeachers(
   const entropies = logP.length === 1 ? entropy(logP[0]!) : tf.concat(logP.map(entropy), 1)
   const alpha = weigh(setting, entropies, sequences)
   const p = fuse(setting.fusion, logP, alpha)
-  const mixture = setting.fusion === 'arithmetic' ? p : fuse('arithmetic', logP, alpha)
-  return {
-    p,
-    alpha,
-    entropies,
-    disagreement: disagreement(entropyOfProbabilities(mixture), alpha, entropies),
-  }
+  const own = entropyOfProbabilities(p)
+  const mixture =
+    setting.fusion === 'arithmetic' ? own : entropyOfProbabilities(fuse('arithmetic', logP, alpha))
+  return { p, alpha, entropies, entropy: own, disagreement: disagreement(mixture, alpha, entropies) }
 }
 
 export interface StudentOutput {
@@ -78,11 +77,16 @@ export function objective(
   teachers: readonly TeacherSignal[],
   alignments: readonly Alignment[],
 ): Objective {
-  const ce = crossEntropy(student.logits, labels)
-  if (!target) return { loss: ce, ce }
-  const { lambda, tau, features } = setting.loss
-  const kd = distillationLoss(student.logits, target.p, tau)
-  const mixed = tf.add<tf.Scalar>(tf.mul(kd, lambda), tf.mul(ce, 1 - lambda))
+  if (!target) {
+    const ce = crossEntropy(student.logits, labels)
+    return { loss: ce, ce }
+  }
+  const { features } = setting.loss
+  const {
+    loss: mixed,
+    kd,
+    ce,
+  } = mixedLoss(student.logits, labels, target.p, tf.mean(target.entropy), setting.loss)
   if (features === false || features.gamma === 0) return { loss: mixed, kd, ce }
   const inputs = alignments.map((a, k) => ({ ...a, hidden: teachers[k]!.hidden }))
   const alignment = featureLoss(features.distance, student.hidden, inputs)

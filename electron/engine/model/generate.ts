@@ -1,7 +1,8 @@
 import { badInput, type ModelConfig } from '#contract'
 import { tf } from '../backend/tf'
 import { createRandom, type Random } from '../random'
-import { repeatHeads, rmsNorm, rotate, ropeTables } from './llama'
+import { rmsNorm } from './layers'
+import { repeatHeads, rotate, ropeTables } from './llama'
 import { EMBEDDING, FINAL_NORM, HEAD, layerWeight, type LayerWeight } from './weights'
 
 type Parameters = ReadonlyMap<string, tf.Tensor>

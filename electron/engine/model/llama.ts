@@ -1,5 +1,6 @@
 import type { ModelConfig } from '#contract'
 import { tf } from '../backend/tf'
+import { rmsNorm, swish } from './layers'
 import { EMBEDDING, FINAL_NORM, HEAD, layerWeight, type LayerWeight } from './weights'
 
 /** What a forward pass over sequences of one length needs beside the weights: made once, never per step. */
@@ -105,24 +106,18 @@ function block(
     tf.transpose(tf.reshape(y, [batch, time, n, size]), [0, 2, 1, 3]) as tf.Tensor4D
 
   const normal = rmsNorm(x, gain('attentionNorm'), tables.epsilon)
-  const query = rotate(split(linear(normal, 'query'), heads), tables)
+  // Scaled here and not at the scores, which are time / size times larger.
+  const query = tf.mul(rotate(split(linear(normal, 'query'), heads), tables), tables.scale)
   const key = repeatHeads(rotate(split(linear(normal, 'key'), kvHeads), tables), heads)
   const value = repeatHeads(split(linear(normal, 'value'), kvHeads), heads)
-  const scores = tf.add(tf.mul(tf.matMul(query, key, false, true), tables.scale), tables.mask)
+  const scores = tf.add(tf.matMul(query, key, false, true), tables.mask)
   const mixed = tf.matMul(tf.softmax(scores), value) as tf.Tensor4D
   const joined = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [batch * time, width]) as tf.Tensor2D
   const attended = tf.add(x, linear(joined, 'output')) as tf.Tensor2D
 
   const second = rmsNorm(attended, gain('feedForwardNorm'), tables.epsilon)
-  const gate = linear(second, 'gate')
-  const inner = tf.mul(tf.mul(gate, tf.sigmoid(gate)), linear(second, 'up')) as tf.Tensor2D
+  const inner = tf.mul<tf.Tensor2D>(swish(linear(second, 'gate')), linear(second, 'up'))
   return tf.add(attended, linear(inner, 'down'))
-}
-
-/** x / sqrt(mean(x^2) + epsilon) * gain, over the last axis. */
-export function rmsNorm(x: tf.Tensor2D, gain: tf.Tensor1D, epsilon: tf.Scalar): tf.Tensor2D {
-  const scale = tf.rsqrt(tf.add(tf.mean(tf.square(x), -1, true), epsilon))
-  return tf.mul(tf.mul(x, scale), gain)
 }
 
 /** Rotary positions: each pair (i, i + size / 2) of a head is turned by its position's angle (Su et al. 2021). */

@@ -85,9 +85,10 @@ function initialProjections(config: RunConfig, alignment: { pairs: LayerPair[] }
   return weights
 }
 
+/** In the order of their names, wherever they come from: sums over all parameters are then rounded alike. */
 function toVariables(weights: Weights): Map<string, tf.Variable> {
   const variables = new Map<string, tf.Variable>()
-  for (const [name, { shape, data }] of weights) {
+  for (const [name, { shape, data }] of [...weights].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const initial = tf.tensor(data, shape)
     variables.set(name, tf.variable(initial))
     initial.dispose()

@@ -146,6 +146,11 @@ const unsortedSegmentSum: Kernel = ({ x, segmentIds }, { numSegments }) => {
   return scatterAdd(target, reshape(segmentIds!, [...segmentIds!.shape, 1]), x!)
 }
 
+const tensorScatterUpdate: Kernel = ({ tensor, indices, updates }) =>
+  updates!.size === 0
+    ? tensor!
+    : node('ScatterND', [tensor!, cast(indices!, 'int64'), updates!], tensor!.shape, tensor!.type)
+
 const oneHot: Kernel = ({ indices }, { depth, onValue, offValue, dtype }) => {
   const shape = [...indices!.shape, depth as number]
   const values = known([offValue, onValue], [2], 'float32')
@@ -215,6 +220,7 @@ export const shaping: KernelTable = {
   GatherNd: gatherNd,
   ScatterNd: scatterNd,
   UnsortedSegmentSum: unsortedSegmentSum,
+  TensorScatterUpdate: tensorScatterUpdate,
   OneHot: oneHot,
   Reverse: reverse,
   Fill: (_, { shape, value, dtype }) => filled(shape, value, dtype ?? 'float32'),
