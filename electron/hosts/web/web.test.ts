@@ -1,0 +1,165 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { request as httpRequest } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { WebSocket } from 'ws'
+import type { HostFrame } from '#contract'
+import { createServices, type Services } from '../../services'
+import { nodeWorkerLauncher } from '../nodeWorker'
+import { startWebHost, type WebHost } from '.'
+
+let folder: string
+let services: Services
+let host: WebHost
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'retort-'))
+  const page = join(folder, 'page')
+  mkdirSync(join(page, 'assets'), { recursive: true })
+  writeFileSync(join(page, 'index.html'), '<h1>page</h1>')
+  writeFileSync(join(page, 'assets', 'a.js'), 'let a')
+  writeFileSync(join(folder, 'secret.txt'), 'secret')
+  services = await createServices({
+    dataDir: join(folder, 'data'),
+    spawnWorker: nodeWorkerLauncher(),
+    host: 'web',
+  })
+  host = await startWebHost({ services, rendererDir: page })
+})
+afterEach(async () => {
+  await host.close()
+  await services.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+/** The path as it is, without the clean-up that fetch does. */
+function get(
+  path: string,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; body: string; type: string }> {
+  return new Promise((resolve, reject) => {
+    httpRequest({ host: '127.0.0.1', port: host.port, path, headers }, (response) => {
+      let body = ''
+      response.on('data', (chunk: Buffer) => (body += chunk.toString()))
+      response.on('end', () =>
+        resolve({ status: response.statusCode!, body, type: response.headers['content-type'] ?? '' }),
+      )
+    })
+      .on('error', reject)
+      .end()
+  })
+}
+
+const token = () => host.url.split('#token=')[1]!
+
+/** A socket and what it has received; `next` waits for the next frame, or for the close. */
+function connect(options: { origin?: string; host?: string } = {}) {
+  const origin = options.origin ?? `http://127.0.0.1:${host.port}`
+  const socket = new WebSocket(`ws://127.0.0.1:${host.port}/ws`, {
+    headers: { Origin: origin, ...(options.host && { Host: options.host }) },
+  })
+  const frames: (HostFrame | 'closed')[] = []
+  let wake = () => {}
+  const add = (frame: HostFrame | 'closed') => {
+    frames.push(frame)
+    wake()
+  }
+  socket.on('message', (data) => add(JSON.parse(String(data)) as HostFrame))
+  socket.on('close', () => add('closed'))
+  socket.on('error', () => {})
+  const next = async () => {
+    while (!frames.length) await new Promise<void>((resolve) => (wake = resolve))
+    return frames.shift()!
+  }
+  const opened = new Promise<void>((resolve) => socket.on('open', () => resolve()))
+  const say = async (frame: unknown) => {
+    await opened
+    socket.send(typeof frame === 'string' ? frame : JSON.stringify(frame))
+  }
+  return { socket, next, say }
+}
+
+describe('the page', () => {
+  it('is served with its types, and nothing from outside its folder', async () => {
+    expect(await get('/')).toMatchObject({
+      status: 200,
+      body: '<h1>page</h1>',
+      type: 'text/html; charset=utf-8',
+    })
+    expect(await get('/assets/a.js?x=1')).toMatchObject({ status: 200, body: 'let a' })
+    for (const path of [
+      '/../secret.txt',
+      '/..%2fsecret.txt',
+      '/%2e%2e/secret.txt',
+      '/assets/..%5c..%5csecret.txt',
+    ]) {
+      expect(await get(path)).toMatchObject({ status: 404 })
+    }
+    expect(await get('/%00')).toMatchObject({ status: 404 })
+    expect(await get('/%')).toMatchObject({ status: 404 })
+  })
+
+  it('is for loopback names only, on whatever port a tunnel has', async () => {
+    expect((await get('/', { Host: 'localhost:9999' })).status).toBe(200)
+    expect((await get('/', { Host: 'evil.example' })).status).toBe(403)
+    expect((await get('/', { Host: '127.0.0.1.evil.example' })).status).toBe(403)
+  })
+})
+
+describe('the socket', () => {
+  it('answers calls after a hello with the token', async () => {
+    const { say, next, socket } = connect()
+    await say({ type: 'hello', token: token() })
+    expect(await next()).toMatchObject({ type: 'welcome', lost: false })
+    await say({ type: 'call', id: 7, name: 'runs.list', params: {} })
+    expect(await next()).toEqual({ type: 'result', id: 7, ok: true, result: [] })
+    await say({ type: 'call', id: 8, name: 'runs.lst', params: {} })
+    expect(await next()).toMatchObject({
+      id: 8,
+      ok: false,
+      error: { code: 'bad-input', expected: 'runs.list' },
+    })
+    await say({ type: 'call', id: 9, name: 'runs.get', params: { id: 'none', extra: 1 } })
+    expect(await next()).toMatchObject({ id: 9, ok: false, error: { code: 'bad-input', field: 'extra' } })
+    socket.terminate()
+  })
+
+  it('refuses a wrong token, a call before hello, and what is no frame', async () => {
+    for (const frame of [
+      { type: 'hello', token: 'x' },
+      { type: 'call', id: 1, name: 'runs.list', params: {} },
+      'no json',
+    ]) {
+      const { say, next } = connect()
+      await say(frame)
+      expect(await next()).toMatchObject({ type: 'refused' })
+      expect(await next()).toBe('closed')
+    }
+  })
+
+  it('refuses other origins and other hosts before anything is said', async () => {
+    expect(await connect({ origin: 'http://evil.example' }).next()).toBe('closed')
+    const rebound = { origin: `http://evil.example:${host.port}`, host: `evil.example:${host.port}` }
+    expect(await connect(rebound).next()).toBe('closed')
+  })
+
+  it('repeats what a page missed, and says when it cannot', async () => {
+    const definition = 'name: one\ncorpus: c\nstudent: { width: 8, layers: 1, heads: 2 }\nteachers: []\n'
+    await services.call('experiments.save', { definition })
+    await services.call('settings.set', { threads: 1 })
+    const late = connect()
+    await late.say({ type: 'hello', token: token(), since: 1 })
+    expect(await late.next()).toMatchObject({ type: 'welcome', seq: 2, lost: false })
+    expect(await late.next()).toMatchObject({
+      type: 'push',
+      seq: 2,
+      push: { topic: 'library', noun: 'settings' },
+    })
+    const other = connect()
+    await other.say({ type: 'hello', token: token(), since: 99 })
+    expect(await other.next()).toMatchObject({ type: 'welcome', lost: true })
+    late.socket.terminate()
+    other.socket.terminate()
+  })
+})
