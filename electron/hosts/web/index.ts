@@ -1,12 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { WebSocketServer } from 'ws'
 import { failed } from '#contract'
 import type { Services } from '../../services'
+import { builtPage } from '../pageFiles'
 import { hostAllowed, originAllowed } from './access'
 import { Connection } from './connection'
 import { fail, sendFile } from './files'
@@ -69,17 +67,5 @@ export async function startWebHost({
         server.closeAllConnections()
       })
     },
-  }
-}
-
-/** `out/renderer`, looked for from this module upwards: source and build lie at different depths. */
-function builtPage(): string {
-  let folder = dirname(fileURLToPath(import.meta.url))
-  for (;;) {
-    const page = join(folder, 'out', 'renderer')
-    if (existsSync(join(page, 'index.html'))) return page
-    const up = dirname(folder)
-    if (up === folder) throw failed('the page has not been built; run "npm run build"')
-    folder = up
   }
 }

@@ -1,0 +1,158 @@
+import { app, BrowserWindow, dialog, ipcMain, Menu, net, protocol } from 'electron'
+import { readFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { ipcChannels, toErrorShape, type CallResult, type MethodName, type Settings } from '#contract'
+import { writeJsonAtomic } from '../../files'
+import { createServices, type Services } from '../../services'
+import { Catalogue, defaultDataDir } from '../../store'
+import { nodeWorkerLauncher } from '../nodeWorker'
+import { builtPage, contentType, locatePageFile, SECURITY_HEADERS } from '../pageFiles'
+import { lockDown } from './security'
+import { utilityWorkerLauncher } from './utilityWorker'
+import { chooseWorker, findNode } from './workerChoice'
+
+const ORIGIN = 'app://retort'
+const here = dirname(fileURLToPath(import.meta.url))
+
+let window: BrowserWindow | undefined
+let services: Services | undefined
+
+protocol.registerSchemesAsPrivileged([
+  { scheme: 'app', privileges: { standard: true, secure: true, supportFetchAPI: true } },
+])
+if (app.requestSingleInstanceLock()) void start()
+else app.quit()
+
+async function start(): Promise<void> {
+  app.on('second-instance', () => {
+    if (window?.isMinimized()) window.restore()
+    window?.focus()
+  })
+  app.on('window-all-closed', () => app.quit())
+  app.on('before-quit', closeFirst)
+  await app.whenReady()
+  lockDown(app, ORIGIN)
+  serveThePage()
+  const dataDir = dataDirectory()
+  try {
+    const choice = await chooseWorker(launcherSetting(dataDir), {
+      utility: utilityWorkerLauncher(join(here, 'worker.js')),
+      node: (path) => nodeWorkerLauncher({ node: path }),
+      findNode,
+    })
+    services = await createServices({ dataDir, host: 'desktop', ...choice })
+  } catch (error) {
+    dialog.showErrorBox('Retort cannot start', toErrorShape(error).message)
+    app.exit(1)
+    return
+  }
+  connect(services)
+  openWindow(dataDir)
+}
+
+function dataDirectory(): string {
+  const at = process.argv.indexOf('--data-dir')
+  const given = at < 0 ? undefined : process.argv[at + 1]
+  return given ? resolve(given) : defaultDataDir()
+}
+
+/** Read before the services open the catalogue: they are given the launcher. */
+function launcherSetting(dataDir: string): Settings['launcher'] {
+  return new Catalogue(dataDir, 'read').data.settings.launcher
+}
+
+function serveThePage(): void {
+  const page = builtPage()
+  protocol.handle('app', async (request) => {
+    const { host, pathname } = new URL(request.url)
+    const file = host === 'retort' ? await locatePageFile(page, pathname) : undefined
+    if (!file) return new Response('not found', { status: 404 })
+    const { body } = await net.fetch(pathToFileURL(file).href)
+    return new Response(body, { headers: { ...SECURITY_HEADERS, 'Content-Type': contentType(file) } })
+  })
+}
+
+function connect(opened: Services): void {
+  ipcMain.handle(ipcChannels.call, async (event, name: MethodName, params: unknown): Promise<CallResult> => {
+    if (!event.senderFrame?.url.startsWith(`${ORIGIN}/`)) {
+      return { ok: false, error: { code: 'failed', message: 'only the page may call' } }
+    }
+    try {
+      return { ok: true, result: await opened.call(name, params as never) }
+    } catch (error) {
+      return { ok: false, error: toErrorShape(error) }
+    }
+  })
+  ipcMain.handle(ipcChannels.since, (_event, seq: number) => {
+    const pushes = opened.since(seq)
+    return pushes ? { pushes } : { lost: true }
+  })
+  ipcMain.handle(ipcChannels.pickPath, async (_event, kind: 'file' | 'folder') => {
+    const properties = kind === 'folder' ? (['openDirectory'] as const) : (['openFile'] as const)
+    const { filePaths } = await dialog.showOpenDialog(window!, { properties: [...properties] })
+    return filePaths[0]
+  })
+  opened.onPush((seq, push) => {
+    if (window && !window.isDestroyed()) window.webContents.send(ipcChannels.push, { seq, push })
+  })
+}
+
+interface Bounds {
+  width: number
+  height: number
+  x?: number
+  y?: number
+}
+
+function openWindow(dataDir: string): void {
+  const file = join(dataDir, 'window.json')
+  window = new BrowserWindow({
+    ...lastBounds(file),
+    minWidth: 960,
+    minHeight: 600,
+    title: 'Retort',
+    show: false,
+    webPreferences: {
+      preload: join(here, '..', 'preload', 'index.cjs'),
+      sandbox: true,
+      contextIsolation: true,
+      nodeIntegration: false,
+    },
+  })
+  window.once('ready-to-show', () => window?.show())
+  window.on('close', () => writeJsonAtomic(file, window!.getBounds()))
+  window.on('closed', () => (window = undefined))
+  Menu.setApplicationMenu(
+    Menu.buildFromTemplate([
+      ...(process.platform === 'darwin' ? [{ role: 'appMenu' as const }] : []),
+      { role: 'fileMenu' },
+      { role: 'editMenu' },
+      { role: 'viewMenu' },
+      { role: 'windowMenu' },
+    ]),
+  )
+  void window.loadURL(`${ORIGIN}/index.html`)
+}
+
+function lastBounds(file: string): Bounds {
+  try {
+    const { width, height, x, y } = JSON.parse(readFileSync(file, 'utf8')) as Bounds
+    if (width > 0 && height > 0) return { width, height, x, y }
+  } catch {
+    // The first start, or a file that was cut off.
+  }
+  return { width: 1280, height: 800 }
+}
+
+let closed = false
+
+/** Runs make a checkpoint before the app ends. */
+function closeFirst(event: Electron.Event): void {
+  if (closed || !services) return
+  event.preventDefault()
+  void services.close().finally(() => {
+    closed = true
+    app.quit()
+  })
+}

@@ -1,0 +1,99 @@
+import { defineStore } from 'pinia'
+import { computed, reactive, ref, shallowReactive } from 'vue'
+import type { Checkpoint, EvaluationRecord, LoggedEvent, Run, StepRecord } from '#contract'
+import { call, onLost, onPush } from '../api/client'
+import { createLoader } from './loader'
+
+/** What of a run's folder the page has fetched. */
+export interface RunData {
+  steps: StepRecord[]
+  evaluations: EvaluationRecord[]
+  log: LoggedEvent[]
+  checkpoints: Checkpoint[]
+  /** Rises with every change: charts look at this, not into the arrays. */
+  version: number
+}
+
+export const useRuns = defineStore('runs', () => {
+  const rows = ref<Run[]>([])
+  const data = reactive(new Map<string, RunData>())
+  const selected = ref<string[]>([])
+
+  const loader = createLoader(async () => {
+    rows.value = await call('runs.list', {})
+  })
+  /** Newest first. */
+  const sorted = computed(() => [...rows.value].sort((a, b) => b.createdAt.localeCompare(a.createdAt)))
+  const active = computed(() =>
+    rows.value.filter(({ status }) => ['running', 'paused', 'queued'].includes(status)),
+  )
+
+  function put(run: Run): void {
+    const at = rows.value.findIndex(({ id }) => id === run.id)
+    if (at < 0) rows.value.push(run)
+    else rows.value[at] = run
+  }
+
+  async function open(id: string): Promise<RunData> {
+    const known = data.get(id)
+    if (known) return known
+    const [metrics, log, checkpoints] = await Promise.all([
+      call('runs.metrics', { id }),
+      call('runs.log', { id }),
+      call('runs.checkpoints', { id }),
+    ])
+    const opened = shallowReactive<RunData>({ ...metrics, log, checkpoints, version: 0 })
+    data.set(id, opened)
+    return data.get(id)!
+  }
+
+  function change(id: string, edit: (data: RunData) => void): void {
+    const opened = data.get(id)
+    if (!opened) return
+    edit(opened)
+    opened.version++
+  }
+
+  onPush((push) => {
+    switch (push.topic) {
+      case 'run':
+        // A resumed run computes the steps after its checkpoint again: fetch what its folder says then.
+        if (push.run.status === 'queued') data.delete(push.run.id)
+        return put(push.run)
+      case 'run-removed':
+        rows.value = rows.value.filter(({ id }) => id !== push.id)
+        selected.value = selected.value.filter((id) => id !== push.id)
+        data.delete(push.id)
+        return
+      case 'steps': {
+        const last = push.records.at(-1)!
+        const row = rows.value.find(({ id }) => id === push.id)
+        if (row) Object.assign(row, { step: last.step, last })
+        return change(push.id, ({ steps }) => {
+          const known = steps.at(-1)?.step ?? 0
+          steps.push(...push.records.filter(({ step }) => step > known))
+        })
+      }
+      case 'evaluation':
+        return change(push.id, ({ evaluations }) => {
+          if (!evaluations.some(({ step }) => step === push.record.step)) evaluations.push(push.record)
+        })
+      case 'log':
+        return change(push.id, (d) => void (d.log = [...d.log, push.entry]))
+      case 'checkpoint':
+        return change(push.id, (d) => {
+          const others = d.checkpoints.filter(({ step }) => step !== push.checkpoint.step)
+          d.checkpoints = [...others, push.checkpoint]
+        })
+    }
+  })
+  onLost(() => data.clear())
+
+  function toggle(id: string): void {
+    selected.value = selected.value.includes(id)
+      ? selected.value.filter((other) => other !== id)
+      : [...selected.value, id]
+  }
+
+  return { rows, sorted, active, selected, data, ...loader, put, open, toggle }
+})

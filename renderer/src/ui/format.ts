@@ -1,0 +1,38 @@
+/** Four significant digits; a dash where there is no number. */
+export function show(value: number | null | undefined): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return '–'
+  if (Number.isInteger(value)) return value.toLocaleString('en-GB')
+  const magnitude = Math.floor(Math.log10(Math.abs(value)))
+  if (magnitude >= 4) return Math.round(value).toLocaleString('en-GB')
+  return magnitude < -4 ? value.toExponential(3) : value.toFixed(Math.max(0, 3 - magnitude))
+}
+
+/** With its sign, for differences. */
+export function showSigned(value: number | null | undefined): string {
+  if (value === null || value === undefined) return ''
+  return `${value > 0 ? '+' : value < 0 ? '−' : '±'}${show(Math.abs(value))}`
+}
+
+export function duration(seconds: number | undefined): string {
+  if (seconds === undefined || !Number.isFinite(seconds)) return ''
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`
+  return `${(seconds / 3600).toFixed(1)} h`
+}
+
+export function bytes(count: number): string {
+  if (count < 1e3) return `${count} B`
+  if (count < 1e6) return `${show(count / 1e3)} kB`
+  return count < 1e9 ? `${show(count / 1e6)} MB` : `${show(count / 1e9)} GB`
+}
+
+export function count(value: number): string {
+  if (value < 1e4) return value.toLocaleString('en-GB')
+  return value < 1e6 ? `${show(value / 1e3)} k` : `${show(value / 1e6)} M`
+}
+
+export function when(timestamp: string | undefined): string {
+  if (!timestamp) return '–'
+  const date = new Date(timestamp)
+  return date.toLocaleString('en-GB', { day: '2-digit', month: 'short', hour: '2-digit', minute: '2-digit' })
+}

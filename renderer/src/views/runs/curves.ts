@@ -1,0 +1,52 @@
+import type { EvaluationRecord, StepRecord } from '#contract'
+import type { Stroke } from '../../charts/palette'
+import type { Series } from '../../charts/series'
+
+type StepKey =
+  'loss' | 'kd' | 'ce' | 'features' | 'disagreement' | 'gradNorm' | 'tokensPerSecond' | 'learningRate'
+type EvaluationKey = 'perplexity' | 'bitsPerByte' | 'klToFused' | 'crossEntropy' | 'agreement'
+
+/** More points than pixels cannot be seen. */
+const POINTS = 1500
+
+function thin<T>(items: readonly T[]): readonly T[] {
+  const stride = Math.ceil(items.length / POINTS)
+  return stride <= 1 ? items : items.filter((_, i) => i % stride === 0 || i === items.length - 1)
+}
+
+/** A quantity of the training steps; absent when no step has it. */
+export function stepSeries(
+  name: string,
+  steps: readonly StepRecord[],
+  key: StepKey,
+  stroke: Stroke,
+): Series[] {
+  const points = thin(steps).flatMap((s) => (s[key] === undefined ? [] : [[s.step, s[key]] as const]))
+  return points.length ? [{ name, points, ...stroke }] : []
+}
+
+/** One series a teacher of a quantity that each has. */
+export function teacherSeries(
+  names: readonly string[],
+  steps: readonly StepRecord[],
+  key: 'alpha' | 'teacherEntropy',
+  stroke: (k: number) => Stroke,
+): Series[] {
+  const some = thin(steps).filter((s) => s[key])
+  if (!some.length) return []
+  return names.map((name, k) => ({
+    name,
+    points: some.map((s) => [s.step, s[key]![k] ?? null] as const),
+    ...stroke(k),
+  }))
+}
+
+export function evaluationSeries(
+  name: string,
+  evaluations: readonly EvaluationRecord[],
+  key: EvaluationKey,
+  stroke: Stroke,
+): Series[] {
+  const points = evaluations.flatMap((e) => (e[key] === undefined ? [] : [[e.step, e[key]] as const]))
+  return points.length ? [{ name, points, ...stroke }] : []
+}
