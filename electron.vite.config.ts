@@ -51,7 +51,7 @@ export default defineConfig({
         // The mode is a setting of the data directory, not of the browser.
         colorMode: false,
         // Icons in use are part of the page: nothing is fetched.
-        icon: { clientBundle: { scan: true } },
+        icon: { clientBundle: { scan: true, icons: ['lucide:settings'] } },
         ui: { colors: { primary: 'sky', neutral: 'zinc' } },
       }),
     ],

@@ -17,34 +17,34 @@ const COLUMNS: readonly (ComparisonColumn & { value: (run: ComparedRun) => numbe
   {
     key: 'bitsPerByte',
     title: 'Bits per byte',
-    unit: 'bit',
+    unit: '',
     better: 'lower',
     value: ({ row }) => row.evaluation?.bitsPerByte,
   },
   {
     key: 'crossEntropy',
     title: 'Cross-entropy',
-    unit: 'nats/token',
+    unit: 'nats',
     better: 'lower',
     value: ({ row }) => row.evaluation?.crossEntropy,
   },
   {
     key: 'klToFused',
-    title: 'KL to the fused target',
-    unit: 'nats/token',
+    title: 'KL to fused',
+    unit: 'nats',
     better: 'lower',
     value: ({ row }) => row.evaluation?.klToFused,
   },
   {
     key: 'distillationLoss',
-    title: 'Distillation loss',
+    title: 'Distill. loss',
     unit: '',
     better: 'lower',
     value: ({ row }) => row.evaluation?.distillationLoss,
   },
   {
     key: 'agreement',
-    title: 'Top-1 agreement',
+    title: 'Agreement',
     unit: '',
     better: 'higher',
     value: ({ row }) => row.evaluation?.agreement,
@@ -52,7 +52,7 @@ const COLUMNS: readonly (ComparisonColumn & { value: (run: ComparedRun) => numbe
   { key: 'steps', title: 'Steps', unit: '', better: 'neither', value: ({ row }) => row.step },
   {
     key: 'tokensPerSecond',
-    title: 'Speed (median)',
+    title: 'Speed',
     unit: 'tokens/s',
     better: 'higher',
     value: ({ steps }) => medianSpeed(steps),
@@ -74,7 +74,12 @@ export function medianSpeed(steps: readonly StepRecord[]): number | undefined {
 
 /** Metrics of runs beside each other, with the differences to the baseline and the settings that are not the same. */
 export function compareRuns(runs: readonly ComparedRun[], baseline: string): Comparison {
-  const columns = COLUMNS.filter(({ value }) => runs.some((run) => value(run) != null))
+  // What describes rather than measures is told where it differs.
+  const columns = COLUMNS.filter(({ value, better }) => {
+    const values = runs.map((run) => value(run) ?? null)
+    const differs = new Set(values).size > 1 || runs.length === 1
+    return values.some((v) => v !== null) && (better !== 'neither' || differs)
+  })
   const valuesOf = (run: ComparedRun) =>
     Object.fromEntries(columns.map(({ key, value }) => [key, value(run) ?? null]))
   const base = valuesOf(runs.find(({ row }) => row.id === baseline)!)

@@ -3,11 +3,11 @@ import { createPinia } from 'pinia'
 import { createApp } from 'vue'
 import { startClient } from './api/client'
 import App from './App.vue'
-import { router } from './router'
+import { createAppRouter } from './router'
 import './style.css'
 import { showColorMode } from './ui/colorMode'
 
 // Takes the token out of the address before the router reads it.
 startClient()
 showColorMode('system')
-createApp(App).use(createPinia()).use(router).use(ui).mount('#app')
+createApp(App).use(createPinia()).use(createAppRouter()).use(ui).mount('#app')

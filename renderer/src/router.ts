@@ -13,26 +13,28 @@ export const pages = [
   { path: '/settings', label: 'Settings', icon: 'i-lucide-settings' },
 ] as const
 
-export const router = createRouter({
-  history: createWebHashHistory(),
-  routes: [
-    { path: '/', redirect: '/experiments' },
-    { path: '/experiments', component: () => import('./views/experiments/ExperimentList.vue') },
-    {
-      path: '/experiments/:id',
-      component: () => import('./views/experiments/ExperimentPage.vue'),
-      props: true,
-    },
-    { path: '/teachers', component: () => import('./views/teachers/TeacherList.vue') },
-    { path: '/corpora', component: () => import('./views/corpora/CorpusList.vue') },
-    { path: '/queue', component: () => import('./views/queue/QueuePage.vue') },
-    { path: '/runs', component: () => import('./views/runs/RunList.vue') },
-    { path: '/runs/:id', component: () => import('./views/runs/RunPage.vue'), props: true },
-    { path: '/compare', component: () => import('./views/compare/ComparePage.vue') },
-    { path: '/playground', component: () => import('./views/playground/PlaygroundPage.vue') },
-    { path: '/reports', component: () => import('./views/reports/ReportList.vue') },
-    { path: '/reports/:id', component: () => import('./views/reports/ReportPage.vue'), props: true },
-    { path: '/settings', component: () => import('./views/settings/SettingsPage.vue') },
-    { path: '/:rest(.*)*', redirect: '/experiments' },
-  ],
-})
+/** Made after the token has been taken out of the address: the history reads and rewrites it at once. */
+export const createAppRouter = () =>
+  createRouter({
+    history: createWebHashHistory(),
+    routes: [
+      { path: '/', redirect: '/experiments' },
+      { path: '/experiments', component: () => import('./views/experiments/ExperimentList.vue') },
+      {
+        path: '/experiments/:id',
+        component: () => import('./views/experiments/ExperimentPage.vue'),
+        props: true,
+      },
+      { path: '/teachers', component: () => import('./views/teachers/TeacherList.vue') },
+      { path: '/corpora', component: () => import('./views/corpora/CorpusList.vue') },
+      { path: '/queue', component: () => import('./views/queue/QueuePage.vue') },
+      { path: '/runs', component: () => import('./views/runs/RunList.vue') },
+      { path: '/runs/:id', component: () => import('./views/runs/RunPage.vue'), props: true },
+      { path: '/compare', component: () => import('./views/compare/ComparePage.vue') },
+      { path: '/playground', component: () => import('./views/playground/PlaygroundPage.vue') },
+      { path: '/reports', component: () => import('./views/reports/ReportList.vue') },
+      { path: '/reports/:id', component: () => import('./views/reports/ReportPage.vue'), props: true },
+      { path: '/settings', component: () => import('./views/settings/SettingsPage.vue') },
+      { path: '/:rest(.*)*', redirect: '/experiments' },
+    ],
+  })

@@ -49,7 +49,10 @@ class PlainLlama {
   constructor(bytes: Buffer) {
     this.header = Array.from({ length: 7 }, (_, i) => bytes.readInt32LE(4 * i))
     this.f = new Float32Array(bytes.buffer.slice(bytes.byteOffset + 28, bytes.byteOffset + bytes.length))
-    for (let l = 0; l < this.header[2]!; l++) (this.keys.push([]), this.values.push([]))
+    for (let l = 0; l < this.header[2]!; l++) {
+      this.keys.push([])
+      this.values.push([])
+    }
   }
 
   reset(): void {

@@ -101,15 +101,14 @@ async function follow(
   fresh = true,
 ): Promise<Outcome> {
   const { queue, runs } = rooms
-  let run: Run | undefined
+  const run = start()
   services.onPush((_, push) => {
-    if (push.topic !== 'steps' || push.id !== run?.id) return
+    if (push.topic !== 'steps' || push.id !== run.id) return
     const { step, loss, tokensPerSecond, seconds } = push.records.at(-1)!
     const left = ((run.steps - step) * seconds) / step
     const phase = `${run.name}  step ${step}/${run.steps}  loss ${show(loss)}  ${show(Math.round(tokensPerSecond))} tokens/s`
     progress.show(phase, step / run.steps, left)
   })
-  run = start()
   const { id } = run
   signal.addEventListener('abort', () => queue.stop(id), { once: true })
   const ended = await queue.finished(id)
