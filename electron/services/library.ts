@@ -139,10 +139,9 @@ export class Library {
   /** Makes a teacher of a completed training run: its best checkpoint. */
   async addTrained(run: Run): Promise<Teacher> {
     const folder = new RunFolder(this.context.dataDir, run.id)
-    const model = folder.bestModel()
+    const best = folder.bestCheckpoint()
     const config = folder.config()
-    const best = folder.checkpoints().find((row) => row.step === (row.best?.step ?? row.step))
-    if (!model || !config || !best) throw conflict(`run "${run.name}" has no checkpoint`)
+    if (!best || !config) throw conflict(`run "${run.name}" has no checkpoint`)
     const row: Teacher = {
       id: newId(run.name, this.teachers),
       name: run.name,
@@ -150,14 +149,14 @@ export class Library {
       tokenizer: config.tokenizer.id,
       model: config.student,
       parameters: run.parameters,
-      digest: best.files['model.safetensors']!,
+      digest: best.row.files['model.safetensors']!,
       run: run.id,
       perplexity: {},
       createdAt: new Date().toISOString(),
     }
     const target = paths.libraryItem(this.context.dataDir, 'teachers', row.id)
     for (const file of ['model.json', 'model.safetensors']) {
-      cpSync(join(model, file), join(`${target}.tmp`, file), { recursive: true })
+      cpSync(join(best.path, file), join(`${target}.tmp`, file), { recursive: true })
     }
     renameSync(`${target}.tmp`, target)
     this.add('teachers', row)

@@ -28,10 +28,10 @@ export class ModelService {
     }
     const run = find('run or teacher', [...runs, ...teachers], nameOrId)
     const files = new RunFolder(this.context.dataDir, run.id)
-    const folder = files.bestModel()
+    const best = files.bestCheckpoint()
     const config = files.config()
-    if (!folder || !config) throw conflict(`run "${run.name}" has no checkpoint yet`)
-    return { id: run.id, name: run.name, folder, tokenizer: config.tokenizer }
+    if (!best || !config) throw conflict(`run "${run.name}" has no checkpoint yet`)
+    return { id: run.id, name: run.name, folder: best.path, tokenizer: config.tokenizer }
   }
 
   generate(

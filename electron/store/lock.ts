@@ -104,11 +104,17 @@ function isLeftBehind(file: string, holder: Holder): boolean {
   }
 }
 
+/** A process that has ended but was not yet waited for (a zombie, as in containers without an init) is not alive. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
-    return true
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat[stat.lastIndexOf(')') + 2] !== 'Z'
+  } catch {
+    return true
   }
 }

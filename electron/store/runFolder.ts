@@ -69,13 +69,13 @@ export class RunFolder {
       .sort((a, b) => a.step - b.step)
   }
 
-  /** The folder of the best checkpoint, or of the last when none was evaluated. */
-  bestModel(): string | undefined {
+  /** The checkpoint with the lowest held-out cross-entropy, or the last when none was evaluated. */
+  bestCheckpoint(): { row: Checkpoint; path: string } | undefined {
     const rows = this.checkpoints()
     const last = rows.at(-1)
     if (!last) return undefined
-    const best = rows.find((row) => row.step === last.best?.step) ?? last
-    return join(this.path, runFiles.checkpoints, checkpointFolder(best.step))
+    const row = rows.find(({ step }) => step === last.best?.step) ?? last
+    return { row, path: join(this.path, runFiles.checkpoints, checkpointFolder(row.step)) }
   }
 
   /** Notes which process writes here, so that a later one can wait for its end. */

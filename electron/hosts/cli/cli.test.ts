@@ -1,0 +1,298 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createServices } from '../../services'
+import { nodeWorkerLauncher } from '../nodeWorker'
+
+const root = resolve(import.meta.dirname, '../../..')
+const entry = join(root, 'electron/hosts/cli/index.ts')
+let folder: string
+let dataDir: string
+
+interface Finished {
+  status: number | null
+  stdout: string
+  stderr: string
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the shapes differ by command
+  json: any
+}
+
+/** The command line as a person runs it: a process of its own. */
+function retort(...args: string[]): Finished {
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--import', 'tsx', entry, ...args, '--data-dir', dataDir, '--json'],
+    { cwd: root, encoding: 'utf8' },
+  )
+  const last = stdout.trim().split('\n').at(-1) ?? ''
+  return { status, stdout, stderr, json: status === 0 && last ? JSON.parse(last) : undefined }
+}
+
+/** The JSON of a command that must succeed. */
+function done(...args: string[]) {
+  const { status, stderr, json } = retort(...args)
+  expect(status, stderr).toBe(0)
+  return json
+}
+
+function file(name: string, content: string | Uint8Array): string {
+  const path = join(folder, name)
+  writeFileSync(path, content)
+  return path
+}
+
+const TRAIN = 'train: { steps: 40, batch: 4, context: 24, learningRate: 0.003, warmup: 4 }'
+const STUDENT = 'student: { width: 16, layers: 1, heads: 2, context: 24 }'
+const EVALUATE = 'evaluate: { every: 10, tokens: 300 }\ncheckpoint: { every: 10, keep: 2 }'
+const experiment = (name: string, more = '') =>
+  `name: ${name}\ncorpus: recipes\n${STUDENT}\nteachers: [cook]\nloss: { tau: 2 }\n${TRAIN}\n${EVALUATE}\n${more}`
+
+/** A run's metrics without the fields of the clock, the only ones that may differ. */
+function metricsOf(id: string): unknown[] {
+  const lines = readFileSync(join(dataDir, 'runs', id, 'metrics.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+  return lines.map((line) => {
+    const { seconds: _s, tokensPerSecond: _t, ...rest } = JSON.parse(line) as Record<string, unknown>
+    return rest
+  })
+}
+
+/** Every file below the data directory with its digest, caches apart. */
+function contents(): string[] {
+  const files = readdirSync(dataDir, { recursive: true, withFileTypes: true })
+  return files
+    .filter((entry) => entry.isFile() && !entry.parentPath.includes('cache'))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .map((path) => `${path} ${createHash('sha256').update(readFileSync(path)).digest('hex')}`)
+    .sort()
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'retort-'))
+  dataDir = join(folder, 'data')
+  const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+  const { library } = services.rooms
+  await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes: 60_000, seed: 1 })
+  await library.trainTokenizer({ name: 'bpe', corpora: ['recipes'], vocab: 320 })
+  await services.close()
+  const spec = file(
+    'cook.yaml',
+    `name: cook\ncorpus: recipes\ntokenizer: bpe\nmodel: { width: 24, layers: 2, heads: 2, context: 24 }\n${TRAIN}\n${EVALUATE}\nseed: 3\n`,
+  )
+  expect(done('train-teacher', spec).metrics.perplexity).toBeGreaterThan(1)
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('a run', () => {
+  it('gives the same metrics, bit for bit, for the same seed, and others for another', () => {
+    const yaml = file('twice.yaml', experiment('twice'))
+    const [one, two] = [done('run', yaml), done('run', yaml)]
+    expect(one).toMatchObject({ status: 'completed', step: 40 })
+    expect(two.id).not.toBe(one.id)
+    expect(metricsOf(two.id)).toEqual(metricsOf(one.id))
+    const other = done('run', yaml, '--set', 'seed=2')
+    expect(metricsOf(other.id)).not.toEqual(metricsOf(one.id))
+  })
+
+  it('killed with -9 in the middle and resumed gives the metrics of an undisturbed one, bit for bit', async () => {
+    const yaml = file('killed.yaml', experiment('killed'))
+    const undisturbed = done('run', yaml, '--set', 'name=undisturbed')
+    for (const at of [7, 13, 25]) {
+      const id = await killAt(yaml, `killed-${at}`, at)
+      const seen = metricsOf(id).length
+      expect(seen).toBeGreaterThanOrEqual(at)
+      const resumed = done('run', '--resume', id)
+      expect(resumed).toMatchObject({ id, status: 'completed', step: 40 })
+      expect(metricsOf(id)).toEqual(metricsOf(undisturbed.id))
+    }
+  })
+
+  /** Starts a run and kills the whole command once it has made `step` steps; resolves to the run's id. */
+  async function killAt(yaml: string, name: string, step: number): Promise<string> {
+    const args = ['--import', 'tsx', entry, 'run', yaml, '--set', `name=${name}`, '--set', 'train.steps=40']
+    const child = spawn(process.execPath, [...args, '--data-dir', dataDir], { cwd: root, stdio: 'ignore' })
+    const runs = join(dataDir, 'runs')
+    for (let i = 0; i < 3000; i++) {
+      const id = readdirSync(runs).find((run) => run.startsWith(name))
+      const log = id && join(runs, id, 'metrics.jsonl')
+      if (id && log && existsSync(log) && readFileSync(log, 'utf8').split('\n').length > step) {
+        child.kill('SIGKILL')
+        return id
+      }
+      await sleep(10)
+    }
+    throw new Error('the run never got that far')
+  }
+
+  it('is compared, reported, scored, exported and made to write', () => {
+    const distilled = done('run', file('distilled.yaml', experiment('distilled'))).id as string
+    const plain = done(
+      'run',
+      file('plain.yaml', experiment('plain')),
+      '--set',
+      'teachers=[]',
+      '--set',
+      'tokenizer=bpe',
+    ).id as string
+    const compared = done('compare', distilled, plain)
+    expect(compared.rows.map((row: { run: string }) => row.run)).toEqual([distilled, plain])
+    expect(compared.configDiff.map((d: { path: string }) => d.path)).toContain('teachers')
+
+    const html = join(folder, 'report.html')
+    expect(done('report', distilled, plain, '--format', 'html', '--out', html).bytes).toBe(
+      statSync(html).size,
+    )
+    const text = readFileSync(html, 'utf8')
+    expect(text).toContain('distilled')
+    expect(text).not.toMatch(/<script|src="http|href="http/)
+
+    const scored = file('text.txt', 'Chop two cups of onion and fry the onion gently.')
+    const score = done('evaluate', distilled, '--text', scored)
+    expect(score.perplexity).toBeCloseTo(Math.exp(score.crossEntropy), 6)
+    expect(score.bitsPerByte).toBeCloseTo(
+      (score.crossEntropy * score.tokens) / Math.LN2 / statSync(scored).size,
+      6,
+    )
+    expect(done('evaluate', distilled, '--corpus', 'recipes').perplexity).toBeGreaterThan(1)
+
+    const written = done('generate', distilled, '--prompt', 'Chop', '--tokens', '12')
+    expect(done('generate', distilled, '--prompt', 'Chop', '--tokens', '12').text).toBe(written.text)
+    const out = join(folder, 'exported')
+    expect(retort('export', distilled, '--format', 'hf', '--out', out).status).toBe(0)
+    expect(readdirSync(out).sort()).toEqual(['config.json', 'model.safetensors', 'tokenizer.json'])
+    // What was exported comes back as a teacher that writes the same.
+    expect(retort('import', 'teacher', out, '--name', 'again').status).toBe(0)
+    expect(done('generate', 'again', '--prompt', 'Chop', '--tokens', '12').text).toBe(written.text)
+  })
+})
+
+describe('bad input gets one line, exit status 2, and nothing is written', () => {
+  const cases: [string, () => string[], RegExp][] = [
+    [
+      'a misspelt key',
+      () => ['run', file('a.yaml', experiment('a', 'sed: 4'))],
+      /a\.yaml: sed: unknown key; expected "seed"/,
+    ],
+    [
+      'a misspelt key inside',
+      () => ['run', file('b.yaml', experiment('b').replace('batch:', 'bacth:'))],
+      /b\.yaml: train\.bacth: unknown key; expected "batch"/,
+    ],
+    ['YAML that is none', () => ['run', file('c.yaml', 'name: [x')], /c\.yaml: line 1/],
+    [
+      'a file that is not there',
+      () => ['run', join(folder, 'nowhere.yaml')],
+      /nowhere\.yaml: there is no such file/,
+    ],
+    [
+      'a teacher that is not there',
+      () => ['run', file('d.yaml', experiment('d').replace('[cook]', '[kook]'))],
+      /teachers\.0: .*did you mean "cook"/,
+    ],
+    [
+      'a corpus shorter than one context',
+      () => ['run', file('e.yaml', experiment('e').replace('recipes', 'short'))],
+      /corpus: the training split of corpus "short" has \d+ tokens; expected more than one context of 24/,
+    ],
+    [
+      'teachers of another vocabulary',
+      () => ['run', file('f.yaml', experiment('f', 'tokenizer: other')), '--set', 'corpus=recipes'],
+      /teachers\.0: teacher "cook" has the vocabulary of tokenizer "bpe".*"other"/,
+    ],
+    [
+      'text that is not UTF-8',
+      () => ['import', 'corpus', file('latin1.txt', Uint8Array.of(72, 228, 116, 10))],
+      /latin1\.txt: the text is not UTF-8/,
+    ],
+    [
+      'an empty corpus',
+      () => ['import', 'corpus', file('empty.txt', '\n\n')],
+      /empty\.txt: the corpus is empty/,
+    ],
+    [
+      'a damaged .gz',
+      () => ['import', 'corpus', file('cut.json.gz', Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0))],
+      /cut\.json\.gz: the compressed data is damaged/,
+    ],
+    [
+      'a line without the field',
+      () => ['import', 'corpus', file('x.jsonl', '{"text":"a"}\n{"body":"b"}\n')],
+      /x\.jsonl:2: text: the line has no text/,
+    ],
+    [
+      'a checkpoint that is cut off',
+      () => ['import', 'teacher', file('cut.bin', new Uint8Array(100))],
+      /cut\.bin/,
+    ],
+    [
+      'a name that is taken',
+      () => ['import', 'corpus', file('t.txt', 'text'), '--name', 'recipes'],
+      /name: there is already a corpus named "recipes"/,
+    ],
+    [
+      'an option of no meaning',
+      () => ['generate', 'cook', '--prompt', 'a', '--tokens', 'many'],
+      /expected a whole number/,
+    ],
+    [
+      'a grid, which is not part of this version',
+      () => ['grid', 'g.yaml'],
+      /grids are not part of this version/,
+    ],
+  ]
+
+  beforeAll(async () => {
+    expect(retort('import', 'corpus', file('short.txt', 'Too short.\n')).status).toBe(0)
+    const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+    await services.rooms.library.trainTokenizer({ name: 'other', corpora: ['recipes'], vocab: 300 })
+    await services.close()
+  })
+
+  it.each(cases)('%s', (_name, args, message) => {
+    const before = contents()
+    const { status, stderr, stdout } = retort(...args())
+    expect(stderr).toMatch(message)
+    expect(
+      stderr
+        .trim()
+        .split('\n')
+        .filter((line) => !/^[█░]/.test(line)),
+    ).toHaveLength(1)
+    expect(stdout).toBe('')
+    expect(status).toBe(2)
+    expect(contents()).toEqual(before)
+  })
+
+  it('a checkpoint that was cut off on disk is named when its run is resumed, and the rest stays', () => {
+    const { id } = done('run', file('g.yaml', experiment('g'))) as { id: string }
+    const log = join(dataDir, 'runs', id, 'events.jsonl')
+    // As if it had been stopped: the only way to resume a completed run is that it has steps left.
+    const checkpoints = join(dataDir, 'runs', id, 'checkpoints')
+    const last = readdirSync(checkpoints).sort().at(-1)!
+    truncateSync(join(checkpoints, last, 'model.safetensors'), 1000)
+    const catalogue = join(dataDir, 'catalogue.json')
+    const rows = JSON.parse(readFileSync(catalogue, 'utf8')) as { runs: { id: string; status: string }[] }
+    rows.runs.find((run) => run.id === id)!.status = 'stopped'
+    writeFileSync(catalogue, JSON.stringify(rows))
+    const metrics = metricsOf(id)
+    const { status, stderr } = retort('run', '--resume', id)
+    expect(stderr).toMatch(/step-000040.*model\.safetensors: the content is not what the checkpoint recorded/)
+    expect(status).toBe(2)
+    expect(metricsOf(id)).toEqual(metrics)
+    expect(existsSync(log)).toBe(true)
+  })
+})
