@@ -12,7 +12,9 @@ export function parse<S extends z.ZodType>(schema: S, value: unknown, file?: str
 }
 
 function toBadInput(schema: z.ZodType, error: z.ZodError, file?: string): RetortError {
-  const issue = deepest(error.issues[0]!)
+  // A misspelt key is told before the key that is missing for it.
+  const issues = error.issues.map(deepest)
+  const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]!
   const path = issue.path.map(String)
   if (issue.code === 'unrecognized_keys') {
     const key = issue.keys[0]!

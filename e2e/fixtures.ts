@@ -1,0 +1,104 @@
+import { test as base, type Page } from '@playwright/test'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { stringify } from 'yaml'
+import { nodeWorkerLauncher } from '../electron/hosts/nodeWorker'
+import { createServices } from '../electron/services'
+
+export const root = resolve(import.meta.dirname, '..')
+
+/** What the journeys run: small enough to be done in seconds, long enough to be paused. */
+export const small = {
+  name: 'small',
+  corpus: 'recipes',
+  student: { width: 16, layers: 1, heads: 2, context: 24 },
+  teachers: ['cook'],
+  train: { steps: 400, batch: 4, context: 24, learningRate: 0.003, warmup: 4 },
+  evaluate: { every: 100, tokens: 300 },
+  checkpoint: { every: 50, keep: 2 },
+}
+
+/** A data directory with a corpus, a tokenizer, a teacher and an experiment. */
+export async function furnish(dataDir: string): Promise<void> {
+  const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+  try {
+    const { library, experiments, queue } = services.rooms
+    await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes: 60_000, seed: 1 })
+    await library.trainTokenizer({ name: 'bpe', corpora: ['recipes'], vocab: 320 })
+    const teacher = {
+      name: 'cook',
+      corpus: 'recipes',
+      tokenizer: 'bpe',
+      model: { width: 24, layers: 2, heads: 2, context: 24 },
+      train: { ...small.train, steps: 30 },
+      evaluate: { every: 0, tokens: 300 },
+      seed: 3,
+    }
+    await queue.finished(experiments.startTeacher(stringify(teacher)).id)
+    experiments.save({ definition: stringify(small) })
+  } finally {
+    await services.close()
+  }
+}
+
+export interface Host {
+  url: string
+  dataDir: string
+}
+
+/** The web host as `retort serve` starts it, in a process of its own. */
+export async function startHost(dataDir: string): Promise<{ url: string; child: ChildProcess }> {
+  const entry = join(root, 'electron/hosts/cli/index.ts')
+  const child = spawn(process.execPath, ['--import', 'tsx', entry, 'serve', '--data-dir', dataDir], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const url = await new Promise<string>((resolve, reject) => {
+    child.stdout!.on('data', (data: Buffer) => {
+      const found = /http:\S+/.exec(data.toString())
+      if (found) resolve(found[0])
+    })
+    child.once('exit', (code) => reject(new Error(`the host ended with ${code}`)))
+  })
+  return { url, child }
+}
+
+async function stopHost(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null) return
+  child.kill('SIGTERM')
+  await new Promise((resolve) => child.once('exit', resolve))
+}
+
+interface Fixtures {
+  furnished: boolean
+  host: Host
+  app: Page
+}
+
+/** `app` is the page, opened on a host of its own; an error in its console fails the test. */
+export const test = base.extend<Fixtures>({
+  furnished: [true, { option: true }],
+  host: async ({ furnished }, use) => {
+    const folder = mkdtempSync(join(tmpdir(), 'retort-'))
+    const dataDir = join(folder, 'data')
+    if (furnished) await furnish(dataDir)
+    const { url, child } = await startHost(dataDir)
+    await use({ url, dataDir })
+    await stopHost(child)
+    rmSync(folder, { recursive: true, force: true })
+  },
+  app: async ({ page, host }, use) => {
+    const errors: string[] = []
+    page.on('console', (message) => message.type() === 'error' && errors.push(message.text()))
+    page.on('pageerror', (error) => errors.push(error.message))
+    await page.goto(host.url)
+    await use(page)
+    base.expect(errors, 'errors in the console').toEqual([])
+  },
+})
+export const { expect } = test
+
+export const rail = (page: Page, name: string) =>
+  page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name })

@@ -1,0 +1,142 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, rail, test } from './fixtures'
+
+const button = { exact: true } as const
+
+test.describe('on an empty data directory', () => {
+  test.use({ furnished: false })
+
+  test('every page says what to do first, and the demo is offered', async ({ app }) => {
+    await expect(app.getByRole('region', { name: 'Demo' })).toBeVisible()
+    await expect(app.getByText('No experiments yet')).toBeVisible()
+    const empty = {
+      Teachers: 'No teachers yet',
+      Corpora: 'No corpora yet',
+      Queue: 'Nothing to do',
+      Runs: 'No runs yet',
+      Compare: 'Nothing to compare yet',
+      Playground: 'No model yet',
+      Reports: 'No reports yet',
+    }
+    for (const [page, words] of Object.entries(empty)) {
+      await rail(app, page).click()
+      await expect(app.getByRole('heading', { level: 1, name: page })).toBeVisible()
+      await expect(app.getByText(words)).toBeVisible()
+    }
+    await rail(app, 'Settings').click()
+    await expect(app.getByRole('cell', { name: 'onnx', exact: true })).toBeVisible()
+  })
+
+  test('the token leaves the address, and a page without it is told so in one line', async ({
+    app,
+    host,
+    context,
+  }) => {
+    expect(app.url()).not.toContain('token')
+    await app.reload()
+    await expect(app.getByText('No experiments yet')).toBeVisible()
+    const stranger = await context.newPage()
+    await stranger.goto(new URL('/', host.url).href)
+    await expect(stranger.getByText('the token is not that of this server')).toBeVisible()
+  })
+
+  test('a corpus is imported, and a wrong file is refused with its reason', async ({ app, host }) => {
+    const good = join(host.dataDir, '..', 'good.txt')
+    const bad = join(host.dataDir, '..', 'bad.txt')
+    writeFileSync(good, 'One line of text.\n'.repeat(400))
+    writeFileSync(bad, Uint8Array.of(72, 228, 116, 10))
+    await rail(app, 'Corpora').click()
+    for (const path of [bad, good]) {
+      await app.getByRole('button', { name: 'Import', ...button }).click()
+      await app.getByRole('textbox', { name: 'Path' }).fill(path)
+      await app.getByRole('button', { name: 'Import corpus' }).click()
+      await expect(app.getByRole('dialog')).toBeHidden()
+    }
+    await expect(app.getByRole('row', { name: /good/ })).toBeVisible()
+    await rail(app, 'Queue').click()
+    await expect(app.getByText('the text is not UTF-8')).toBeVisible()
+  })
+})
+
+test('an experiment is edited, run, paused, stopped, resumed, compared and reported', async ({ app }) => {
+  await app.getByRole('link', { name: 'small' }).click()
+  const yaml = app.getByLabel('YAML')
+  const text = await yaml.inputValue()
+  await yaml.fill(text.replace('corpus:', 'corpsu:'))
+  await expect(app.getByText('unknown key; expected "corpus"')).toBeVisible()
+  await expect(app.getByRole('button', { name: 'Run', ...button })).toBeDisabled()
+  await yaml.fill(text)
+  await app.getByRole('spinbutton', { name: 'τ' }).fill('2')
+  await app.getByRole('spinbutton', { name: 'τ' }).press('Tab')
+  await expect(yaml).toHaveValue(/tau: 2/)
+  await app.getByRole('button', { name: 'Run', ...button }).click()
+
+  await expect(app.getByRole('heading', { level: 1, name: 'small' })).toBeVisible()
+  await expect(app.getByText('running', { exact: true })).toBeVisible()
+  await app.getByRole('button', { name: 'Pause' }).click()
+  await expect(app.getByText('paused', { exact: true })).toBeVisible()
+  await app.getByRole('button', { name: 'Continue' }).click()
+  await expect(app.getByText('running', { exact: true })).toBeVisible()
+  await app.getByRole('button', { name: 'Stop' }).click()
+  await expect(app.getByText('stopped', { exact: true })).toBeVisible()
+  await app.getByRole('button', { name: 'Resume' }).click()
+  await expect(app.getByText('completed', { exact: true })).toBeVisible({ timeout: 90_000 })
+  await expect(app.getByText('400/400')).toBeVisible()
+  await expect(app.getByRole('region', { name: 'Loss' })).toContainText('step 400')
+  await app.getByRole('tab', { name: 'Log' }).click()
+  for (const event of ['started', 'paused', 'continued', 'stopped', 'resumed', 'completed']) {
+    await expect(app.getByRole('cell', { name: event, exact: true })).toBeVisible()
+  }
+
+  await rail(app, 'Runs').click()
+  await app.getByRole('checkbox', { name: 'Select small' }).click()
+  await app.getByRole('checkbox', { name: 'Select cook' }).click()
+  await app.getByRole('button', { name: 'Compare', ...button }).click()
+  await expect(app.getByRole('table', { name: 'Metrics' }).getByRole('row')).toHaveCount(3)
+  await expect(app.getByRole('cell', { name: 'loss.lambda' })).toBeVisible()
+  await app.getByRole('button', { name: 'Report', ...button }).click()
+  await expect(
+    app.frameLocator('iframe').getByRole('heading', { name: 'What the numbers say' }),
+  ).toBeVisible()
+})
+
+test('a worker that dies takes only its run with it, which can be resumed', async ({ app, host }) => {
+  await app.getByRole('button', { name: 'Run small' }).click()
+  await expect(app.getByRole('region', { name: 'Loss' })).toContainText(/step [1-9]/)
+  const { pathname, hash } = new URL(app.url())
+  expect(pathname).toBe('/')
+  const id = hash.split('/').at(-1)!
+  process.kill(Number(readFileSync(join(host.dataDir, 'runs', id, 'worker.pid'), 'utf8')), 'SIGKILL')
+  await expect(app.getByText('was killed by SIGKILL')).toBeVisible()
+  await app.getByRole('button', { name: 'Resume' }).click()
+  await expect(app.getByText('completed', { exact: true })).toBeVisible({ timeout: 90_000 })
+})
+
+test('everything is reached by keyboard', async ({ app }) => {
+  await expect(app.getByRole('heading', { level: 1, name: 'Experiments' })).toBeVisible()
+  await app.keyboard.press('Control+k')
+  await app.getByPlaceholder('Find anything').fill('Settings')
+  await expect(app.getByRole('option', { name: 'Settings' })).toBeVisible()
+  await app.keyboard.press('Enter')
+  await expect(app.getByRole('heading', { level: 1, name: 'Settings' })).toBeVisible()
+  await app.getByRole('combobox', { name: 'Colours' }).focus()
+  await app.keyboard.press('Enter')
+  await app.getByRole('option', { name: 'dark' }).press('Enter')
+  await expect(app.locator('html')).toHaveClass(/dark/)
+  await rail(app, 'Teachers').focus()
+  await app.keyboard.press('Enter')
+  await expect(app.getByRole('heading', { level: 1, name: 'Teachers' })).toBeVisible()
+})
+
+test('a teacher continues a prompt in the playground, the same each time', async ({ app }) => {
+  await rail(app, 'Playground').click()
+  await app.getByRole('button', { name: 'Model' }).click()
+  await app.getByRole('option', { name: 'cook' }).click()
+  await app.getByLabel('Prompt').fill('Chop')
+  const made = app.getByRole('region', { name: 'Continuation' })
+  await app.getByRole('button', { name: 'Generate', ...button }).click()
+  await expect(made).toContainText('tokens/s')
+  const first = await made.locator('p').first().textContent()
+  expect(first!.length).toBeGreaterThan('Chop'.length)
+})
