@@ -62,6 +62,7 @@ test.describe('on an empty data directory', () => {
 test('an experiment is edited, run, paused, stopped, resumed, compared and reported', async ({ app }) => {
   await app.getByRole('link', { name: 'small' }).click()
   const yaml = app.getByLabel('YAML')
+  await expect(yaml).toHaveValue(/corpus:/)
   const text = await yaml.inputValue()
   await yaml.fill(text.replace('corpus:', 'corpsu:'))
   await expect(app.getByText('unknown key; expected "corpus"')).toBeVisible()

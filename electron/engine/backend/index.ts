@@ -21,7 +21,8 @@ export interface BackendOptions {
   threads: number
 }
 
-const require = createRequire(import.meta.url)
+// Not named `require`: the build declares one of its own in bundles that look like CommonJS.
+const nodeRequire = createRequire(import.meta.url)
 
 /**
  * Makes a backend the one that tfjs computes with. `auto` is onnx on the CPU.
@@ -63,7 +64,7 @@ async function startTensorflow(threads: number): Promise<BackendInfo> {
   const legacy = nodeUtil as unknown as { isNullOrUndefined?: (value: unknown) => boolean }
   legacy.isNullOrUndefined ??= (value) => value === null || value === undefined
   try {
-    require('@tensorflow/tfjs-node-gpu')
+    nodeRequire('@tensorflow/tfjs-node-gpu')
   } catch (error) {
     const [reason] = String(error instanceof Error ? error.message : error).split('\n')
     throw failed(
@@ -82,7 +83,7 @@ async function use(name: string): Promise<void> {
 
 function versionOf(name: string): string {
   try {
-    return (require(`${name}/package.json`) as { version: string }).version
+    return (nodeRequire(`${name}/package.json`) as { version: string }).version
   } catch {
     return 'unknown'
   }
@@ -132,7 +133,7 @@ export async function detectBackends(): Promise<SelfTestResult['backends']> {
 
 function tensorflowNote(): SelfTestResult['backends'][number] {
   try {
-    require.resolve('@tensorflow/tfjs-node-gpu/lib/napi-v8/tfjs_binding.node')
+    nodeRequire.resolve('@tensorflow/tfjs-node-gpu/lib/napi-v8/tfjs_binding.node')
     return {
       name: 'tensorflow',
       available: true,

@@ -13,7 +13,7 @@ import { startWebHost } from '../web'
  * cannot be had, or there is no display, the same app opens in a browser.
  */
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../../..')
-const require = createRequire(import.meta.url)
+const nodeRequire = createRequire(import.meta.url)
 const INSTALL_MS = 10 * 60_000
 
 const dataDir = argument('--data-dir') ?? defaultDataDir()
@@ -35,7 +35,7 @@ function build(): void {
   )
   if (existsSync(built) && statSync(built).mtimeMs > Math.max(...sources.map(newest))) return
   process.stderr.write('building the app\n')
-  const cli = join(dirname(require.resolve('electron-vite/package.json')), 'bin', 'electron-vite.js')
+  const cli = join(dirname(nodeRequire.resolve('electron-vite/package.json')), 'bin', 'electron-vite.js')
   execFileSync(process.execPath, [cli, 'build'], { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
@@ -52,7 +52,7 @@ function noDisplay(): string | undefined {
 
 /** The binary's place; never `require('electron')`, which would start a download by itself. */
 function electronBinary(): string | undefined {
-  const folder = dirname(require.resolve('electron/package.json'))
+  const folder = dirname(nodeRequire.resolve('electron/package.json'))
   const pathFile = join(folder, 'path.txt')
   if (!existsSync(pathFile)) return undefined
   const binary = join(folder, 'dist', readFileSync(pathFile, 'utf8').trim())
@@ -62,7 +62,7 @@ function electronBinary(): string | undefined {
 function noBinary(): string | undefined {
   if (electronBinary()) return undefined
   process.stderr.write('fetching Electron (once)\n')
-  const installer = join(dirname(require.resolve('electron/package.json')), 'install.js')
+  const installer = join(dirname(nodeRequire.resolve('electron/package.json')), 'install.js')
   const result = spawnSync(process.execPath, [installer], { timeout: INSTALL_MS, encoding: 'utf8' })
   if (electronBinary()) return undefined
   const reason = (result.stderr || result.error?.message || '')

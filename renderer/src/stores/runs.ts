@@ -47,6 +47,12 @@ export const useRuns = defineStore('runs', () => {
     return data.get(id)!
   }
 
+  /** What happened to a run is in its folder before its status says so. */
+  async function refreshLog(id: string): Promise<void> {
+    const [log, checkpoints] = await Promise.all([call('runs.log', { id }), call('runs.checkpoints', { id })])
+    change(id, (d) => Object.assign(d, { log, checkpoints }))
+  }
+
   function change(id: string, edit: (data: RunData) => void): void {
     const opened = data.get(id)
     if (!opened) return
@@ -95,5 +101,5 @@ export const useRuns = defineStore('runs', () => {
       : [...selected.value, id]
   }
 
-  return { rows, sorted, active, selected, data, ...loader, put, open, toggle }
+  return { rows, sorted, active, selected, data, ...loader, put, open, refreshLog, toggle }
 })
