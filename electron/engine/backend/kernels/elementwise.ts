@@ -89,6 +89,13 @@ const expm1: Kernel = ({ x }) => {
   return pair('Mul', product, scalar(2, 'float32'))
 }
 
+/** From the activation's output y: 1 above zero, y + 1 below. */
+const eluGradient: Kernel = ({ dy, y }) => {
+  const positive = node('GreaterOrEqual', [y!, scalar(0, 'float32')], y!.shape, 'bool')
+  const below = pair('Mul', dy!, pair('Add', y!, constant(y!, 1)))
+  return node('Where', [positive, dy!, below], y!.shape, 'float32')
+}
+
 const softplus: Kernel = ({ x }) => {
   // max(x, 0) + log(1 + exp(-|x|)): does not overflow.
   const value = cast(x!, 'float32')
@@ -196,6 +203,7 @@ export const elementwise: KernelTable = {
   Relu6: relu6,
   LeakyRelu: leakyRelu,
   Elu: float('Elu'),
+  EluGrad: eluGradient,
   Softplus: softplus,
   Step: step,
   Floor: rounding('Floor'),

@@ -18,8 +18,9 @@ function reduced(x: Value, axis: number | number[], keepDims: boolean): Reduced 
 
 /** `ofNothing`: the result where there is nothing to reduce. */
 function reduction(name: string, ofNothing: number): Kernel {
-  return ({ x }, { axis, keepDims }) => {
-    const { axes, shape } = reduced(x!, axis, keepDims)
+  // tfjs calls the axes of Max `reductionIndices`, those of all others `axis`.
+  return ({ x }, { axis, reductionIndices, keepDims }) => {
+    const { axes, shape } = reduced(x!, axis ?? reductionIndices, keepDims)
     const value = x!.type === 'bool' ? cast(x!, 'int32') : x!
     if (!axes.length) return value
     if (value.size === 0) return filled(shape, ofNothing, value.type as Dtype)
