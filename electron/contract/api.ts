@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { alarmSignatures } from './alarm'
 import { experiment, objectName } from './experiment'
 import { generateResult, modelScore, selfTestResult } from './job'
 import { corpus, corpusFormats, id, teacher, timestamp, tokenizer } from './library'
@@ -214,6 +215,8 @@ export const api = {
   'runs.resume': method(byId, run),
   'runs.rename': method(z.strictObject({ id, name: objectName }), run),
   'runs.remove': method(byId, none),
+  /** An experiment in the library that is this run's definition with the mend of its alarm applied. */
+  'runs.mend': method(z.strictObject({ id, signature: z.enum(alarmSignatures) }), experimentRow),
   'runs.compare': method(ids.extend({ baseline: id.optional() }), comparison),
 
   'reports.list': method(none, z.array(reportRow)),

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { alarm } from './alarm'
 import { backends, objectName } from './experiment'
 import { errorShape } from './errors'
 import { corpus, corpusFormats, id, teacher, tokenizer } from './library'
@@ -197,9 +198,6 @@ export type HostMessage = z.output<typeof hostMessage>
 
 export const importTeacherResult = z.object({ teacher, tokenizer })
 
-export const alarm = z.object({ step: z.number(), signature: z.string(), message: z.string() })
-export type Alarm = z.output<typeof alarm>
-
 /**
  * Worker to host. A record is sent only after it has reached the run folder's log: what a host has seen survives the
  * death of the worker. `done` or `error` is the last event of a job.
@@ -245,5 +243,7 @@ export const loggedEvent = z.object({
   ]),
   step: z.number().optional(),
   message: z.string().optional(),
+  /** Of an `alarm`; `message` repeats its sentence. */
+  alarm: alarm.optional(),
 })
 export type LoggedEvent = z.output<typeof loggedEvent>

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { alarmSummary } from './alarm'
 import { backends, experiment, objectName } from './experiment'
 import { corpus, digest, id, teacher, timestamp, tokenizer } from './library'
 import { evaluationRecord, stepRecord } from './metrics'
@@ -80,6 +81,8 @@ export const run = z.strictObject({
   last: stepRecord.optional(),
   evaluation: evaluationRecord.optional(),
   best: z.object({ step: z.number(), crossEntropy: z.number() }).optional(),
+  /** How many failure signatures were seen, and the latest; absent when none was. */
+  alarms: alarmSummary.optional(),
   parameters: z.number().int(),
   teachers: z.array(z.object({ id, name: objectName })),
   corpora: z.array(z.object({ id, name: objectName })),

@@ -1,4 +1,4 @@
-import { LineCounter, parseDocument } from 'yaml'
+import { isAlias, isCollection, LineCounter, parseDocument } from 'yaml'
 import {
   badInput,
   experiment,
@@ -29,12 +29,35 @@ export function parseTeacher(text: string, file?: string): TeacherDefinition {
   return parse(teacherDefinition, readYaml(text, file), file)
 }
 
-/**
- * Overrides one path of a definition before it is parsed: `train.steps=50`. The value is YAML.
- *
- * @throws bad-input when there is no `=`
- */
+/** Overrides one path of a definition before it is parsed: `train.steps=50`. The value is YAML. */
 export function override(definition: unknown, setting: string): void {
+  const { path, value } = readSetting(setting)
+  let target = definition as Record<string, unknown>
+  for (const key of path.slice(0, -1)) {
+    const next = target[key]
+    if (typeof next !== 'object' || next === null) target[key] = {}
+    target = target[key] as Record<string, unknown>
+  }
+  target[path.at(-1)!] = value
+}
+
+/** As `override`, in the text of a definition: comments and order stay. */
+export function overrideText(text: string, settings: readonly string[]): string {
+  const document = parseDocument(text)
+  for (const { path, value } of settings.map(readSetting)) {
+    for (let i = 1; i < path.length; i++) {
+      const outer = path.slice(0, i)
+      const node = document.getIn(outer, true)
+      if (isCollection(node)) continue
+      document.setIn(outer, document.createNode(isAlias(node) ? node.toJS(document) : {}))
+    }
+    document.setIn(path, document.createNode(value, { flow: true }))
+  }
+  return document.toString({ lineWidth: 0 })
+}
+
+/** @throws bad-input when there is no `=` */
+function readSetting(setting: string): { path: string[]; value: unknown } {
   const at = setting.indexOf('=')
   const path = setting.slice(0, at).split('.')
   if (at < 1 || path.some((key) => !key)) {
@@ -43,11 +66,5 @@ export function override(definition: unknown, setting: string): void {
       expected: 'path=value, as in train.steps=50',
     })
   }
-  let target = definition as Record<string, unknown>
-  for (const key of path.slice(0, -1)) {
-    const next = target[key]
-    if (typeof next !== 'object' || next === null) target[key] = {}
-    target = target[key] as Record<string, unknown>
-  }
-  target[path.at(-1)!] = readYaml(setting.slice(at + 1), '--set')
+  return { path, value: readYaml(setting.slice(at + 1), '--set') }
 }

@@ -1,8 +1,18 @@
-import { toErrorShape, type ExperimentRow, type ParsedParams, type Result, type Run } from '#contract'
-import { isMap, parseDocument } from 'yaml'
+import {
+  conflict,
+  toErrorShape,
+  type AlarmSignature,
+  type Experiment,
+  type ExperimentRow,
+  type ParsedParams,
+  type Result,
+  type Run,
+} from '#contract'
+import { isDeepStrictEqual } from 'node:util'
+import { isMap, parseDocument, stringify } from 'yaml'
 import { RunFolder } from '../store'
 import type { Context } from './context'
-import { parseExperiment, parseTeacher } from './definition'
+import { overrideText, parseExperiment, parseTeacher } from './definition'
 import { estimateRun } from './estimate'
 import { checkFree, find, freeName, newId } from './identity'
 import type { RunOrigin, RunQueue } from './queue'
@@ -90,6 +100,26 @@ export class ExperimentService {
     return this.queue.add(resolveTeacher(parsed, this.context.catalogue.data, file))
   }
 
+  /**
+   * A copy of what a run was started from, with the mend of its alarm applied. The text that a person wrote is kept,
+   * comments and all, as long as it still says what the run did.
+   *
+   * @throws conflict when the run has raised no such alarm, or one that no setting mends
+   */
+  mend(runId: string, signature: AlarmSignature): ExperimentRow {
+    const { catalogue, dataDir } = this.context
+    const run = find('run', catalogue.data.runs, runId)
+    const folder = new RunFolder(dataDir, run.id)
+    const config = folder.config()
+    const alarm = folder.log().findLast((entry) => entry.alarm?.signature === signature)?.alarm
+    if (!config || !alarm) throw conflict(`run "${run.name}" has raised no alarm "${signature}"`)
+    if (!alarm.mend.length) throw conflict(`no setting mends this: ${alarm.advice}`)
+    const written = this.list().find(({ id }) => id === run.experiment)?.definition
+    const text = written && says(written, config.experiment) ? written : stringify(config.experiment)
+    const name = freeName(this.list(), `${config.experiment.name}-mended`)
+    return this.save({ definition: overrideText(text, [...alarm.mend, `name=${JSON.stringify(name)}`]) })
+  }
+
   private measured() {
     return this.context.catalogue.data.runs.slice(-10).flatMap((row) => {
       const config = row.step ? new RunFolder(this.context.dataDir, row.id).config() : undefined
@@ -99,5 +129,14 @@ export class ExperimentService {
 
   private changed(): void {
     this.context.pushes.push({ topic: 'library', noun: 'experiments' })
+  }
+}
+
+/** Whether a text still means the definition; one that no longer parses does not. */
+function says(text: string, definition: Experiment): boolean {
+  try {
+    return isDeepStrictEqual(parseExperiment(text), definition)
+  } catch {
+    return false
   }
 }

@@ -182,6 +182,7 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'runs.resume': ({ id }) => queue.resume(runId(id)),
     'runs.rename': (params) => runs.rename(params),
     'runs.remove': ({ id }) => nothing(() => runs.remove(id)),
+    'runs.mend': ({ id, signature }) => experiments.mend(runId(id), signature),
     'runs.compare': (params) => runs.compare(params),
     'reports.list': () => reports.list(),
     'reports.create': (params) => reports.create(params),

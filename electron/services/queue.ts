@@ -5,6 +5,7 @@ import {
   RetortError,
   runFiles,
   toErrorShape,
+  type Alarm,
   type LoggedEvent,
   type Run,
   type RunConfig,
@@ -12,7 +13,7 @@ import {
 } from '#contract'
 import { join } from 'node:path'
 import { writeJsonAtomic } from '../files'
-import { describeRun, RunFolder } from '../store'
+import { describeRun, RunFolder, summariseAlarms } from '../store'
 import type { Context } from './context'
 import { find } from './identity'
 import { startJob } from './job'
@@ -196,10 +197,18 @@ export class RunQueue {
         this.change(id, { status: 'running' })
         return log('continued')
       case 'alarm':
-        return log('alarm', event.alarm.message)
+        return this.hearAlarm(id, event.alarm)
       case 'log':
         return log('log', event.message)
     }
+  }
+
+  private hearAlarm(id: string, alarm: Alarm): void {
+    const { step, message } = alarm
+    // Counted from the folder: a resumed run raises anew what it had raised after its checkpoint.
+    this.change(id, { alarms: summariseAlarms(new RunFolder(this.context.dataDir, id).log()) })
+    const entry: LoggedEvent = { at: new Date().toISOString(), event: 'alarm', step, message, alarm }
+    this.context.pushes.push({ topic: 'log', id, entry })
   }
 
   private change(id: string, change: Partial<Run>): void {

@@ -6,6 +6,7 @@ import {
   parse,
   teacher,
   tokenizer,
+  type AlarmSummary,
   type LoggedEvent,
   type Run,
   type RunConfig,
@@ -77,11 +78,19 @@ export function rowOf(config: RunConfig, folder: RunFolder): Run {
     step: steps.at(-1)?.step ?? 0,
     last: steps.at(-1),
     evaluation: evaluations.at(-1),
+    alarms: summariseAlarms(log),
     best: folder.checkpoints().at(-1)?.best,
     reason: ended ? end.message : log.length ? 'its worker ended without a word' : undefined,
     startedAt: log[0]?.at,
     endedAt: ended ? end.at : undefined,
   }
+}
+
+/** A run's alarms as its row knows them. */
+export function summariseAlarms(log: readonly LoggedEvent[]): AlarmSummary | undefined {
+  const alarms = log.flatMap(({ alarm }) => alarm ?? [])
+  const last = alarms.at(-1)
+  return last && { count: alarms.length, last }
 }
 
 const ENDS: Partial<Record<LoggedEvent['event'], Run['status']>> = {

@@ -4,12 +4,16 @@ import {
   badInput,
   checkpointFolder,
   failed,
+  isEvaluation,
   runFiles,
   toErrorShape,
+  type Alarm,
   type Job,
+  type MetricsLine,
   type RunConfig,
+  type StepRecord,
 } from '#contract'
-import { writeJsonAtomic } from '../../files'
+import { readJsonLines, writeJsonAtomic } from '../../files'
 import { startBackend } from '../backend'
 import { createBatchPlan, type BatchPlan } from '../data/batchPlan'
 import { openTokens } from '../data/tokenFile'
@@ -20,6 +24,7 @@ import { openLiveTeacher } from '../teachers/live'
 import type { TeacherSource } from '../teachers/source'
 import { listCheckpoints, pruneCheckpoints, readCheckpoint, writeCheckpoint } from './checkpoint'
 import type { Control } from './control'
+import { Watch } from './detectors'
 import { HeldOut } from './evaluation'
 import { RunLog, type Emit } from './runLog'
 import { TrainingStep } from './step'
@@ -60,6 +65,7 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
 
   const last = job.resume ? listCheckpoints(checkpoints).at(-1) : undefined
   const log = new RunLog(folder, last?.step ?? 0, emit)
+  const watch = watchFrom(config, join(folder, runFiles.metrics))
   log.event(last ? 'resumed' : 'started', last?.step ?? 0)
   const student = new Student(config, last && (await readCheckpoint(checkpoints, last)))
   const tables = createTables(config.student, experiment.train.context)
@@ -74,6 +80,12 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
   let best = last?.best
   let crossEntropy: number | null | undefined
   let saved = at
+
+  function raise(alarms: readonly Alarm[]): void {
+    for (const alarm of alarms) log.alarm(alarm)
+    const divergence = alarms.find(({ signature }) => signature === 'divergence')
+    if (divergence) throw diverged(divergence, saved)
+  }
 
   async function save(): Promise<void> {
     const about = { step: at, tokens: at * tokensPerStep, seconds, crossEntropy, best }
@@ -94,13 +106,16 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
       const elapsed = (performance.now() - started) / 1000
       at++
       seconds += elapsed
-      log.step({ ...metrics, tokens: at * tokensPerStep, seconds, tokensPerSecond: tokensPerStep / elapsed })
-      if (metrics.loss === null || metrics.gradNorm === null) throw divergence(at, saved)
+      const tokensPerSecond = tokensPerStep / elapsed
+      const record: StepRecord = { ...metrics, tokens: at * tokensPerStep, seconds, tokensPerSecond }
+      log.step(record)
+      raise(watch.step(record))
 
       crossEntropy = undefined
       if (at === steps || (evaluateEvery && at % evaluateEvery === 0)) {
         const record = await heldOut.evaluate(at, student, teachers)
         log.evaluation(record)
+        raise(watch.evaluation(record))
         crossEntropy = record.crossEntropy
         if (crossEntropy !== null && (!best || crossEntropy < best.crossEntropy))
           best = { step: at, crossEntropy }
@@ -117,6 +132,16 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
   } finally {
     log.close()
   }
+}
+
+/** The detectors, as they were after the last record of the log. */
+function watchFrom(config: RunConfig, metrics: string): Watch {
+  const watch = new Watch(config)
+  for (const line of readJsonLines(metrics).records as MetricsLine[]) {
+    if (isEvaluation(line)) watch.evaluation(line)
+    else watch.step(line)
+  }
+  return watch
 }
 
 function checkContext({ experiment, student }: RunConfig): void {
@@ -148,9 +173,9 @@ async function waitWhilePaused(control: Control, log: RunLog, emit: Emit, step: 
   emit({ type: 'continued' })
 }
 
-function divergence(step: number, saved: number): Error {
+function diverged({ step, message }: Alarm, saved: number): Error {
   const mend = saved
-    ? `the checkpoint of step ${saved} is kept (${checkpointFolder(saved)}); resume from it with half the learning rate`
-    : 'no checkpoint had been written; start again with a lower learning rate'
-  return failed(`the loss or its gradient is not a number at step ${step}: the run diverged; ${mend}`)
+    ? `The checkpoint of step ${saved} is kept (${checkpointFolder(saved)}).`
+    : 'No checkpoint had been written.'
+  return failed(`the run diverged at step ${step}: ${message} ${mend}`)
 }

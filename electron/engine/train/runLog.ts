@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import {
   runFiles,
+  type Alarm,
   type EvaluationRecord,
   type LoggedEvent,
   type StepRecord,
@@ -27,7 +28,9 @@ export class RunLog {
     const metrics = join(folder, runFiles.metrics)
     filterJsonLines(metrics, (record) => (record as { step: number }).step <= step)
     this.metrics = new JsonLinesWriter(metrics)
-    this.events = new JsonLinesWriter(join(folder, runFiles.events))
+    const events = join(folder, runFiles.events)
+    filterJsonLines(events, (entry) => ((entry as LoggedEvent).alarm?.step ?? -1) < Math.max(1, step))
+    this.events = new JsonLinesWriter(events)
   }
 
   step(record: StepRecord): void {
@@ -41,7 +44,13 @@ export class RunLog {
   }
 
   event(event: LoggedEvent['event'], step?: number, message?: string): void {
-    this.events.append({ at: new Date().toISOString(), event, step, message } satisfies LoggedEvent)
+    this.events.append({ at: now(), event, step, message } satisfies LoggedEvent)
+  }
+
+  alarm(alarm: Alarm): void {
+    const { step, message } = alarm
+    this.events.append({ at: now(), event: 'alarm', step, message, alarm } satisfies LoggedEvent)
+    this.emit({ type: 'alarm', alarm })
   }
 
   sync(): void {
@@ -55,3 +64,5 @@ export class RunLog {
     this.events.close()
   }
 }
+
+const now = () => new Date().toISOString()
