@@ -83,6 +83,8 @@ export const evaluation = z.strictObject({
   every: natural.default(100),
   /** Held-out tokens per corpus that an evaluation scores. */
   tokens: count.default(20000),
+  /** Held-out prompts that the last evaluation continues greedily, for BLEU and ROUGE-L. */
+  prompts: natural.default(0),
 })
 
 export const checkpointing = z.strictObject({

@@ -47,6 +47,53 @@ export const corpusScore = z.object({
 })
 export type CorpusScore = z.output<typeof corpusScore>
 
+/** A bar of a reliability diagram: predictions of like confidence, and how often they were right. */
+export const reliabilityBin = z.object({
+  count: z.number().int(),
+  confidence: z.number(),
+  accuracy: z.number(),
+})
+export type ReliabilityBin = z.output<typeof reliabilityBin>
+
+/** Calibration of one model on held-out tokens (METHOD: calibration). */
+export const calibrationScore = z.object({
+  /** `student`, or a teacher's name. */
+  model: z.string(),
+  /** Top-1 accuracy, 0..1. */
+  accuracy: z.number(),
+  /** Expected calibration error over 15 bins of equal mass, 0..1. */
+  ece: z.number(),
+  /** 0..2. */
+  brier: z.number(),
+  bins: z.array(reliabilityBin),
+})
+export type CalibrationScore = z.output<typeof calibrationScore>
+
+/** A line of `heldout.jsonl`: what the last evaluation of a run made of one held-out document. */
+export const heldOutDocument = z.object({
+  corpus: z.string(),
+  /** Its number within the held-out split. */
+  document: z.number().int().nonnegative(),
+  tokens: z.number().int(),
+  bytes: z.number().int(),
+  /** Sum over its tokens, nats. */
+  nll: z.number(),
+})
+export type HeldOutDocument = z.output<typeof heldOutDocument>
+
+/** A held-out prompt with what comes next in the text, and what the model says instead (greedy). */
+export const continuation = z.object({ prompt: z.string(), reference: z.string(), text: z.string() })
+export type Continuation = z.output<typeof continuation>
+
+/** `evaluation.json` of a run folder: what the last evaluation found out beyond its record. */
+export const evaluationDetail = z.object({
+  step: z.number().int(),
+  /** The student, then each teacher. */
+  calibration: z.array(calibrationScore),
+  continuations: z.array(continuation),
+})
+export type EvaluationDetail = z.output<typeof evaluationDetail>
+
 /** A line of `metrics.jsonl` for an evaluation; the means weigh each corpus by its scored tokens. */
 export const evaluationRecord = z.object({
   split: z.literal('held-out'),
@@ -58,6 +105,16 @@ export const evaluationRecord = z.object({
   distillationLoss: value.optional(),
   agreement: value.optional(),
   corpora: z.array(corpusScore),
+  /** The rest is measured at the last step of a run: calibration of the student, 0..1 and 0..2. */
+  ece: z.number().optional(),
+  brier: z.number().optional(),
+  /** KL(p_k || q) of each teacher, nats per token. */
+  klToTeachers: z.array(value).optional(),
+  /** Spearman's correlation, over tokens and teachers, of a teacher's weight with its being right; null: undefined. */
+  weightCorrectness: z.number().nullable().optional(),
+  /** Of greedy continuations of held-out prompts against the text itself: 0..100, and 0..1. */
+  bleu: z.number().optional(),
+  rougeL: z.number().optional(),
   /** Seconds the evaluation took. Differs between two runs. */
   seconds: z.number(),
   /** A greedy continuation of a held-out prompt, to watch the student learn. */

@@ -100,6 +100,10 @@ export const runFiles = {
   environment: 'environment.json',
   metrics: 'metrics.jsonl',
   events: 'events.jsonl',
+  /** Per-document scores of the last evaluation. */
+  heldOut: 'heldout.jsonl',
+  /** What else it found out. */
+  detail: 'evaluation.json',
   checkpoints: 'checkpoints',
 } as const
 

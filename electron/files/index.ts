@@ -1,3 +1,4 @@
 export * from './atomic'
 export * from './jsonLines'
 export * from './digest'
+export * from './random'
