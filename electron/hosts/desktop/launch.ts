@@ -3,8 +3,10 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { toErrorShape } from '#contract'
 import { createServices } from '../../services'
 import { defaultDataDir } from '../../store/dataDirectory'
+import { exitStatus } from '../cli/session'
 import { nodeWorkerLauncher } from '../nodeWorker'
 import { startWebHost } from '../web'
 
@@ -17,10 +19,16 @@ const nodeRequire = createRequire(import.meta.url)
 const INSTALL_MS = 10 * 60_000
 
 const dataDir = argument('--data-dir') ?? defaultDataDir()
-build()
-const why = noDisplay() ?? noBinary()
-if (why === undefined) openDesktop()
-else await openWeb(why)
+try {
+  build()
+  const why = noDisplay() ?? noBinary()
+  if (why === undefined) openDesktop()
+  else await openWeb(why)
+} catch (error) {
+  // A data directory in use by another window, say: one line, as on the command line.
+  process.stderr.write(`${toErrorShape(error).message}\n`)
+  process.exitCode = exitStatus(error)
+}
 
 function argument(name: string): string | undefined {
   const at = process.argv.indexOf(name)
