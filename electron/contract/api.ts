@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { alarmSignatures } from './alarm'
 import { experiment, objectName } from './experiment'
+import { grid, gridEstimate, gridPreset, gridRow } from './grid'
 import { generateResult, modelScore, selfTestResult } from './job'
 import { corpus, corpusFormats, id, teacher, timestamp, tokenizer } from './library'
 import { loggedEvent } from './job'
@@ -59,6 +60,8 @@ export const settings = z.strictObject({
   threads: z.number().int().nonnegative().default(0),
   /** Runs computed at the same time. */
   concurrency: z.number().int().positive().default(1),
+  /** The queue starts nothing while this is set; what runs goes on. */
+  queuePaused: z.boolean().default(false),
   colorMode: z.enum(['system', 'light', 'dark']).default('system'),
 })
 export type Settings = z.output<typeof settings>
@@ -155,6 +158,46 @@ export const api = {
     run,
   ),
 
+  'grids.list': method(none, z.array(gridRow)),
+  'grids.get': method(byId, gridRow),
+  /** Creates without `id`, replaces with it; `base` is a name in the library, or inline. Cells keep their runs. */
+  'grids.save': method(z.strictObject({ id: id.optional(), definition: z.string() }), gridRow),
+  /** Parses and expands YAML without saving; the problem names the axis. */
+  'grids.check': method(
+    z.strictObject({ definition: z.string() }),
+    z.object({
+      problems: z.array(errorShape),
+      resolved: grid.optional(),
+      estimate: gridEstimate.optional(),
+    }),
+  ),
+  'grids.estimate': method(byId, gridEstimate),
+  /**
+   * Starts a grid of the library, one given whole, or a preset on an experiment (a name or an id); ends in a report.
+   * Cells that are done are kept, whichever grid did them.
+   */
+  'grids.start': method(
+    z.union([
+      z.strictObject({ id }),
+      z.strictObject({ definition: z.string() }),
+      z.strictObject({
+        preset: objectName,
+        experiment: z.string().min(1),
+        name: objectName.optional(),
+        seeds: grid.shape.seeds.optional(),
+      }),
+    ]),
+    gridRow,
+  ),
+  /** Pauses its running cells and starts no further ones; `resume` goes on, also after `stop` and with failed cells. */
+  'grids.pause': method(byId, gridRow),
+  'grids.resume': method(byId, gridRow),
+  /** Its running cells make a checkpoint and end. */
+  'grids.stop': method(byId, gridRow),
+  /** Removes the grid; its runs stay. */
+  'grids.remove': method(byId, none),
+  'grids.presets': method(none, z.array(gridPreset)),
+
   'corpora.list': method(none, z.array(corpus)),
   'corpora.import': method(
     z.strictObject({
@@ -217,6 +260,10 @@ export const api = {
   'runs.remove': method(byId, none),
   /** An experiment in the library that is this run's definition with the mend of its alarm applied. */
   'runs.mend': method(z.strictObject({ id, signature: z.enum(alarmSignatures) }), experimentRow),
+  /** Moves a waiting run before another one, or to the end; it takes that one's priority. */
+  'runs.reorder': method(z.strictObject({ id, before: id.optional() }), run),
+  /** Higher goes first. */
+  'runs.prioritise': method(z.strictObject({ id, priority: z.number().int() }), run),
   'runs.compare': method(ids.extend({ baseline: id.optional() }), comparison),
 
   'reports.list': method(none, z.array(reportRow)),
@@ -261,6 +308,8 @@ export type Call = <M extends MethodName>(name: M, params: Params<M>) => Promise
 export const push = z.discriminatedUnion('topic', [
   z.object({ topic: z.literal('run'), run }),
   z.object({ topic: z.literal('run-removed'), id }),
+  z.object({ topic: z.literal('grid'), grid: gridRow }),
+  z.object({ topic: z.literal('grid-removed'), id }),
   z.object({ topic: z.literal('steps'), id, records: z.array(stepRecord) }),
   z.object({ topic: z.literal('evaluation'), id, record: evaluationRecord }),
   z.object({ topic: z.literal('log'), id, entry: loggedEvent }),

@@ -1,11 +1,128 @@
 import { z } from 'zod'
-import { experiment, objectName } from './experiment'
+import { errorShape } from './errors'
+import { objectName } from './experiment'
+import { digest, id, timestamp } from './library'
 
-/** A base experiment and axes over paths of its schema; the cells are the product of axes and seeds. */
+const definition = z.record(z.string(), z.unknown())
+
+/** Values of an axis: listed, evenly spaced (`to` included), or `count` of them with an even ratio, ends included. */
+export const axisValues = z.union([
+  z.array(z.unknown()).min(1, 'an axis has at least one value'),
+  z.strictObject({ range: z.tuple([z.number(), z.number(), z.number().positive()]) }),
+  z.strictObject({
+    logRange: z.tuple([z.number().positive(), z.number().positive(), z.number().int().min(2)]),
+  }),
+])
+export type AxisValues = z.output<typeof axisValues>
+
+/**
+ * A base experiment and axes over paths of its schema; the cells are the product of axes and seeds, less those that
+ * an entry of `skip` matches.
+ */
 export const grid = z.strictObject({
   name: objectName,
-  base: z.union([z.string().min(1), experiment]),
-  axes: z.record(z.string(), z.array(z.unknown()).min(1)),
+  /** A file (relative to the grid's own), the name of an experiment in the library, or an experiment inline. */
+  base: z.union([z.string().min(1), definition]),
+  axes: z.record(z.string(), axisValues),
   seeds: z.array(z.number().int().nonnegative()).min(1).default([1]),
+  /**
+   * Left-out cells: each entry maps paths to a value or a list of values; a cell is left out when all of an entry's
+   * paths have one of theirs. `seed` may be among the paths.
+   */
+  skip: z.array(z.record(z.string(), z.unknown())).default([]),
+  /** Writes the report when the last cell has ended. */
+  report: z.boolean().default(true),
 })
 export type Grid = z.output<typeof grid>
+
+/** A named ablation of METHOD.md: `resources/presets/<name>.yaml`. The axes are applied to a person's experiment. */
+export const gridPreset = z.strictObject({
+  name: objectName,
+  title: z.string(),
+  description: z.string(),
+  /** `teachers: { counts: [1, 2] }` stands for the first 1 and the first 2 of the experiment's own teachers. */
+  axes: z.record(
+    z.string(),
+    z.union([axisValues, z.strictObject({ counts: z.array(z.number().int()).min(1) })]),
+  ),
+  seeds: z.array(z.number().int().nonnegative()).min(1).default([1]),
+  skip: grid.shape.skip,
+})
+export type GridPreset = z.output<typeof gridPreset>
+
+export const cellStatuses = ['queued', 'running', 'completed', 'failed', 'stopped'] as const
+
+/** One combination of axis values and a seed. */
+export const gridCell = z.strictObject({
+  /** Axis path to this cell's value. */
+  axes: definition,
+  seed: z.number().int(),
+  /** Of the resolved configuration without names and times: cells of any grid that agree in it share a run. */
+  digest,
+  /** Absent until it is queued for the first time. */
+  run: id.optional(),
+  /** A cell whose run is paused is `running`. */
+  status: z.enum(cellStatuses),
+  /** Why it failed or was stopped. */
+  reason: z.string().optional(),
+  step: z.number().int(),
+  steps: z.number().int(),
+  /** Means over the held-out splits at the last evaluation, by the names of the evaluation record. */
+  metrics: z.record(z.string(), z.number().nullable()),
+})
+export type GridCell = z.output<typeof gridCell>
+
+/** What a grid will cost. Times are absent until a run was measured on this machine. */
+export const gridEstimate = z.object({
+  cells: z.number().int(),
+  /** Cells whose run is there already. */
+  done: z.number().int(),
+  /** Teacher passes that the cache makes once for all cells, and those that the cells would make each for itself. */
+  teacherPasses: z.number().int(),
+  teacherPassesWithoutCache: z.number().int(),
+  /** Bytes of the teacher-output cache, in MB. */
+  cacheMb: z.number(),
+  secondsPerCell: z.number().optional(),
+  seconds: z.number().optional(),
+  /** Of the largest cell. */
+  memoryMb: z.number(),
+  diskMb: z.number(),
+})
+export type GridEstimate = z.output<typeof gridEstimate>
+
+export const gridStates = ['idle', 'running', 'paused', 'completed', 'failed', 'stopped'] as const
+
+/** A grid of the library with its cells as they are now. */
+export const gridRow = z.strictObject({
+  id,
+  name: objectName,
+  /** YAML, the base inlined, else as the person wrote it. */
+  definition: z.string(),
+  /** `failed`: it has ended, but not every cell completed. */
+  status: z.enum(gridStates),
+  /** Axis path to its values, in the definition's order. */
+  axes: z.record(z.string(), z.array(z.unknown())),
+  seeds: z.array(z.number().int()),
+  cells: z.array(gridCell),
+  /** Teachers' readings of a batch plan, counted as they happen: computed, and taken from the cache instead. */
+  teacherPasses: z.number().int(),
+  cacheHits: z.number().int(),
+  /** Seconds that teachers would have taken in the steps that read their outputs from the cache, as measured. */
+  secondsSaved: z.number(),
+  /** Time worked on so far. */
+  seconds: z.number(),
+  /** The report that was written at its end. */
+  report: id.optional(),
+  error: errorShape.optional(),
+  createdAt: timestamp,
+  updatedAt: timestamp,
+})
+export type GridRow = z.output<typeof gridRow>
+
+/** A grid as the catalogue keeps it: its cells' states are their runs'. */
+export const storedGrid = gridRow
+  .omit({ cells: true, teacherPasses: true, cacheHits: true, secondsSaved: true })
+  .extend({
+    cells: z.array(gridCell.omit({ status: true, reason: true, step: true, steps: true, metrics: true })),
+  })
+export type StoredGrid = z.output<typeof storedGrid>

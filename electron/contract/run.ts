@@ -65,6 +65,18 @@ export const checkpoint = z.object({
 })
 export type Checkpoint = z.output<typeof checkpoint>
 
+/** One teacher of a run: how many tokens' outputs it computed, and how many were read from the cache instead. */
+export const teacherOutputs = z.object({
+  teacher: id,
+  /** The cache's key: teacher and batch plan. */
+  key: digest,
+  computed: z.number().int(),
+  reused: z.number().int(),
+  /** Seconds that reading took less than computing would have, by the teacher's speed when it was written. */
+  secondsSaved: z.number(),
+})
+export type TeacherOutputs = z.output<typeof teacherOutputs>
+
 /** A run as the catalogue and every list know it. */
 export const run = z.strictObject({
   id,
@@ -74,8 +86,15 @@ export const run = z.strictObject({
   status: z.enum(runStatuses),
   /** The experiment of the library it was started from. */
   experiment: id.optional(),
-  /** Runs started together (the demo, a grid). */
+  /** Runs started together: the demo's, or the id of their grid. */
   group: z.string().optional(),
+  /** Of the waiting ones the highest goes first, then the lowest place. */
+  priority: z.number().int().default(0),
+  place: z.number().default(0),
+  /** How often it is started again when its worker crashes; counted down. */
+  retries: z.number().int().nonnegative().default(0),
+  /** What its teachers' outputs cost it so far. */
+  teacherOutputs: z.array(teacherOutputs).default([]),
   step: z.number().int().nonnegative(),
   steps: z.number().int().positive(),
   last: stepRecord.optional(),

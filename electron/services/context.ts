@@ -15,10 +15,17 @@ export interface WorkerContext {
 export interface Context extends WorkerContext {
   catalogue: Catalogue
   pushes: PushLog
+  /** Runs computed side by side, where a command says so instead of the setting. */
+  jobs?: number
+}
+
+/** How many runs may be computed side by side. */
+export function concurrencyOf({ catalogue, jobs }: Pick<Context, 'catalogue' | 'jobs'>): number {
+  return jobs ?? catalogue.data.settings.concurrency
 }
 
 /** The setting, or the cores shared out among the runs computed side by side. */
-export function threadsOf({ data }: Catalogue): number {
-  const { threads, concurrency } = data.settings
-  return threads || Math.max(1, Math.floor(availableParallelism() / concurrency))
+export function threadsOf(context: Pick<Context, 'catalogue' | 'jobs'>): number {
+  const { threads } = context.catalogue.data.settings
+  return threads || Math.max(1, Math.floor(availableParallelism() / concurrencyOf(context)))
 }

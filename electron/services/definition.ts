@@ -32,6 +32,11 @@ export function parseTeacher(text: string, file?: string): TeacherDefinition {
 /** Overrides one path of a definition before it is parsed: `train.steps=50`. The value is YAML. */
 export function override(definition: unknown, setting: string): void {
   const { path, value } = readSetting(setting)
+  setPath(definition, path, value)
+}
+
+/** Sets what lies at a path of a definition; what is missing on the way, or is no object, becomes one. */
+export function setPath(definition: unknown, path: readonly string[], value: unknown): void {
   let target = definition as Record<string, unknown>
   for (const key of path.slice(0, -1)) {
     const next = target[key]

@@ -1,6 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { readFileSync } from 'node:fs'
 import { stringify } from 'yaml'
 import { z } from 'zod'
 import {
@@ -23,6 +21,7 @@ import type { ModelService } from './models'
 import type { RunQueue } from './queue'
 import type { ReportService } from './report'
 import { resolveExperiment, resolveTeacher } from './resolve'
+import { resource } from './resources'
 import type { RunService } from './runs'
 import type { TaskControl } from './tasks'
 
@@ -283,15 +282,4 @@ function within({ signal, progress }: TaskControl, start: number, end: number): 
 function readSpec(quick: boolean): DemoSpec {
   const file = resource(`demo/${quick ? 'quick' : 'full'}.yaml`)
   return parse(spec, readYaml(readFileSync(file, 'utf8'), file), file)
-}
-
-/** A file of `resources/`, looked for from this module upwards: source and build lie at different depths. */
-function resource(name: string): string {
-  let folder = dirname(fileURLToPath(import.meta.url))
-  while (!existsSync(join(folder, 'resources', name))) {
-    const up = dirname(folder)
-    if (up === folder) throw failed(`resources/${name} is missing from this installation`)
-    folder = up
-  }
-  return join(folder, 'resources', name)
 }

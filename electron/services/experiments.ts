@@ -120,7 +120,8 @@ export class ExperimentService {
     return this.save({ definition: overrideText(text, [...alarm.mend, `name=${JSON.stringify(name)}`]) })
   }
 
-  private measured() {
+  /** Recent runs with what they were, to tell speeds from. */
+  measured() {
     return this.context.catalogue.data.runs.slice(-10).flatMap((row) => {
       const config = row.step ? new RunFolder(this.context.dataDir, row.id).config() : undefined
       return config ? [{ config, row }] : []

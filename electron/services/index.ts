@@ -18,6 +18,8 @@ import { Catalogue, takeLock } from '../store'
 import { threadsOf, type Context } from './context'
 import { Demo } from './demo'
 import { ExperimentService } from './experiments'
+import { GridService } from './grids'
+import { listPresets } from './grids/presets'
 import { performJob } from './job'
 import { Library } from './library'
 import { ModelService } from './models'
@@ -47,6 +49,7 @@ export interface Rooms {
   runs: RunService
   reports: ReportService
   experiments: ExperimentService
+  grids: GridService
   tasks: TaskBoard
   demo: Demo
 }
@@ -72,8 +75,8 @@ export async function createServices(options: ServiceOptions): Promise<Services>
   try {
     const catalogue = new Catalogue(dataDir, access)
     const pushes = new PushLog()
-    const context: Context = { dataDir, catalogue, pushes, spawnWorker, threads: () => threadsOf(catalogue) }
-    const rooms = createRooms(context)
+    const context: Context = { dataDir, catalogue, pushes, spawnWorker, threads: () => threadsOf(context) }
+    const rooms = createRooms(context, options.host)
     const methods = createMethods(options, rooms)
     let closing: Promise<void> | undefined
     return {
@@ -93,6 +96,7 @@ export async function createServices(options: ServiceOptions): Promise<Services>
       close: () =>
         (closing ??= (async () => {
           await Promise.all([rooms.tasks.close(), rooms.queue.close()])
+          rooms.grids.close()
           catalogue.flush()
           lock?.release()
         })()),
@@ -103,24 +107,28 @@ export async function createServices(options: ServiceOptions): Promise<Services>
   }
 }
 
-function createRooms(context: Context): Rooms {
+function createRooms(context: Context, host: ServiceOptions['host']): Rooms {
   const tasks = new TaskBoard(context.pushes)
   const library = new Library(context, tasks)
   const models = new ModelService(context)
-  const queue = new RunQueue(context, async (run) => {
-    if (run.kind === 'teacher') await library.addTrained(run)
+  const queue = new RunQueue(context, {
+    onCompleted: async (run) => {
+      if (run.kind === 'teacher') await library.addTrained(run)
+    },
+    scope: host === 'cli' ? 'own' : 'all',
   })
   const runs = new RunService(context)
   const reports = new ReportService(context, runs)
   const experiments = new ExperimentService(context, queue)
   const parts = { context, library, models, queue, runs, reports, experiments }
-  return { ...parts, tasks, demo: new Demo(parts) }
+  const grids = new GridService(parts, host === 'cli' ? 'own' : 'all')
+  return { ...parts, grids, tasks, demo: new Demo(parts) }
 }
 
 type Methods = { [M in MethodName]: (params: ParsedParams<M>) => Result<M> | Promise<Result<M>> }
 
 function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
-  const { context, library, models, queue, runs, reports, experiments, tasks, demo } = rooms
+  const { context, library, models, queue, runs, reports, experiments, grids, tasks, demo } = rooms
   const { catalogue, pushes } = context
   const nothing = (act: () => void): Record<string, never> => {
     act()
@@ -151,6 +159,7 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'settings.set': (change) => {
       const settings = catalogue.update((data) => (data.settings = { ...data.settings, ...change }))
       pushes.push({ topic: 'library', noun: 'settings' })
+      queue.wake()
       return settings
     },
     'experiments.list': () => experiments.list(),
@@ -160,6 +169,17 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'experiments.remove': ({ id }) => nothing(() => experiments.remove(id)),
     'experiments.check': (params) => experiments.check(params),
     'experiments.start': (params) => experiments.start(params),
+    'grids.list': () => grids.list(),
+    'grids.get': ({ id }) => grids.get(id),
+    'grids.save': (params) => grids.save(params),
+    'grids.check': (params) => grids.check(params),
+    'grids.estimate': ({ id }) => grids.estimate(id),
+    'grids.start': (params) => grids.start(params),
+    'grids.pause': ({ id }) => grids.pause(id),
+    'grids.resume': ({ id }) => grids.resume(id),
+    'grids.stop': ({ id }) => grids.stop(id),
+    'grids.remove': ({ id }) => nothing(() => grids.remove(id)),
+    'grids.presets': () => listPresets(),
     'corpora.list': () => library.corpora,
     'corpora.import': (params) => library.startImportCorpus(params),
     'corpora.remove': ({ id }) => nothing(() => library.remove('corpora', id)),
@@ -183,6 +203,8 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'runs.rename': (params) => runs.rename(params),
     'runs.remove': ({ id }) => nothing(() => runs.remove(id)),
     'runs.mend': ({ id, signature }) => experiments.mend(runId(id), signature),
+    'runs.reorder': ({ id, before }) => queue.reorder(id, before),
+    'runs.prioritise': ({ id, priority }) => queue.prioritise(id, priority),
     'runs.compare': (params) => runs.compare(params),
     'reports.list': () => reports.list(),
     'reports.create': (params) => reports.create(params),

@@ -14,9 +14,10 @@ import {
 import { join } from 'node:path'
 import { writeJsonAtomic } from '../files'
 import { describeRun, RunFolder, summariseAlarms } from '../store'
-import type { Context } from './context'
+import { concurrencyOf, type Context } from './context'
 import { find } from './identity'
-import { startJob } from './job'
+import { startJob, WorkerDeath } from './job'
+import { adoptOrphans, nextWaiting, placeBefore } from './queueOrder'
 import type { WorkerHandle } from './worker'
 
 interface Active {
@@ -28,26 +29,45 @@ interface Active {
 export interface RunOrigin {
   experiment?: string
   group?: string
+  /** How often it is started again when its worker crashes. */
+  retries?: number
+}
+
+export interface QueueOptions {
+  /** Called when a run has completed, before its row says so. */
+  onCompleted: Finish
+  /** A host that stays open works off all that waits; a command only what it has queued itself. */
+  scope: 'all' | 'own'
 }
 
 type Finish = (row: Run) => Promise<void> | void
 
 /** How long a resumed run waits for a worker that outlived its host by a moment. */
 const WRITER_GRACE_MS = 10_000
+/** How long a crashed run waits before it is tried for the second time. */
+const BACK_OFF_MS = 1000
 
 /** Runs waiting, running and paused. Each runs in a worker of its own; its death is the run's failure, not the app's. */
 export class RunQueue {
   private readonly active = new Map<string, Active>()
   private readonly resuming = new Set<string>()
   private readonly failures = new Map<string, RetortError>()
+  private readonly own = new Set<string>()
+  /** Groups of which nothing is started for now. */
+  private readonly held = new Set<string>()
+  /** Runs whose worker crashed, waiting out their back-off. */
+  private readonly backingOff = new Map<string, NodeJS.Timeout>()
   private closing = false
+  /** Runs that an earlier process left in the middle. */
+  readonly orphans: ReadonlySet<string>
 
   constructor(
     private readonly context: Context,
-    /** Called when a run has completed, before its row says so. */
-    private readonly onCompleted: Finish,
+    private readonly options: QueueOptions,
   ) {
-    this.failOrphans()
+    this.orphans = adoptOrphans(context)
+    // Rows that wait from an earlier life of the app start again, once every room is there.
+    if (options.scope === 'all') setImmediate(() => this.startNext())
   }
 
   /** Writes the run's folder and queues it. */
@@ -56,11 +76,49 @@ export class RunQueue {
     const folder = new RunFolder(dataDir, config.id)
     mkdirSync(folder.path, { recursive: true })
     writeJsonAtomic(join(folder.path, runFiles.config), config)
-    const row: Run = { ...describeRun(config), ...origin, status: 'queued', step: 0 }
+    const place = Math.max(0, ...catalogue.data.runs.map((other) => other.place)) + 1
+    const row: Run = { ...describeRun(config), retries: 0, ...origin, place, status: 'queued', step: 0 }
     catalogue.update(({ runs }) => runs.push(row))
+    this.own.add(row.id)
     this.tell(row)
     this.startNext()
     return row
+  }
+
+  /** Lets a waiting run of an earlier process start in this one. */
+  adopt(id: string): void {
+    this.own.add(id)
+    this.startNext()
+  }
+
+  /** Starts none of the group's runs until `release`; what runs goes on. */
+  hold(group: string): void {
+    this.held.add(group)
+  }
+
+  release(group: string): void {
+    this.held.delete(group)
+    this.startNext()
+  }
+
+  /** Moves a waiting run before another one, or to the end; it takes that one's priority. */
+  reorder(id: string, before?: string): Run {
+    const row = this.row(id)
+    this.require(row, ['queued'], 'move')
+    const target = before === undefined ? undefined : this.row(before)
+    this.change(row.id, placeBefore(this.context.catalogue.data.runs, row, target))
+    return this.row(id)
+  }
+
+  prioritise(id: string, priority: number): Run {
+    const row = this.row(id)
+    this.change(row.id, { priority })
+    return row
+  }
+
+  /** Looks whether something may start: a setting has changed. */
+  wake(): void {
+    this.startNext()
   }
 
   pause(id: string): Run {
@@ -81,6 +139,8 @@ export class RunQueue {
   stop(id: string): Run {
     const row = this.row(id)
     this.require(row, ['queued', 'running', 'paused'], 'stop')
+    clearTimeout(this.backingOff.get(row.id))
+    this.backingOff.delete(row.id)
     const active = this.active.get(row.id)
     if (active) active.worker.send({ type: 'stop' })
     else this.change(row.id, { status: 'stopped', reason: 'taken out of the queue' })
@@ -91,6 +151,7 @@ export class RunQueue {
     const row = this.row(id)
     this.require(row, ['stopped', 'failed'], 'resume')
     this.resuming.add(row.id)
+    this.own.add(row.id)
     this.change(row.id, { status: 'queued', reason: undefined, endedAt: undefined })
     this.startNext()
     return this.row(id)
@@ -113,24 +174,34 @@ export class RunQueue {
   /** Asks every run to stop with a checkpoint and waits for them. */
   async close(): Promise<void> {
     this.closing = true
+    for (const timer of this.backingOff.values()) clearTimeout(timer)
     for (const { worker } of this.active.values()) worker.send({ type: 'stop' })
     await Promise.all([...this.active.values()].map(({ ended }) => ended))
   }
 
+  /** How often a run was tried again in this process' life. */
+  private readonly retried = new Map<string, number>()
   private readonly waiters = new Set<() => void>()
 
   private startNext(): void {
-    const { catalogue } = this.context
-    while (!this.closing && this.active.size < catalogue.data.settings.concurrency) {
-      const next = catalogue.data.runs.find(({ status, id }) => status === 'queued' && !this.active.has(id))
+    const { runs, settings } = this.context.catalogue.data
+    while (!this.closing && !settings.queuePaused && this.active.size < concurrencyOf(this.context)) {
+      const next = nextWaiting(runs, (row) => this.mayStart(row))
       if (!next) return
       this.start(next.id)
     }
   }
 
+  private mayStart({ id, group }: Run): boolean {
+    if (this.active.has(id) || this.backingOff.has(id)) return false
+    if (this.options.scope === 'own' && !this.own.has(id)) return false
+    return group === undefined || !this.held.has(group)
+  }
+
   private start(id: string): void {
     const folder = new RunFolder(this.context.dataDir, id)
-    const resume = this.resuming.delete(id)
+    // What was in its folder before, from this process' life or an earlier one, is gone on from.
+    const resume = this.resuming.delete(id) || folder.log().length > 0
     let stopped = false
     let worker: WorkerHandle | undefined
     const handle: WorkerHandle = {
@@ -156,12 +227,13 @@ export class RunQueue {
     const ended = work()
       .then(async ({ status }) => {
         this.context.pushes.flush()
-        if (status === 'completed') await this.onCompleted(this.row(id))
+        if (status === 'completed') await this.options.onCompleted(this.row(id))
         this.change(id, { status, endedAt: new Date().toISOString() })
       })
       .catch((error: unknown) => {
         this.context.pushes.flush()
         const reason = error instanceof Error ? error.message : String(error)
+        if (error instanceof WorkerDeath && this.retry(id, reason)) return
         this.failures.set(id, new RetortError(toErrorShape(error)))
         if (this.exists(id)) this.change(id, { status: 'failed', reason, endedAt: new Date().toISOString() })
       })
@@ -234,21 +306,24 @@ export class RunQueue {
       throw conflict(`cannot ${verb} run "${row.name}": it is ${row.status}`)
   }
 
-  /** Rows that say a run is going on, from a host that is gone: what reached their folders is kept. */
-  private failOrphans(): void {
-    const { catalogue, dataDir } = this.context
-    const orphans = catalogue.data.runs.filter(({ status }) => status === 'running' || status === 'paused')
-    if (!orphans.length) return
-    catalogue.update(() => {
-      for (const row of orphans) {
-        const { steps, evaluations } = new RunFolder(dataDir, row.id).metrics()
-        row.status = 'failed'
-        row.reason = 'the app ended while it ran; resume it from its last checkpoint'
-        row.step = steps.at(-1)?.step ?? 0
-        row.last = steps.at(-1)
-        row.evaluation = evaluations.at(-1)
-      }
-    })
+  /** Queues a crashed run again after a while that doubles with every try; false when its tries are used up. */
+  private retry(id: string, reason: string): boolean {
+    if (this.closing || !this.exists(id)) return false
+    const { retries } = this.row(id)
+    if (!retries) return false
+    const tries = this.retried.get(id) ?? 0
+    this.retried.set(id, tries + 1)
+    this.resuming.add(id)
+    this.change(id, { status: 'queued', retries: retries - 1, reason: `tried again: ${reason}` })
+    const timer = setTimeout(
+      () => {
+        this.backingOff.delete(id)
+        this.startNext()
+      },
+      BACK_OFF_MS * 2 ** tries,
+    )
+    this.backingOff.set(id, timer)
+    return true
   }
 }
 

@@ -11,6 +11,7 @@ import {
   run,
   SCHEMA_VERSION,
   settings,
+  storedGrid,
   teacher,
   tokenizer,
 } from '#contract'
@@ -25,6 +26,7 @@ export const catalogueSchema = z.strictObject({
   tokenizers: z.array(tokenizer).default([]),
   teachers: z.array(teacher).default([]),
   runs: z.array(run).default([]),
+  grids: z.array(storedGrid).default([]),
   /** Held-out scores of models on corpora, by id; the newest of a pair stays. */
   scores: z.array(modelScore).default([]),
   reports: z.array(reportRow).default([]),

@@ -54,7 +54,8 @@ export function rebuildCatalogue(dataDir: string): Rebuilt {
       const config = folder.config()
       if (!config) throw new Error(`${folder.path}: no config.json`)
       const before = data.runs.find((run) => run.id === id)
-      return [{ ...rowOf(config, folder), experiment: before?.experiment, group: before?.group }]
+      const { experiment, group, teacherOutputs = [] } = before ?? {}
+      return [{ ...rowOf(config, folder), experiment, group, teacherOutputs }]
     }),
   )
   writeJsonAtomic(file, parse(catalogueSchema, data))
@@ -113,6 +114,10 @@ export function describeRun(config: RunConfig): Omit<Run, 'status' | 'step'> {
     corpora: config.corpora.map(({ row }) => named(row)),
     seed: config.experiment.seed,
     createdAt: config.createdAt,
+    priority: 0,
+    place: 0,
+    retries: 0,
+    teacherOutputs: [],
   }
 }
 

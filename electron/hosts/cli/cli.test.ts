@@ -249,9 +249,15 @@ describe('bad input gets one line, exit status 2, and nothing is written', () =>
       /expected a whole number/,
     ],
     [
-      'a grid, which is not part of this version',
-      () => ['grid', 'g.yaml'],
-      /grids are not part of this version/,
+      'a grid whose axis is misspelt',
+      () => [
+        'grid',
+        file(
+          'g.yaml',
+          `name: g\nbase:\n  ${experiment('g').trim().replaceAll('\n', '\n  ')}\naxes: { loss.tua: [1] }\n`,
+        ),
+      ],
+      /g\.yaml: axes\.loss\.tua: .*"tau"/,
     ],
   ]
 

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '#contract'
 import { demoCommand } from './demo'
+import { gridCommands } from './grids'
 import { libraryCommands } from './library'
 import { machineCommands } from './machine'
 import { runCommands } from './runs'
@@ -19,6 +20,7 @@ const program = new Command('retort')
 
 demoCommand(program)
 runCommands(program)
+gridCommands(program)
 libraryCommands(program)
 serveCommand(program)
 machineCommands(program)

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Option, type Command } from 'commander'
-import { badInput, VERSION, type BenchResult, type SelfTestResult } from '#contract'
+import { VERSION, type BenchResult, type SelfTestResult } from '#contract'
 import { performJob, type JobOf } from '../../services/job'
 import { show } from '../../services/report/content'
 import { rebuildCatalogue, RunFolder, takeLock } from '../../store'
@@ -35,17 +35,6 @@ export function machineCommands(program: Command): void {
       const options = command.optsWithGlobals<GlobalOptions>()
       if (own.rebuild) await report(options, async () => rebuild(dataDirOf(options)))
       await report(options, async () => examine(options))
-    })
-
-  program
-    .command('grid')
-    .description('an ablation grid')
-    .argument('[file]')
-    .allowUnknownOption()
-    .action(async (_file, _own, command: Command) => {
-      await report(command.optsWithGlobals<GlobalOptions>(), async () => {
-        throw badInput('grids are not part of this version', { expected: '`retort run` for each cell' })
-      })
     })
 }
 

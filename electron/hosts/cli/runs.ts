@@ -71,7 +71,7 @@ export function runCommands(program: Command): void {
 
 const collect = (value: string, before: string[]) => [...before, value]
 
-function readDefinition(file: string): string {
+export function readDefinition(file: string): string {
   if (!existsSync(file)) throw badInput('there is no such file', { file, expected: 'a YAML definition' })
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file))

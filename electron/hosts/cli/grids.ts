@@ -1,0 +1,77 @@
+import { InvalidArgumentError, type Command } from 'commander'
+import type { GridRow } from '#contract'
+import { show } from '../../services/report/content'
+import { readDefinition } from './runs'
+import { perform, type GlobalOptions } from './session'
+import { duration, formatTable } from './terminal'
+
+export function gridCommands(program: Command): void {
+  program
+    .command('grid')
+    .description('an ablation grid; started again, it goes on with what is unfinished')
+    .argument('<grid>', 'YAML file')
+    .option('--jobs <n>', 'cells computed side by side', count)
+    .action(async (file: string, own: { jobs?: number }, command: Command) => {
+      await perform(command.optsWithGlobals<GlobalOptions>(), 'write', async (session) => {
+        const { rooms, services, progress, signal } = session
+        const { grids, context } = rooms
+        const began = Date.now()
+        if (own.jobs !== undefined) context.jobs = own.jobs
+        const { id } = grids.start({ definition: readDefinition(file) }, file)
+        services.onPush((_, push) => {
+          if (push.topic === 'grid' && push.grid.id === id) progress.show(...phaseOf(push.grid, began))
+        })
+        const stop = () => void (['running', 'paused'].includes(grids.get(id).status) && grids.stop(id))
+        signal.addEventListener('abort', stop, { once: true })
+        const row = await grids.finished(id)
+        const seconds = (Date.now() - began) / 1000
+        const cells = row.cells.map(({ axes, seed, run, status, reason, metrics }) => ({
+          axes,
+          seed,
+          run,
+          status,
+          reason,
+          metrics,
+        }))
+        const { teacherPasses, cacheHits, secondsSaved, status, report } = row
+        return {
+          json: { id, status, cells, teacherPasses, cacheHits, secondsSaved, report, seconds },
+          text: describe(row, seconds),
+          status: status === 'completed' ? undefined : 1,
+        }
+      })
+    })
+}
+
+function count(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('expected a whole number above 0')
+  return value
+}
+
+function phaseOf({ name, cells }: GridRow, began: number): [string, number, number | undefined] {
+  const done = cells.filter(({ status }) => ['completed', 'failed', 'stopped'].includes(status)).length
+  const work = cells.map(({ status, step, steps }) => (status === 'completed' ? 1 : steps ? step / steps : 0))
+  const fraction = work.reduce((a, b) => a + b, 0) / cells.length
+  const elapsed = (Date.now() - began) / 1000
+  const left = fraction > 0.05 ? (elapsed * (1 - fraction)) / fraction : undefined
+  return [`${name}  ${done}/${cells.length} cells`, fraction, left]
+}
+
+function describe({ name, cells, axes, teacherPasses, cacheHits, status }: GridRow, seconds: number): string {
+  const paths = Object.keys(axes)
+  const table = formatTable(
+    [...paths, 'seed', 'status', 'perplexity', 'bits/byte', 'KL to fused'],
+    cells.map((cell) => [
+      ...paths.map((path) => [cell.axes[path]].flat().map(String).join('+')),
+      String(cell.seed),
+      cell.status,
+      ...['perplexity', 'bitsPerByte', 'klToFused'].map((key) => show(cell.metrics[key] ?? null)),
+    ]),
+  )
+  const failures = cells.flatMap(({ run, reason, status }) =>
+    status === 'failed' ? [`${run ?? ''}: ${reason ?? 'failed'}`] : [],
+  )
+  const totals = `${name}: ${status}; ${teacherPasses} teacher passes, ${cacheHits} taken from the cache; ${duration(seconds)}`
+  return [table, ...failures, '', totals].join('\n')
+}

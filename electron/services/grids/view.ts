@@ -1,0 +1,37 @@
+import type { GridCell, GridRow, Run, StoredGrid } from '#contract'
+
+/** A grid as the page knows it: every cell with its run's state. */
+export function gridView(row: StoredGrid, runs: readonly Run[]): GridRow {
+  const byId = new Map(runs.map((run) => [run.id, run]))
+  const cells = row.cells.map((cell): GridCell => {
+    const run = cell.run === undefined ? undefined : byId.get(cell.run)
+    if (!run) return { ...cell, run: undefined, status: 'queued', step: 0, steps: 0, metrics: {} }
+    const { reason, step, steps } = run
+    return { ...cell, status: statusOf(run), reason, step, steps, metrics: metricsOf(run) }
+  })
+  return { ...row, cells, ...teacherFigures(row, byId) }
+}
+
+function statusOf({ status }: Run): GridCell['status'] {
+  return status === 'paused' ? 'running' : status
+}
+
+function metricsOf({ evaluation }: Run): GridCell['metrics'] {
+  const numbers = Object.entries(evaluation ?? {}).filter(
+    ([key, value]) => !['step', 'seconds'].includes(key) && (typeof value === 'number' || value === null),
+  )
+  return Object.fromEntries(numbers) as GridCell['metrics']
+}
+
+/** Counted over the runs that this grid started; those it found done cost it nothing. */
+function teacherFigures({ id, cells }: StoredGrid, runs: ReadonlyMap<string, Run>) {
+  const ids = new Set(cells.map(({ run }) => run))
+  const own = [...runs.values()].filter((run) => ids.has(run.id) && run.group === id)
+  const outputs = own.flatMap(({ teacherOutputs }) => teacherOutputs)
+  const passes = new Set(outputs.filter(({ computed }) => computed > 0).map(({ key }) => key))
+  return {
+    teacherPasses: passes.size,
+    cacheHits: outputs.filter(({ computed, reused }) => reused > 0 && computed === 0).length,
+    secondsSaved: outputs.reduce((sum, { secondsSaved }) => sum + secondsSaved, 0),
+  }
+}
