@@ -1,6 +1,8 @@
 import { cast, filled, node, reshape, scalar } from '../builder'
 import type { Dtype, OnnxType, Value } from '../graph'
+import { known } from '../lazyBackend'
 import { tf } from '../tf'
+import { leakyRelu, prelu, relu6 } from './activation'
 import type { Kernel, KernelTable } from './table'
 
 /** Kernels that treat each element by itself, with broadcasting. */
@@ -132,13 +134,19 @@ const select: Kernel = ({ condition, t, e }) => {
   return cast(node('Where', [cast(mask, 'bool'), cast(t!, type), cast(e!, type)], shape, type), t!.type)
 }
 
-const relu6: Kernel = ({ x }) => {
-  const value = cast(x!, 'float32')
-  return node('Clip', [value, scalar(0, 'float32'), scalar(6, 'float32')], value.shape, 'float32')
+/** The angle of (x, y) from the x axis; atan(y / x) and the half it lies in. */
+const atan2: Kernel = ({ a: y, b: x }) => {
+  const [up, right] = [cast(y!, 'float32'), cast(x!, 'float32')]
+  const shape = broadcastShape(up, right)
+  const at = (name: string, value: Value) => node(name, [value, constant(value, 0)], value.shape, 'bool')
+  const where = (test: Value, yes: Value, no: Value) => node('Where', [test, yes, no], shape, 'float32')
+  const angle = floatNode('Atan', pair('Div', up, right))
+  const half = known([Math.PI], [], 'float32')
+  const turned = where(at('Less', up), pair('Sub', angle, half), pair('Add', angle, half))
+  const found = where(at('Less', right), turned, angle)
+  const origin = node('And', [at('Equal', up), at('Equal', right)], shape, 'bool')
+  return where(origin, constant(up, 0), found)
 }
-
-const leakyRelu: Kernel = ({ x }, { alpha }) =>
-  node('LeakyRelu', [cast(x!, 'float32')], x!.shape, 'float32', { attributes: { alpha: { float: alpha } } })
 
 const isFinite: Kernel = ({ x }) => {
   const value = cast(x!, 'float32')
@@ -175,6 +183,7 @@ export const elementwise: KernelTable = {
   LessEqual: comparison('LessOrEqual'),
   LogicalAnd: logical('And'),
   LogicalOr: logical('Or'),
+  BitwiseAnd: binary('BitwiseAnd'),
   LogicalNot: ({ x }) => node('Not', [cast(x!, 'bool')], x!.shape, 'bool'),
 
   Neg: same('Neg'),
@@ -198,10 +207,16 @@ export const elementwise: KernelTable = {
   Asin: float('Asin'),
   Acos: float('Acos'),
   Atan: float('Atan'),
+  Atan2: atan2,
+  Asinh: float('Asinh'),
+  Acosh: float('Acosh'),
+  Atanh: float('Atanh'),
   Erf: float('Erf'),
   Relu: ({ x }) => node('Relu', [x!], x!.shape, x!.type),
-  Relu6: relu6,
-  LeakyRelu: leakyRelu,
+  Relu6: ({ x }) => relu6(cast(x!, 'float32')),
+  LeakyRelu: ({ x }, { alpha }) => leakyRelu(cast(x!, 'float32'), alpha),
+  Prelu: ({ x, alpha }) => prelu(cast(x!, 'float32'), cast(alpha!, 'float32')),
+  Selu: float('Selu'),
   Elu: float('Elu'),
   EluGrad: eluGradient,
   Softplus: softplus,

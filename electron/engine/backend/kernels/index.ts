@@ -1,15 +1,29 @@
+import { failed } from '#contract'
 import { empty } from '../builder'
 import type { Dtype, Value } from '../graph'
 import type { LazyBackend } from '../lazyBackend'
 import { tf } from '../tf'
+import { convolutions } from './convolution'
 import { elementwise } from './elementwise'
+import { images } from './image'
+import { indexing } from './indexing'
 import { linear } from './linear'
+import { pools } from './pooling'
 import { reductions } from './reductions'
 import { shaping } from './shaping'
 import type { Inputs, KernelTable } from './table'
 
 /** Every kernel of the onnx backend, by tfjs's name. */
-export const kernels: KernelTable = { ...elementwise, ...reductions, ...linear, ...shaping }
+export const kernels: KernelTable = {
+  ...elementwise,
+  ...reductions,
+  ...linear,
+  ...shaping,
+  ...indexing,
+  ...convolutions,
+  ...pools,
+  ...images,
+}
 
 /** Tells tfjs of the kernels, for the backend of that name. */
 export function registerKernels(backendName: string): void {
@@ -29,6 +43,31 @@ export function registerKernels(backendName: string): void {
     backendName,
     kernelFunc: ({ inputs, backend }) => (backend as LazyBackend).share(inputs.x!),
   })
+  refuseOthers(backendName)
+}
+
+/** Kernels that the cpu backend has and this one has not say so, and say which operation wanted them. */
+function refuseOthers(backendName: string): void {
+  for (const { kernelName } of tf.getKernelsForBackend('cpu')) {
+    if (tf.getKernel(kernelName, backendName)) continue
+    tf.registerKernel({
+      kernelName,
+      backendName,
+      kernelFunc: () => {
+        throw failed(
+          `the onnx backend has no kernel ${kernelName}${wantedBy()}; the backends cpu and tensorflow have`,
+        )
+      },
+    })
+  }
+}
+
+/** The operations of tfjs that are being done, the outermost first. */
+function wantedBy(): string {
+  const { scopeStack } = tf.engine().state
+  const operations = scopeStack.map(({ name }) => name).filter((name) => name?.endsWith(tf.OP_SCOPE_SUFFIX))
+  if (!operations.length) return ''
+  return `, which tf.${operations.map((name) => name.slice(0, -tf.OP_SCOPE_SUFFIX.length)).join(' > ')} wants`
 }
 
 function toValues(backend: LazyBackend, inputs: Parameters<tf.KernelFunc>[0]['inputs']): Inputs {

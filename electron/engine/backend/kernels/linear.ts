@@ -1,6 +1,7 @@
 import { filled, node } from '../builder'
 import type { Value } from '../graph'
 import { tf } from '../tf'
+import { activate } from './activation'
 import type { Kernel, KernelTable } from './table'
 
 /** Matrix products. */
@@ -23,15 +24,10 @@ export function matMul(a: Value, b: Value, transposeA: boolean, transposeB: bool
 
 const batchMatMul: Kernel = ({ a, b }, { transposeA, transposeB }) => matMul(a!, b!, transposeA, transposeB)
 
-const ACTIVATIONS: Record<string, string> = { relu: 'Relu', sigmoid: 'Sigmoid', elu: 'Elu' }
-
-const fusedMatMul: Kernel = ({ a, b, bias }, { transposeA, transposeB, activation }) => {
-  let result = matMul(a!, b!, transposeA, transposeB)
+const fusedMatMul: Kernel = ({ a, b, bias, preluActivationWeights }, attributes) => {
+  let result = matMul(a!, b!, attributes.transposeA, attributes.transposeB)
   if (bias) result = node('Add', [result, bias], result.shape, 'float32')
-  if (!activation || activation === 'linear') return result
-  const name = ACTIVATIONS[activation as string]
-  if (!name) throw new Error(`the onnx backend has no _FusedMatMul with the activation ${activation}`)
-  return node(name, [result], result.shape, 'float32')
+  return activate(result, attributes, preluActivationWeights)
 }
 
 const einsum: Kernel = ({ list }, { equation }) => {

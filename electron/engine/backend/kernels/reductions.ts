@@ -62,6 +62,29 @@ const cumulativeSum: Kernel = ({ x }, { axis, exclusive, reverse }) => {
   return node('CumSum', [x!, at], x!.shape, x!.type, { attributes })
 }
 
+/** ONNX has no running product: log2(n) times, each element takes in the one twice as far behind. */
+const cumulativeProduct: Kernel = ({ x }, { axis, exclusive, reverse }) => {
+  const at = tf.util.parseAxisParam(axis, [...x!.shape])[0]!
+  const size = x!.shape[at]!
+  let value = exclusive ? behind(x!, at, 1, reverse) : x!
+  for (let distance = 1; distance < size; distance *= 2) {
+    value = node('Mul', [value, behind(value, at, distance, reverse)], x!.shape, x!.type)
+  }
+  return value
+}
+
+/** Each element's neighbour `distance` places before it, or after it; 1 where there is none. */
+function behind(x: Value, axis: number, distance: number, after: boolean): Value {
+  const pads = x.shape.map((_, i) => (i === axis ? distance : 0))
+  const none = pads.map(() => 0)
+  const shape = x.shape.map((size, i) => size + pads[i]!)
+  const ends = after ? [...none, ...pads] : [...pads, ...none]
+  const padded = node('Pad', [x, integers(ends), scalar(1, x.type)], shape, x.type)
+  const begin = after ? pads : none
+  const end = begin.map((b, i) => b + x.shape[i]!)
+  return node('Slice', [padded, integers(begin), integers(end)], x.shape, x.type)
+}
+
 const topK: Kernel = ({ x }, { k, sorted }) => {
   const shape = [...x!.shape.slice(0, -1), k as number]
   const attributes = { axis: -1, largest: 1, sorted: sorted ? 1 : 0 }
@@ -86,5 +109,6 @@ export const reductions: KernelTable = {
   Softmax: normalise('Softmax'),
   LogSoftmax: normalise('LogSoftmax'),
   Cumsum: cumulativeSum,
+  Cumprod: cumulativeProduct,
   TopK: topK,
 }

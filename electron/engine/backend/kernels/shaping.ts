@@ -103,6 +103,22 @@ const pad: Kernel = ({ x }, { paddings, constantValue }) => {
   return node('Pad', [x!, integers([...before, ...after]), scalar(constantValue, x!.type)], shape, x!.type)
 }
 
+/** Reflected elements are gathered, axis by axis: ONNX's Pad knows no symmetric mode. */
+const mirrorPad: Kernel = ({ x }, { paddings, mode }) => {
+  const offset = mode === 'reflect' ? 0 : 1
+  return (paddings as [number, number][]).reduce((value, [before, after], axis) => {
+    if (!before && !after) return value
+    const size = value.shape[axis]!
+    const at = Array.from({ length: size + before + after }, (_, i) => {
+      const place = i - before
+      if (place < 0) return -place - offset
+      return place < size ? place : 2 * (size - 1) - place + offset
+    })
+    const shape = value.shape.map((s, i) => (i === axis ? at.length : s))
+    return node('Gather', [value, integers(at)], shape, value.type, { attributes: { axis } })
+  }, x!)
+}
+
 const tile: Kernel = ({ x }, { reps }) => {
   const times = reps as number[]
   const shape = x!.shape.map((size, i) => size * times[i]!)
@@ -110,61 +126,6 @@ const tile: Kernel = ({ x }, { reps }) => {
   return broadcasts
     ? node('Expand', [x!, integers(shape)], shape, x!.type)
     : node('Tile', [x!, integers(times)], shape, x!.type)
-}
-
-const gather: Kernel = ({ x, indices }, { axis, batchDims }) => {
-  if (batchDims) throw new Error('the onnx backend has no GatherV2 with batch dimensions')
-  const at = axisOf(x!, axis)
-  const shape = [...x!.shape.slice(0, at), ...indices!.shape, ...x!.shape.slice(at + 1)]
-  return node('Gather', [x!, cast(indices!, 'int32')], shape, x!.type, { attributes: { axis: at } })
-}
-
-const gatherNd: Kernel = ({ params, indices }) => {
-  const depth = indices!.shape.at(-1)!
-  const shape = [...indices!.shape.slice(0, -1), ...params!.shape.slice(depth)]
-  return node('GatherND', [params!, cast(indices!, 'int64')], shape, params!.type)
-}
-
-const zeros = (shape: readonly number[], type: Dtype) =>
-  node('Expand', [scalar(0, type), integers(shape)], shape, type)
-
-function scatterAdd(target: Value, indices: Value, updates: Value): Value {
-  const attributes = { reduction: 'add' }
-  return node('ScatterND', [target, cast(indices, 'int64'), updates], target.shape, target.type, {
-    attributes,
-  })
-}
-
-const scatterNd: Kernel = ({ indices, updates }, { shape }) => {
-  const target = zeros(shape, updates!.type as Dtype)
-  return updates!.size === 0 ? target : scatterAdd(target, indices!, updates!)
-}
-
-const unsortedSegmentSum: Kernel = ({ x, segmentIds }, { numSegments }) => {
-  const target = zeros([numSegments, ...x!.shape.slice(segmentIds!.shape.length)], x!.type as Dtype)
-  if (x!.size === 0) return target
-  return scatterAdd(target, reshape(segmentIds!, [...segmentIds!.shape, 1]), x!)
-}
-
-const tensorScatterUpdate: Kernel = ({ tensor, indices, updates }) =>
-  updates!.size === 0
-    ? tensor!
-    : node('ScatterND', [tensor!, cast(indices!, 'int64'), updates!], tensor!.shape, tensor!.type)
-
-const oneHot: Kernel = ({ indices }, { depth, onValue, offValue, dtype }) => {
-  const shape = [...indices!.shape, depth as number]
-  const values = known([offValue, onValue], [2], 'float32')
-  const inputs = [cast(indices!, 'int64'), scalar(depth, 'int64'), values]
-  const hot = node('OneHot', inputs, shape, 'float32', { attributes: { axis: -1 } })
-  // ONNX counts negative indices from the back; tfjs makes a row of offValue of them.
-  const valid = node(
-    'GreaterOrEqual',
-    [reshape(indices!, [...indices!.shape, 1]), scalar(0, 'int32')],
-    [...indices!.shape, 1],
-    'bool',
-  )
-  const off = filled([], offValue, 'float32')
-  return cast(node('Where', [valid, hot, off], shape, 'float32'), dtype as Dtype)
 }
 
 const reverse: Kernel = ({ x }, { dims }) => {
@@ -198,6 +159,19 @@ const linSpace: Kernel = (_, { start, stop, num }) => {
   )
 }
 
+/** [n] to [n, n]: rows of n + 1 elements, of which the first is x's, laid one after the other. */
+const diag: Kernel = ({ x }) => {
+  const size = x!.size
+  const rows = node(
+    'Pad',
+    [reshape(x!, [size, 1]), integers([0, 0, 0, size]), scalar(0, x!.type)],
+    [size, size + 1],
+    x!.type,
+  )
+  const flat = cut(reshape(rows, [size * (size + 1)]), [0], [size * size])
+  return reshape(flat, [...x!.shape, ...x!.shape])
+}
+
 const castTo: Kernel = ({ x }, { dtype }) => cast(x!, dtype as Dtype)
 
 export const shaping: KernelTable = {
@@ -215,13 +189,10 @@ export const shaping: KernelTable = {
   Unpack: unpack,
   SplitV: splitV,
   PadV2: pad,
+  MirrorPad: mirrorPad,
+  Diag: diag,
   Tile: tile,
-  GatherV2: gather,
-  GatherNd: gatherNd,
-  ScatterNd: scatterNd,
-  UnsortedSegmentSum: unsortedSegmentSum,
-  TensorScatterUpdate: tensorScatterUpdate,
-  OneHot: oneHot,
+  BroadcastTo: ({ x }, { shape }) => node('Expand', [x!, integers(shape)], shape, x!.type),
   Reverse: reverse,
   Fill: (_, { shape, value, dtype }) => filled(shape, value, dtype ?? 'float32'),
   ZerosLike: ({ x }) => filled(x!.shape, 0, x!.type as Dtype),
