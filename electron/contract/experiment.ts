@@ -1,14 +1,12 @@
 import { z } from 'zod'
-import { modelSpec, studentSpec } from './model'
+import { applyMethod, tableMethods } from './methods'
+import { modelSpec, objectName, studentSpec } from './model'
+
+export { objectName }
 
 const positive = z.number().positive()
 const count = z.number().int().positive()
 const natural = z.number().int().nonnegative()
-export const objectName = z
-  .string()
-  .min(1)
-  .max(120)
-  .regex(/^[^/\\\p{Cc}]+$/u, 'a name has no slashes and no control characters')
 
 /** A weighted mixture; one name alone stands for a mixture of one. */
 export const corpusMixture = z
@@ -20,24 +18,44 @@ export const corpusMixture = z
   ])
   .transform((value) => (typeof value === 'string' ? [{ name: value, weight: 1 }] : value))
 
-export const weightingStrategies = ['uniform', 'entropy', 'inverse-entropy'] as const
+export const weightingStrategies = [
+  'uniform',
+  'fixed',
+  'entropy',
+  'inverse-entropy',
+  'kl-to-consensus',
+  'label-confidence',
+  'oracle',
+  'random',
+] as const
 export const granularities = ['token', 'sequence', 'batch'] as const
 
 /** How the teachers' weights alpha come about (METHOD: teacher weightings). */
-export const weighting = z.strictObject({
-  strategy: z.enum(weightingStrategies).default('entropy'),
-  granularity: z.enum(granularities).default('token'),
-  /** T_w: the weighting temperature of the softmax over teachers. */
-  temperature: positive.default(1),
-  fusion: z.enum(['arithmetic', 'geometric']).default('arithmetic'),
-})
+export const weighting = z
+  .strictObject({
+    strategy: z.enum(weightingStrategies).default('entropy'),
+    /** Of `fixed`: one for each teacher; only their ratios count. */
+    weights: z.array(z.number().nonnegative()).min(1).optional(),
+    granularity: z.enum(granularities).default('token'),
+    /** T_w: the weighting temperature of the softmax over teachers. */
+    temperature: positive.default(1),
+    fusion: z.enum(['arithmetic', 'geometric']).default('arithmetic'),
+  })
+  .superRefine(({ strategy, weights }, context) => {
+    if (strategy === 'fixed' && !weights?.some((weight) => weight > 0)) {
+      const message = 'the strategy "fixed" needs a number for each teacher, not all of them 0'
+      context.addIssue({ code: 'custom', path: ['weights'], message })
+    }
+  })
 export type Weighting = z.output<typeof weighting>
 
-/** Alignment of hidden states: gamma * sum_k beta_k * mean((W_k h_student - h_k)^2). */
+export const attentionDistances = ['none', 'mse', 'kl'] as const
+
+/** Alignment of hidden states and attention maps: gamma * sum_k beta_k * mean((W_k h_student - h_k)^2). */
 export const features = z.strictObject({
   gamma: z.number().nonnegative().default(0.1),
-  /** beta_k: one number for all teachers, or one each. */
-  beta: z.union([z.number().nonnegative(), z.array(z.number().nonnegative())]).default(1),
+  /** beta_k: one number for all teachers, one each, or `alpha`: each teacher's mean weight of the step. */
+  beta: z.union([z.literal('alpha'), z.number().nonnegative(), z.array(z.number().nonnegative())]).default(1),
   /** `last`, `uniform` (every student layer to the teacher layer at the same relative depth), or pairs. */
   layers: z
     .union([
@@ -46,16 +64,39 @@ export const features = z.strictObject({
     ])
     .default('last'),
   distance: z.enum(['mse', 'cosine']).default('mse'),
+  /** Aligns the embeddings' outputs too. */
+  embedding: z.boolean().default(false),
+  /** Aligns the mapped layers' attention maps too: their mean squared difference, or KL(teacher || student). */
+  attention: z.enum(attentionDistances).default('none'),
+  /**
+   * The share of the steps, from the first on, that trains on the features alone; after it they are off and the logits
+   * alone count (TinyBERT's two stages). 0: both together throughout.
+   */
+  first: z.number().min(0).lt(1).default(0),
 })
 export type Features = z.output<typeof features>
 
+export const objectives = ['forward-kl', 'reverse-kl', 'jsd', 'top-k'] as const
+export const conflicts = ['none', 'gate', 'drop'] as const
+
 /** L = lambda * L_KD + (1 - lambda) * L_CE + gamma * L_feat. */
 export const loss = z.strictObject({
-  objective: z.enum(['forward-kl']).default('forward-kl'),
+  /** The divergence between fused target p and student q: KL(p || q), KL(q || p), generalised JSD, KL on p's top k. */
+  objective: z.enum(objectives).default('forward-kl'),
+  /** Of `jsd`: beta KL(p || m) + (1 - beta) KL(q || m), m = beta p + (1 - beta) q. */
+  beta: z.number().gt(0).lt(1).default(0.5),
+  /** Of `top-k`: how many of the target's likeliest tokens are kept; their probabilities are renormalised. */
+  topK: count.default(50),
   lambda: z.number().min(0).max(1).default(0.5),
   /** Distillation temperature. */
   tau: positive.default(1),
-  conflict: z.enum(['none']).default('none'),
+  /**
+   * Where teachers disagree by D: `gate` scales lambda by 1 - D / log K, token by token; `drop` takes the weight from
+   * the teachers whose KL to the fused target is above the `quantile` of the step's.
+   */
+  conflict: z.enum(conflicts).default('none'),
+  /** Of `drop`. */
+  quantile: z.number().gt(0).lt(1).default(0.9),
   features: z.union([z.literal(false), features]).prefault({}),
 })
 export type Loss = z.output<typeof loss>
@@ -107,8 +148,10 @@ function multiple(t: { batch: number; accumulate: number }, context: z.core.$Ref
 }
 
 /** The definition of an experiment: what a YAML file or the form says (EXPERIMENT.md). */
-export const experiment = z.strictObject({
+export const experimentFields = z.strictObject({
   name: objectName,
+  /** A row of the paper's Table 1: fixes the settings that define it (`methods.ts`), whatever else is written. */
+  method: z.enum(tableMethods).optional(),
   corpus: corpusMixture,
   /** Default: the teachers' own, which must agree. */
   tokenizer: objectName.optional(),
@@ -123,8 +166,9 @@ export const experiment = z.strictObject({
   seed: natural.default(1),
   backend: z.enum(backends).default('auto'),
 })
+export const experiment = z.preprocess(applyMethod, experimentFields)
 export type Experiment = z.output<typeof experiment>
-export type ExperimentInput = z.input<typeof experiment>
+export type ExperimentInput = z.input<typeof experimentFields>
 
 /** A teacher made here: cross-entropy training of one model on a corpus. */
 export const teacherDefinition = z.strictObject({

@@ -1,5 +1,11 @@
 import { z } from 'zod'
 
+export const objectName = z
+  .string()
+  .min(1)
+  .max(120)
+  .regex(/^[^/\\\p{Cc}]+$/u, 'a name has no slashes and no control characters')
+
 const size = z.number().int().positive()
 
 const fields = {
@@ -42,9 +48,23 @@ function divisible(spec: Shape, context: z.core.$RefinementCtx): void {
 export const modelSpec = z.strictObject(fields).superRefine(divisible).transform(complete)
 export type ModelSpec = z.output<typeof modelSpec>
 
+/**
+ * A student's first weights. `teacher`: from the first teacher whose shapes allow it, every other layer or as many as
+ * the student has, and at random where no teacher's do. A teacher that is named must fit. `layers`: `first`,
+ * `every-other` (evenly spread, the last always among them), or the teacher's layers by number from 1.
+ */
+export const studentInit = z.union([
+  z.enum(['random', 'teacher']),
+  z.strictObject({
+    teacher: objectName,
+    layers: z.union([z.enum(['first', 'every-other']), z.array(size).min(1)]).default('every-other'),
+  }),
+])
+export type StudentInit = z.output<typeof studentInit>
+
 /** A student's architecture, and where its first weights come from. */
 export const studentSpec = z
-  .strictObject({ ...fields, init: z.literal('random').default('random') })
+  .strictObject({ ...fields, init: studentInit.default('random') })
   .superRefine(divisible)
   .transform(complete)
 export type StudentSpec = z.output<typeof studentSpec>

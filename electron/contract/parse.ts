@@ -56,7 +56,8 @@ function keysAt(schema: z.ZodType, path: readonly string[]): string[] {
 
 function unwrap(schema: z.ZodType): z.ZodType[] {
   if (schema instanceof z.ZodUnion) return (schema.options as z.ZodType[]).flatMap(unwrap)
-  if (schema instanceof z.ZodPipe) return unwrap(schema.in as z.ZodType)
+  if (schema instanceof z.ZodPipe)
+    return unwrap((schema.in instanceof z.ZodTransform ? schema.out : schema.in) as z.ZodType)
   if (
     schema instanceof z.ZodDefault ||
     schema instanceof z.ZodPrefault ||

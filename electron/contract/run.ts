@@ -1,16 +1,26 @@
 import { z } from 'zod'
 import { alarmSummary } from './alarm'
-import { backends, experiment, objectName } from './experiment'
+import { backends, experiment, weightingStrategies } from './experiment'
 import { corpus, digest, id, teacher, timestamp, tokenizer } from './library'
 import { evaluationRecord, stepRecord } from './metrics'
-import { modelConfig } from './model'
+import { modelConfig, objectName } from './model'
 import { SCHEMA_VERSION } from './version'
 
 export const runStatuses = ['queued', 'running', 'paused', 'completed', 'failed', 'stopped'] as const
 export type RunStatus = (typeof runStatuses)[number]
 
 /** `crashed` runs have status `failed` and can be resumed from their last checkpoint. */
-export const methods = ['entropy', 'inverse-entropy', 'uniform', 'single-teacher', 'cross-entropy'] as const
+export const methods = [
+  ...weightingStrategies,
+  'single-teacher',
+  'cross-entropy',
+  'distilbert',
+  'tinybert',
+  'mobilebert',
+  'reverse-kl',
+  'jsd',
+  'top-k',
+] as const
 
 /**
  * A run with everything resolved: names to library rows with digests, defaults filled in. It is `config.json` of the

@@ -1,6 +1,8 @@
 import {
   badInput,
+  loss,
   SCHEMA_VERSION,
+  weighting,
   type Corpus,
   type Experiment,
   type ModelConfig,
@@ -31,6 +33,7 @@ export function resolveExperiment(
     findNamed('teacher', library.teachers, teacher, { file, field: `teachers.${i}` }),
   )
   const tokenizer = agreedTokenizer(definition, teachers, library, file)
+  checkFixedWeights(definition, file)
   const identity = runIdentity(name ?? definition.name, library)
   return {
     schemaVersion: SCHEMA_VERSION,
@@ -59,8 +62,8 @@ export function resolveTeacher(definition: TeacherDefinition, library: Library, 
       ...rest,
       student: { ...model, init: 'random' },
       teachers: [],
-      weighting: { strategy: 'uniform', granularity: 'token', temperature: 1, fusion: 'arithmetic' },
-      loss: { objective: 'forward-kl', lambda: 0, tau: 1, conflict: 'none', features: false },
+      weighting: weighting.parse({ strategy: 'uniform' }),
+      loss: loss.parse({ lambda: 0, features: false }),
     },
     corpora: resolveCorpora(definition.corpus, library, file),
     tokenizer,
@@ -68,6 +71,16 @@ export function resolveTeacher(definition: TeacherDefinition, library: Library, 
     student: modelOf(model, tokenizer),
     createdAt: new Date().toISOString(),
   }
+}
+
+function checkFixedWeights({ weighting, teachers }: Experiment, file: string | undefined): void {
+  const { strategy, weights } = weighting
+  if (strategy !== 'fixed' || weights?.length === teachers.length) return
+  throw badInput(`${weights?.length ?? 0} weights for ${teachers.length} teachers`, {
+    file,
+    field: 'weighting.weights',
+    expected: 'a number for each teacher',
+  })
 }
 
 function runIdentity(wanted: string, { runs }: Library): { id: string; name: string } {
@@ -146,8 +159,10 @@ function modelOf(spec: ModelSpec, tokenizer: Tokenizer): ModelConfig {
 }
 
 /** The row of METHOD's comparison that a definition is. */
-export function methodOf({ teachers, loss, weighting }: Experiment): RunConfig['method'] {
+export function methodOf({ method, teachers, loss, weighting }: Experiment): RunConfig['method'] {
+  if (method && method !== 'proposed') return method
   const gamma = loss.features === false ? 0 : loss.features.gamma
   if (!teachers.length || (loss.lambda === 0 && gamma === 0)) return 'cross-entropy'
+  if (loss.objective !== 'forward-kl') return loss.objective
   return teachers.length === 1 ? 'single-teacher' : weighting.strategy
 }

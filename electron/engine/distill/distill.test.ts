@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import type { Weighting } from '#contract'
+import { loss as lossSchema, type Weighting } from '#contract'
 import { startBackend } from '../backend'
 import { tf } from '../backend/tf'
 import { createRandom } from '../random'
@@ -8,7 +8,7 @@ import { betas, featureLoss, layerPairs } from './features'
 import { fuse } from './fusion'
 import { crossEntropy, distillationLoss, mixedLoss, softCrossEntropy } from './losses'
 import { fuseTeachers, objective } from './objective'
-import { weigh } from './weighting'
+import { weigh, type TeacherEvidence } from './weighting'
 
 const weighting: Weighting = {
   strategy: 'entropy',
@@ -40,6 +40,17 @@ const oracle = {
   kl: (p: number[], q: number[]) => p.reduce((s, x, v) => s + (x > 0 ? x * Math.log(x / q[v]!) : 0), 0),
   mean: (values: number[]) => values.reduce((a, b) => a + b) / values.length,
 }
+
+const unasked = (): never => {
+  throw new Error('not asked for')
+}
+/** Entropies alone: the other evidence must not be touched. */
+const evidence = (h: number[][]): TeacherEvidence => ({
+  entropies: tf.tensor2d(h),
+  toConsensus: unasked,
+  labelLoss: unasked,
+  drawn: unasked,
+})
 
 function logits(seed: number, rows: number, vocab: number, scale = 2): number[][] {
   const random = createRandom(seed, 'test-logits')
@@ -110,7 +121,7 @@ describe('teacher weights', () => {
   ]
 
   it('are equal under uniform', () => {
-    expectClose(values(weigh({ ...weighting, strategy: 'uniform' }, tf.tensor2d(h), 1)), Array(6).fill(1 / 3))
+    expectClose(values(weigh({ ...weighting, strategy: 'uniform' }, evidence(h), 1)), Array(6).fill(1 / 3))
   })
 
   it('are the softmax of minus entropy over T_w: the surer, the heavier', () => {
@@ -121,7 +132,7 @@ describe('teacher weights', () => {
           temperature,
         ),
       )
-      expectClose(values(weigh({ ...weighting, temperature }, tf.tensor2d(h), 1)), expected)
+      expectClose(values(weigh({ ...weighting, temperature }, evidence(h), 1)), expected)
     }
   })
 
@@ -131,19 +142,19 @@ describe('teacher weights', () => {
       return inverse.map((x) => x / inverse.reduce((a, b) => a + b))
     })
     const setting: Weighting = { ...weighting, strategy: 'inverse-entropy' }
-    expectClose(values(weigh(setting, tf.tensor2d(h), 1)), expected)
-    expectClose(values(weigh(setting, tf.tensor2d([[0, 0]]), 1)), [0.5, 0.5])
+    expectClose(values(weigh(setting, evidence(h), 1)), expected)
+    expectClose(values(weigh(setting, evidence([[0, 0]]), 1)), [0.5, 0.5])
   })
 
   it('are shared by the tokens of a sequence, or of the batch', () => {
     const four = [...h, [0, 0, 0], [1, 1, 1]]
     const mean = (rows: number[][]) => rows[0]!.map((_, k) => oracle.mean(rows.map((r) => r[k]!)))
     const alpha = (rows: number[][]) => oracle.softmax(mean(rows).map((x) => -x))
-    const sequence = weigh({ ...weighting, granularity: 'sequence' }, tf.tensor2d(four), 2)
+    const sequence = weigh({ ...weighting, granularity: 'sequence' }, evidence(four), 2)
     const first = alpha(four.slice(0, 2))
     const second = alpha(four.slice(2))
     expectClose(values(sequence), [...first, ...first, ...second, ...second])
-    const batch = weigh({ ...weighting, granularity: 'batch' }, tf.tensor2d(four), 2)
+    const batch = weigh({ ...weighting, granularity: 'batch' }, evidence(four), 2)
     expectClose(values(batch), Array(4).fill(alpha(four)).flat())
   })
 })
@@ -248,12 +259,12 @@ describe('feature alignment', () => {
   it('maps the last layers, every layer by relative depth, or the pairs it is given', () => {
     const student = { ...shape, layers: 2 }
     const teacher = { ...shape, layers: 6 }
-    expect(layerPairs('last', student, teacher)).toEqual([{ student: 2, teacher: 6 }])
-    expect(layerPairs('uniform', student, teacher)).toEqual([
+    expect(layerPairs({ layers: 'last' }, student, teacher)).toEqual([{ student: 2, teacher: 6 }])
+    expect(layerPairs({ layers: 'uniform' }, student, teacher)).toEqual([
       { student: 1, teacher: 3 },
       { student: 2, teacher: 6 },
     ])
-    expect(() => layerPairs([{ student: 3, teacher: 1 }], student, teacher)).toThrow(
+    expect(() => layerPairs({ layers: [{ student: 3, teacher: 1 }] }, student, teacher)).toThrow(
       'loss.features.layers.0.student: there is no layer 3; expected 0 (the embedding) to 2',
     )
     expect(() => betas([1, 2], 3)).toThrow('loss.features.beta: 2 values for 3 teachers')
@@ -272,16 +283,14 @@ describe('feature alignment', () => {
       ]),
     ]
     const w2 = [tf.tensor2d([[2, 1]])]
-    const loss = featureLoss(
-      'mse',
-      [tf.tensor2d(h)],
-      [
-        { ...first, projections: w1 },
-        { ...second, projections: w2 },
-      ],
-    )
+    const loss = featureLoss({ distance: 'mse' }, { hidden: [tf.tensor2d(h)] }, [
+      { ...first, projections: w1 },
+      { ...second, projections: w2 },
+    ])
     expectClose(values(loss), [(4 + 1 + 1) / 3 + 0.5 * 9])
-    const cosine = featureLoss('cosine', [tf.tensor2d(h)], [{ ...first, projections: w1 }])
+    const cosine = featureLoss({ distance: 'cosine' }, { hidden: [tf.tensor2d(h)] }, [
+      { ...first, projections: w1 },
+    ])
     expectClose(values(cosine), [1 - (15 + 2) / Math.sqrt(14 * 26)])
   })
 })
@@ -293,13 +302,7 @@ describe('the objective', () => {
   const features = { gamma: 0.25, beta: 1, layers: 'last', distance: 'mse' } as const
 
   function evaluate(lambda: number, gamma: number, count = 2) {
-    const loss = {
-      objective: 'forward-kl',
-      lambda,
-      tau: 2,
-      conflict: 'none',
-      features: { ...features, gamma },
-    } as const
+    const loss = lossSchema.parse({ lambda, tau: 2, features: { ...features, gamma } })
     const signals = teachers
       .slice(0, count)
       .map((t) => ({ logits: tf.tensor2d(t.logits), hidden: [tf.tensor2d(t.hidden)] }))
@@ -317,7 +320,7 @@ describe('the objective', () => {
       projections: [tf.ones([5, 3]) as tf.Tensor2D],
     }))
     const output = { logits: tf.tensor2d(student.logits), hidden: [tf.tensor2d(student.hidden)] }
-    return objective({ weighting, loss }, output, labels, target, signals, alignments)
+    return objective({ loss }, output, labels, target, signals, alignments)
   }
 
   it('is lambda L_KD + (1 - lambda) L_CE + gamma L_feat', () => {

@@ -15,7 +15,24 @@ export function entropy(logP: tf.Tensor2D): tf.Tensor2D {
 
 /** Entropy in nats of each row of probabilities [tokens, vocab]; result [tokens, 1]. 0 log 0 is 0. */
 export function entropyOfProbabilities(p: tf.Tensor2D): tf.Tensor2D {
-  return tf.neg(tf.sum<tf.Tensor2D>(tf.mul(p, tf.log(tf.maximum(p, SMALLEST))), -1, true))
+  return tf.neg(tf.sum<tf.Tensor2D>(tf.mul(p, safeLog(p)), -1, true))
+}
+
+/**
+ * KL(p_k || p), nats per token, [tokens, 1]; a token to which p gives nothing counts as one of probability 1e-37.
+ *
+ * @param logP log p_k, [tokens, vocab]
+ * @param own H(p_k), [tokens, 1]
+ * @param p [tokens, vocab]
+ */
+export function divergenceTo(logP: tf.Tensor2D, own: tf.Tensor2D, p: tf.Tensor2D): tf.Tensor2D {
+  const cross = tf.neg(tf.sum<tf.Tensor2D>(tf.mul(tf.exp(logP), safeLog(p)), -1, true))
+  return tf.relu(tf.sub<tf.Tensor2D>(cross, own))
+}
+
+/** log p, finite where p is 0. */
+export function safeLog(p: tf.Tensor2D): tf.Tensor2D {
+  return tf.log(tf.maximum(p, SMALLEST))
 }
 
 /** Close to float32's smallest normal number: its logarithm is finite, and multiplied by a p below it vanishes. */

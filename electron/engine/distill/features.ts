@@ -12,10 +12,17 @@ export interface LayerPair {
  * teacher layer at the same relative depth, as TinyBERT and DistilBERT map them. A pair out of range is bad input.
  */
 export function layerPairs(
-  setting: Features['layers'],
+  { layers, embedding = false }: { layers: Features['layers']; embedding?: boolean },
   student: ModelConfig,
   teacher: ModelConfig,
 ): LayerPair[] {
+  const pairs = mappedLayers(layers, student, teacher)
+  return embedding && !pairs.some((pair) => pair.student === 0)
+    ? [{ student: 0, teacher: 0 }, ...pairs]
+    : pairs
+}
+
+function mappedLayers(setting: Features['layers'], student: ModelConfig, teacher: ModelConfig): LayerPair[] {
   if (setting === 'last') return [{ student: student.layers, teacher: teacher.layers }]
   if (setting === 'uniform') {
     return Array.from({ length: student.layers }, (_, i) => ({
@@ -36,9 +43,9 @@ function checkLayer(field: string, layer: number, layers: number): void {
   }
 }
 
-/** beta_k for each teacher. */
-export function betas(setting: Features['beta'], teachers: number): number[] {
-  if (typeof setting === 'number') return Array.from({ length: teachers }, () => setting)
+/** beta_k for each teacher; `alpha` is its mean weight of the step. */
+export function betas(setting: Features['beta'], teachers: number): (number | 'alpha')[] {
+  if (!Array.isArray(setting)) return Array.from({ length: teachers }, () => setting)
   if (setting.length === teachers) return setting
   throw badInput(`${setting.length} values for ${teachers} teachers`, {
     field: 'loss.features.beta',
@@ -52,37 +59,76 @@ export function projectionName(teacher: number, pair: number): string {
 }
 
 export interface FeatureInput {
-  /** beta_k */
-  beta: number
+  /** beta_k; no gradient reaches it */
+  beta: number | tf.Scalar
   pairs: readonly LayerPair[]
   /** The teacher's hidden states, each [tokens, teacher width]. */
   hidden: readonly tf.Tensor2D[]
   /** W per pair, [teacher width, student width]. */
   projections: readonly tf.Tensor2D[]
+  /** The teacher's attention maps by layer, [sequences, heads, time, time] each; where they are aligned. */
+  attention?: readonly tf.Tensor4D[]
+}
+
+export interface FeatureStates {
+  /** [tokens, student width] each */
+  hidden: readonly tf.Tensor2D[]
+  attention?: readonly tf.Tensor4D[]
 }
 
 /**
  * L_feat = sum_k beta_k * mean over pairs and elements of (W_k h_student - h_k)^2; with `cosine` the mean of
- * 1 - cos(W_k h_student, h_k) instead.
- *
- * @param student the student's hidden states, each [tokens, student width]
+ * 1 - cos(W_k h_student, h_k) instead. Attention maps add the mean over the mapped layers of their distance.
  */
 export function featureLoss(
-  distance: Features['distance'],
-  student: readonly tf.Tensor2D[],
+  { distance, attention = 'none' }: { distance: Features['distance']; attention?: Features['attention'] },
+  student: FeatureStates,
   teachers: readonly FeatureInput[],
 ): tf.Scalar {
   const parts: tf.Scalar[] = []
-  for (const { beta, pairs, hidden, projections } of teachers) {
+  for (const { beta, pairs, hidden, projections, attention: maps } of teachers) {
     if (beta === 0) continue
-    for (const [i, pair] of pairs.entries()) {
-      const projected: tf.Tensor2D = tf.matMul(student[pair.student]!, projections[i]!, false, true)
+    const distances = pairs.map((pair, i): tf.Scalar => {
+      const projected: tf.Tensor2D = tf.matMul(student.hidden[pair.student]!, projections[i]!, false, true)
       const target = hidden[pair.teacher]!
-      const d = distance === 'mse' ? meanSquaredError(projected, target) : cosineDistance(projected, target)
-      parts.push(tf.mul(d, beta / pairs.length))
-    }
+      return distance === 'mse' ? meanSquaredError(projected, target) : cosineDistance(projected, target)
+    })
+    parts.push(tf.mul(meanOf(distances), beta))
+    const layers = pairs.filter((pair) => pair.student > 0 && pair.teacher > 0)
+    if (attention === 'none' || !layers.length) continue
+    const between = layers.map((pair) =>
+      attentionDistance(attention, student.attention![pair.student - 1]!, maps![pair.teacher - 1]!),
+    )
+    parts.push(tf.mul(meanOf(between), beta))
   }
-  return parts.length ? parts.reduce((a, b) => tf.add(a, b)) : tf.scalar(0)
+  return parts.length ? sumOf(parts) : tf.scalar(0)
+}
+
+/**
+ * How far a student's attention is from a teacher's: `mse`, as TinyBERT (Jiao et al. 2020) but after the softmax, or
+ * `kl`, KL(teacher || student) of each row as MobileBERT (Sun et al. 2020). Where the numbers of heads differ, the
+ * heads' mean is compared.
+ *
+ * @param student [sequences, heads, time, time], rows sum to 1
+ */
+export function attentionDistance(kind: 'mse' | 'kl', student: tf.Tensor4D, teacher: tf.Tensor4D): tf.Scalar {
+  const [a, b] = student.shape[1] === teacher.shape[1] ? [student, teacher] : [student, teacher].map(meanHead)
+  if (kind === 'mse') return tf.mean(tf.squaredDifference(a!, b!))
+  const logs = tf.sub(tf.log(tf.maximum(b!, TINY)), tf.log(tf.maximum(a!, TINY)))
+  return tf.mean(tf.sum(tf.mul(b!, logs), -1))
+}
+
+/** An attention below it counts as it: its logarithm stays finite. */
+const TINY = 1e-30
+
+const meanHead = (maps: tf.Tensor4D): tf.Tensor4D => tf.mean(maps, 1, true)
+
+function sumOf(parts: readonly tf.Scalar[]): tf.Scalar {
+  return parts.reduce((a, b) => tf.add(a, b))
+}
+
+function meanOf(parts: readonly tf.Scalar[]): tf.Scalar {
+  return parts.length === 1 ? parts[0]! : tf.div(sumOf(parts), parts.length)
 }
 
 function meanSquaredError(a: tf.Tensor2D, b: tf.Tensor2D): tf.Scalar {

@@ -44,16 +44,20 @@ export function distillationLoss(
  * @param labels int32 [tokens]
  */
 export function crossEntropy(logits: tf.Tensor2D, labels: tf.Tensor1D): tf.Scalar {
-  const tokens = logits.shape[0]
+  return tf.mean(tokenCrossEntropy(logits, labels))
+}
+
+/** L_CE of each token, [tokens, 1]. */
+export function tokenCrossEntropy(logits: tf.Tensor2D, labels: tf.Tensor1D): tf.Tensor2D {
   const op = tf.customGrad((z, save) => {
     const logQ = logProbabilities(z as tf.Tensor2D, 1)
     ;(save as tf.GradSaveFunc)([logQ])
-    const value = tf.neg(tf.mean<tf.Scalar>(labelLogProbabilities(logQ, labels)))
-    const gradFunc = (dy: tf.Scalar, [q]: tf.Tensor[]) =>
-      tf.mul(subtractAtLabels(tf.exp(q as tf.Tensor2D), labels, 1), tf.div(dy, tokens))
+    const value = tf.reshape(tf.neg(labelLogProbabilities(logQ, labels)), [-1, 1]) as tf.Tensor2D
+    const gradFunc = (dy: tf.Tensor2D, [q]: tf.Tensor[]) =>
+      tf.mul(subtractAtLabels(tf.exp(q as tf.Tensor2D), labels, 1), dy)
     return { value, gradFunc }
   })
-  return op(logits) as tf.Scalar
+  return op(logits) as tf.Tensor2D
 }
 
 /** L = lambda * L_KD + (1 - lambda) * L_CE, and its parts for the record. */

@@ -1,55 +1,34 @@
 import type { Experiment } from '#contract'
 import { tf } from '../backend/tf'
 import type { TeacherSignal } from '../teachers/source'
-import { disagreement, entropy, entropyOfProbabilities, logProbabilities } from './divergence'
-import { featureLoss, type LayerPair } from './features'
-import { fuse } from './fusion'
-import { crossEntropy, mixedLoss } from './losses'
-import { weigh } from './weighting'
+import { gatedLambda } from './conflict'
+import { featureLoss, type FeatureStates, type LayerPair } from './features'
+import { crossEntropy, mixedLoss, tokenCrossEntropy, type MixedLoss } from './losses'
+import { tokenDivergence } from './studentDivergence'
+import type { FusedTarget } from './teachers'
 
-type Setting = Pick<Experiment, 'weighting' | 'loss'>
+export { fuseTeachers, type FusedTarget } from './teachers'
 
-/** What several teachers say together of the same tokens. */
-export interface FusedTarget {
-  /** p, [tokens, vocab] */
-  p: tf.Tensor2D
-  /** [tokens, K] */
-  alpha: tf.Tensor2D
-  /** H_k at tau, nats, [tokens, K] */
-  entropies: tf.Tensor2D
-  /** H(p), nats, [tokens, 1] */
-  entropy: tf.Tensor2D
-  /** Generalised Jensen-Shannon divergence, nats, [tokens, 1] */
-  disagreement: tf.Tensor2D
-}
+type Setting = Pick<Experiment, 'loss'>
 
-/** Weighs and fuses the teachers' distributions at temperature tau. `sequences`: sequences among the tokens. */
-export function fuseTeachers(
-  setting: Experiment['weighting'],
-  tau: number,
-  logits: readonly tf.Tensor2D[],
-  sequences: number,
-): FusedTarget {
-  const logP = logits.map((z) => logProbabilities(z, tau))
-  const entropies = logP.length === 1 ? entropy(logP[0]!) : tf.concat(logP.map(entropy), 1)
-  const alpha = weigh(setting, entropies, sequences)
-  const p = fuse(setting.fusion, logP, alpha)
-  const own = entropyOfProbabilities(p)
-  const mixture =
-    setting.fusion === 'arithmetic' ? own : entropyOfProbabilities(fuse('arithmetic', logP, alpha))
-  return { p, alpha, entropies, entropy: own, disagreement: disagreement(mixture, alpha, entropies) }
-}
-
-export interface StudentOutput {
+export interface StudentOutput extends FeatureStates {
   /** [tokens, vocab] */
   logits: tf.Tensor2D
-  /** Embedding output and each layer's, [tokens, width]. */
-  hidden: readonly tf.Tensor2D[]
+}
+
+/** Which parts of the loss a step trains on: all, or one of the two stages of `loss.features.first`. */
+export type Stage = 'both' | 'features' | 'logits'
+
+/** The stage of step `step`, from 1. */
+export function stageOf({ loss, train }: Pick<Experiment, 'loss' | 'train'>, step: number): Stage {
+  const { features } = loss
+  if (features === false || features.gamma === 0 || features.first === 0) return 'both'
+  return step <= Math.round(features.first * train.steps) ? 'features' : 'logits'
 }
 
 /** Per teacher: its layer pairs, its beta, and the learned maps W. */
 export interface Alignment {
-  beta: number
+  beta: number | 'alpha'
   pairs: readonly LayerPair[]
   projections: readonly tf.Tensor2D[]
 }
@@ -76,19 +55,43 @@ export function objective(
   target: FusedTarget | undefined,
   teachers: readonly TeacherSignal[],
   alignments: readonly Alignment[],
+  stage: Stage = 'both',
 ): Objective {
   if (!target) {
     const ce = crossEntropy(student.logits, labels)
     return { loss: ce, ce }
   }
   const { features } = setting.loss
-  const {
-    loss: mixed,
-    kd,
-    ce,
-  } = mixedLoss(student.logits, labels, target.p, tf.mean(target.entropy), setting.loss)
-  if (features === false || features.gamma === 0) return { loss: mixed, kd, ce }
-  const inputs = alignments.map((a, k) => ({ ...a, hidden: teachers[k]!.hidden }))
-  const alignment = featureLoss(features.distance, student.hidden, inputs)
-  return { loss: tf.add(mixed, tf.mul(alignment, features.gamma)), kd, ce, features: alignment }
+  const mixed = logitLoss(setting, student.logits, labels, target)
+  if (features === false || features.gamma === 0 || stage === 'logits') return mixed
+  const inputs = alignments.map(({ beta, ...rest }, k) => ({
+    ...rest,
+    beta: beta === 'alpha' ? meanWeight(target.alpha, k) : beta,
+    hidden: teachers[k]!.hidden,
+    attention: teachers[k]!.attention,
+  }))
+  const alignment = featureLoss(features, student, inputs)
+  const scaled = tf.mul<tf.Scalar>(alignment, features.gamma)
+  return { ...mixed, features: alignment, loss: stage === 'features' ? scaled : tf.add(mixed.loss, scaled) }
+}
+
+/** lambda * L_KD + (1 - lambda) * L_CE by the setting's objective, lambda one for all tokens or gated. */
+function logitLoss(
+  { loss }: Setting,
+  logits: tf.Tensor2D,
+  labels: tf.Tensor1D,
+  target: FusedTarget,
+): MixedLoss {
+  const gated = loss.conflict === 'gate' && target.alpha.shape[1] > 1
+  if (loss.objective === 'forward-kl' && !gated)
+    return mixedLoss(logits, labels, target.p, tf.mean(target.entropy), loss)
+  const kd = tokenDivergence(loss, logits, target.p)
+  const ce = tokenCrossEntropy(logits, labels)
+  const lambda = gated ? gatedLambda(loss.lambda, target.disagreement, target.alpha.shape[1]) : loss.lambda
+  const mixed = tf.add(tf.mul(kd, lambda), tf.mul(ce, tf.sub(1, lambda)))
+  return { loss: tf.mean(mixed), kd: tf.mean(kd), ce: tf.mean(ce) }
+}
+
+function meanWeight(alpha: tf.Tensor2D, k: number): tf.Scalar {
+  return tf.mean(tf.slice(alpha, [0, k], [-1, 1]))
 }

@@ -1,29 +1,101 @@
 import type { Weighting } from '#contract'
 import { tf } from '../backend/tf'
+import type { Random } from '../random'
 
 /** Keeps 1 / (H + eps) finite for a teacher that is certain. Nats. */
 const EPSILON = 1e-6
 
+/** What the weights are made from; each strategy asks for what it reads only. */
+export interface TeacherEvidence {
+  /** H_k in nats, [tokens, K]. */
+  entropies: tf.Tensor2D
+  /** KL(p_k || mean of the others), nats, [tokens, K]. */
+  toConsensus(): tf.Tensor2D
+  /** CE_k: minus the log-probability of the label at temperature 1, nats, [tokens, K]. */
+  labelLoss(): tf.Tensor2D
+  /** Weights drawn by `drawWeights`, [tokens, K]. */
+  drawn(): tf.Tensor2D
+}
+
 /**
- * The teachers' weights alpha, [tokens, K], rows summing to 1 (METHOD: symbols and equations).
+ * The teachers' weights alpha, [tokens, K], rows summing to 1 (METHOD: teacher weightings).
  *
  * - `uniform`: 1 / K
+ * - `fixed`: the setting's weights over their sum
  * - `entropy`: softmax over k of -H_k / T_w, the paper's
  * - `inverse-entropy`: (1 / (H_k + eps)) / sum_j (1 / (H_j + eps))
+ * - `kl-to-consensus`: softmax over k of -KL(p_k || mean of the others) / T_w
+ * - `label-confidence`: (1 - softmax_k(CE_k / T_w)) / (K - 1), CA-MKD (Zhang et al. 2022); 1 for one teacher
+ * - `oracle`: all weight on the lowest CE_k, shared by ties; an upper bound, as it knows the answer
+ * - `random`: drawn anew every step, a control
  *
- * With granularity `sequence` or `batch`, H is averaged over the tokens of the sequence or of the batch first, so that
- * all of its tokens get the same weights.
+ * With granularity `sequence` or `batch`, H, KL or CE is averaged over the tokens of the sequence or of the batch
+ * first, so that all of its tokens get the same weights.
  *
- * @param entropies H_k in nats, [tokens, K], tokens = sequences x time, a sequence's tokens in a row
- * @param sequences number of sequences among the tokens
+ * @param sequences number of sequences among the tokens; a sequence's tokens are in a row
  */
-export function weigh(setting: Weighting, entropies: tf.Tensor2D, sequences: number): tf.Tensor2D {
-  const [tokens, teachers] = entropies.shape
-  if (setting.strategy === 'uniform') return tf.fill([tokens, teachers], 1 / teachers)
-  const h = pool(entropies, setting.granularity, sequences)
-  if (setting.strategy === 'entropy') return tf.softmax(tf.div<tf.Tensor2D>(h, -setting.temperature))
-  const inverse = tf.reciprocal(tf.add<tf.Tensor2D>(h, EPSILON))
-  return tf.div(inverse, tf.sum(inverse, -1, true))
+export function weigh(setting: Weighting, evidence: TeacherEvidence, sequences: number): tf.Tensor2D {
+  const { strategy, temperature } = setting
+  const [tokens, teachers] = evidence.entropies.shape
+  const pooled = (values: tf.Tensor2D) => pool(values, setting.granularity, sequences)
+  const surest = (values: tf.Tensor2D) => tf.softmax(tf.div<tf.Tensor2D>(pooled(values), -temperature))
+  switch (strategy) {
+    case 'uniform':
+      return tf.fill([tokens, teachers], 1 / teachers)
+    case 'fixed':
+      return tf.tile(tf.tensor2d([fixedWeights(setting)]), [tokens, 1])
+    case 'entropy':
+      return surest(evidence.entropies)
+    case 'inverse-entropy':
+      return normalise(tf.reciprocal(tf.add<tf.Tensor2D>(pooled(evidence.entropies), EPSILON)))
+    case 'random':
+      return evidence.drawn()
+  }
+  if (teachers === 1) return tf.ones([tokens, 1])
+  switch (strategy) {
+    case 'kl-to-consensus':
+      return surest(evidence.toConsensus())
+    case 'label-confidence': {
+      const wrong = tf.softmax(tf.div<tf.Tensor2D>(pooled(evidence.labelLoss()), temperature))
+      return tf.div(tf.sub<tf.Tensor2D>(1, wrong), teachers - 1)
+    }
+    case 'oracle': {
+      const loss = pooled(evidence.labelLoss())
+      return normalise(tf.cast(tf.lessEqual(loss, tf.min(loss, -1, true)), 'float32'))
+    }
+  }
+}
+
+function fixedWeights({ weights = [] }: Pick<Weighting, 'weights'>): number[] {
+  const sum = weights.reduce((a, b) => a + b, 0)
+  return weights.map((weight) => weight / sum)
+}
+
+/**
+ * Weights of the strategy `random`: uniform on the simplex (exponentials over their sum), one draw for each token,
+ * sequence or batch. Row-major [tokens, teachers].
+ */
+export function drawWeights(
+  random: Random,
+  granularity: Weighting['granularity'],
+  sequences: number,
+  time: number,
+  teachers: number,
+): Float32Array {
+  const tokens = sequences * time
+  const group = { token: 1, sequence: time, batch: tokens }[granularity]
+  const weights = new Float32Array(tokens * teachers)
+  for (let start = 0; start < tokens; start += group) {
+    const draws = Array.from({ length: teachers }, () => -Math.log(1 - random.next()) + 1e-12)
+    const sum = draws.reduce((a, b) => a + b)
+    const row = draws.map((draw) => draw / sum)
+    for (let token = start; token < start + group; token++) weights.set(row, token * teachers)
+  }
+  return weights
+}
+
+function normalise(weights: tf.Tensor2D): tf.Tensor2D {
+  return tf.div(weights, tf.sum(weights, -1, true))
 }
 
 /** Averages [tokens, K] over sequences or the batch and spreads the mean back over the tokens. */

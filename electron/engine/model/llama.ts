@@ -57,6 +57,8 @@ export interface Output {
   logits: tf.Tensor2D
   /** The embedding's output, then each layer's: layers + 1 tensors [batch * time, width]. */
   hidden: tf.Tensor2D[]
+  /** Each layer's attention probabilities, [batch, heads, time, time]; only where they were asked for. */
+  attention?: tf.Tensor4D[]
 }
 
 type Parameters = ReadonlyMap<string, tf.Tensor>
@@ -66,24 +68,27 @@ type Parameters = ReadonlyMap<string, tf.Tensor>
  * convention), grouped-query attention, SwiGLU.
  *
  * @param tokens int32 [batch, time], time as in the tables
+ * @param options `attention`: give the attention maps out too
  */
 export function forward(
   config: ModelConfig,
   parameters: Parameters,
   tokens: tf.Tensor2D,
   tables: Tables,
+  { attention = false } = {},
 ): Output {
   const [batch, time] = tokens.shape
   const embedding = parameters.get(EMBEDDING) as tf.Tensor2D
   let x = tf.gather(embedding, tf.reshape(tokens, [batch * time])) as tf.Tensor2D
   const hidden = [x]
+  const maps: tf.Tensor4D[] | undefined = attention ? [] : undefined
   for (let layer = 0; layer < config.layers; layer++) {
-    x = block(config, parameters, layer, x, batch, tables)
+    x = block(config, parameters, layer, x, batch, tables, maps)
     hidden.push(x)
   }
   const normal = rmsNorm(x, parameters.get(FINAL_NORM) as tf.Tensor1D, tables.epsilon)
   const head = config.tied ? embedding : (parameters.get(HEAD) as tf.Tensor2D)
-  return { logits: tf.matMul(normal, head, false, true), hidden }
+  return { logits: tf.matMul(normal, head, false, true), hidden, ...(maps && { attention: maps }) }
 }
 
 function block(
@@ -93,6 +98,7 @@ function block(
   x: tf.Tensor2D,
   batch: number,
   tables: Tables,
+  maps: tf.Tensor4D[] | undefined,
 ): tf.Tensor2D {
   const weight = (which: LayerWeight) => parameters.get(layerWeight(layer, which))! as tf.Tensor2D
   const gain = (which: LayerWeight) => parameters.get(layerWeight(layer, which))! as tf.Tensor1D
@@ -111,7 +117,9 @@ function block(
   const key = repeatHeads(rotate(split(linear(normal, 'key'), kvHeads), tables), heads)
   const value = repeatHeads(split(linear(normal, 'value'), kvHeads), heads)
   const scores = tf.add(tf.matMul(query, key, false, true), tables.mask)
-  const mixed = tf.matMul(tf.softmax(scores), value) as tf.Tensor4D
+  const probabilities = tf.softmax(scores) as tf.Tensor4D
+  maps?.push(probabilities)
+  const mixed = tf.matMul(probabilities, value) as tf.Tensor4D
   const joined = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [batch * time, width]) as tf.Tensor2D
   const attended = tf.add(x, linear(joined, 'output')) as tf.Tensor2D
 

@@ -31,7 +31,7 @@ export async function openLiveTeacher(dataDir: string, row: Teacher, time: numbe
   const tables = createTables(config, time)
   return {
     row,
-    signal: (tokens) => forward(config, parameters, tokens, tables),
+    signal: (tokens, options) => forward(config, parameters, tokens, tables, options),
     dispose() {
       tf.dispose([...parameters.values()])
       tables.dispose()

@@ -7,6 +7,8 @@ export interface TeacherSignal {
   logits: tf.Tensor2D
   /** Embedding output and each layer's, [tokens, width] each. */
   hidden: tf.Tensor2D[]
+  /** Each layer's attention probabilities, [sequences, heads, time, time]; only where they were asked for. */
+  attention?: tf.Tensor4D[]
 }
 
 /**
@@ -17,6 +19,6 @@ export interface TeacherSource {
   /**
    * @param tokens int32 [sequences, time]; called inside a tidy, with no gradient taken
    */
-  signal(tokens: tf.Tensor2D): TeacherSignal
+  signal(tokens: tf.Tensor2D, options?: { attention?: boolean }): TeacherSignal
   dispose(): void
 }

@@ -8,7 +8,9 @@ import { heldOutText, type HeldOutText } from '../evaluate/heldOut'
 import { scoringWindows, type WindowBatch } from '../evaluate/windows'
 import { generate } from '../model/generate'
 import { createTables, forward, type Tables } from '../model/llama'
+import { drawWeights } from '../distill/weighting'
 import { finite } from '../finite'
+import { createRandom } from '../random'
 import type { TeacherSource } from '../teachers/source'
 import type { Student } from './student'
 
@@ -73,8 +75,9 @@ export class HeldOut {
     teachers: readonly TeacherSource[],
   ): Promise<CorpusScore> {
     const total = new Float64Array(SUMS.length + teachers.length)
-    for (const window of split.windows) {
-      const sums = tf.tidy(() => this.sums(window, student, teachers))
+    for (const [i, window] of split.windows.entries()) {
+      const drawn = this.draw(`${split.id}/${i}`, teachers.length)
+      const sums = tf.tidy(() => this.sums(window, student, teachers, drawn))
       const values = await sums.data()
       sums.dispose()
       for (const [i, value] of values.entries()) total[i]! += value
@@ -100,13 +103,27 @@ export class HeldOut {
     }
   }
 
-  private sums(window: WindowBatch, student: Student, teachers: readonly TeacherSource[]): tf.Tensor1D {
+  /** The weights of the strategy `random`: the same at every evaluation. */
+  private draw(window: string, teachers: number): Float32Array | undefined {
+    const { seed, weighting, train } = this.config.experiment
+    if (weighting.strategy !== 'random' || !teachers) return undefined
+    const random = createRandom(seed, `weighting/held-out/${window}`)
+    return drawWeights(random, weighting.granularity, train.batch, train.context, teachers)
+  }
+
+  private sums(
+    window: WindowBatch,
+    student: Student,
+    teachers: readonly TeacherSource[],
+    drawn: Float32Array | undefined,
+  ): tf.Tensor1D {
     const { train, weighting, loss } = this.config.experiment
     const tokens = tf.tensor2d(window.inputs, [train.batch, train.context], 'int32')
     const weights = tf.tensor1d(window.weights)
     const { logits } = forward(this.config.student, student.weights, tokens, this.tables)
     const logQ = logProbabilities(logits, 1)
-    const nll = tf.neg(labelLogProbabilities(logQ, tf.tensor1d(window.targets, 'int32')))
+    const labels = tf.tensor1d(window.targets, 'int32')
+    const nll = tf.neg(labelLogProbabilities(logQ, labels))
     const over = (perToken: tf.Tensor) => tf.sum(tf.mul(tf.reshape(perToken, [-1]), weights))
 
     const parts: tf.Tensor[] = [tf.sum(weights), over(nll)]
@@ -114,8 +131,14 @@ export class HeldOut {
       parts.push(tf.zeros([3]))
     } else {
       const teacherLogits = teachers.map((teacher) => teacher.signal(tokens).logits)
-      const plain = fuseTeachers(weighting, 1, teacherLogits, train.batch)
-      const tempered = loss.tau === 1 ? plain : fuseTeachers(weighting, loss.tau, teacherLogits, train.batch)
+      const fuse = (tau: number) =>
+        fuseTeachers(weighting, tau, teacherLogits, train.batch, {
+          labels,
+          conflict: loss,
+          drawn: drawn && tf.tensor2d(drawn, [weights.size, teachers.length]),
+        })
+      const plain = fuse(1)
+      const tempered = loss.tau === 1 ? plain : fuse(loss.tau)
       const agree = tf.equal(tf.argMax(logits, -1), tf.argMax(plain.p, -1))
       parts.push(
         over(divergence(plain.p, logQ)),

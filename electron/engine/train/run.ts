@@ -26,6 +26,7 @@ import { listCheckpoints, pruneCheckpoints, readCheckpoint, writeCheckpoint } fr
 import type { Control } from './control'
 import { Watch } from './detectors'
 import { HeldOut } from './evaluation'
+import { initialWeights } from './initial'
 import { RunLog, type Emit } from './runLog'
 import { TrainingStep } from './step'
 import { Student } from './student'
@@ -54,6 +55,7 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
   for (const row of config.teachers)
     teachers.push(await openLiveTeacher(dataDir, row, experiment.train.context))
   const heldOut = await HeldOut.open(dataDir, config, tokenizer)
+  const initial = await initialWeights(dataDir, config)
 
   const folder = join(dataDir, 'runs', config.id)
   const checkpoints = join(folder, runFiles.checkpoints)
@@ -67,7 +69,8 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
   const log = new RunLog(folder, last?.step ?? 0, emit)
   const watch = watchFrom(config, join(folder, runFiles.metrics))
   log.event(last ? 'resumed' : 'started', last?.step ?? 0)
-  const student = new Student(config, last && (await readCheckpoint(checkpoints, last)))
+  if (!last) log.event('log', 0, `first weights: ${initial.note}`)
+  const student = new Student(config, last && (await readCheckpoint(checkpoints, last)), initial.weights)
   const tables = createTables(config.student, experiment.train.context)
   const step = new TrainingStep(config, student, tables, teachers)
 

@@ -1,9 +1,11 @@
 import type { Experiment, RunConfig, StepRecord } from '#contract'
 import { tf } from '../backend/tf'
-import { fuseTeachers, objective, type FusedTarget } from '../distill/objective'
+import { fuseTeachers, objective, stageOf, type FusedTarget, type Stage } from '../distill/objective'
+import { drawWeights } from '../distill/weighting'
 import { finite } from '../finite'
 import { forward, type Tables } from '../model/llama'
 import type { TeacherSignal, TeacherSource } from '../teachers/source'
+import { createRandom } from '../random'
 import { learningRate } from './schedule'
 import { learnsFromTeachers, type Student } from './student'
 
@@ -13,6 +15,11 @@ export interface TokenBatch {
   targets: Int32Array
 }
 
+/** With the weights drawn for it, [tokens * K], where they are drawn. */
+interface StepBatch extends TokenBatch {
+  drawn?: Float32Array
+}
+
 /** What a step computes, before the clock is added. */
 export type StepMetrics = Omit<StepRecord, 'tokens' | 'seconds' | 'tokensPerSecond'>
 
@@ -20,6 +27,7 @@ type Gradients = Map<string, tf.Tensor>
 
 /** The training step of one run: forward, losses, backward, update. */
 export class TrainingStep {
+  private readonly attention: boolean
   private readonly experiment: Experiment
   private readonly teachers: readonly TeacherSource[]
 
@@ -31,6 +39,8 @@ export class TrainingStep {
     teachers: readonly TeacherSource[],
   ) {
     this.experiment = config.experiment
+    const { features } = config.experiment.loss
+    this.attention = student.alignments().length > 0 && features !== false && features.attention !== 'none'
     this.teachers = learnsFromTeachers(config.experiment) ? teachers : []
   }
 
@@ -38,15 +48,16 @@ export class TrainingStep {
   async run(step: number, batch: TokenBatch): Promise<StepMetrics> {
     const rate = learningRate(this.experiment.train, step)
     const { accumulate } = this.experiment.train
+    const whole = { ...batch, drawn: this.draw(step, batch.inputs.length) }
     const metrics =
-      accumulate === 1 ? await this.whole(step, rate, batch) : await this.parts(step, rate, batch)
+      accumulate === 1 ? await this.whole(step, rate, whole) : await this.parts(step, rate, whole)
     return { step, learningRate: rate, ...metrics }
   }
 
   /** Everything in one graph: a lazy backend makes one session run of it. */
-  private async whole(step: number, rate: number, batch: TokenBatch): Promise<Measured> {
+  private async whole(step: number, rate: number, batch: StepBatch): Promise<Measured> {
     const vector = tf.tidy(() => {
-      const { gradients, metrics } = this.gradients(batch)
+      const { gradients, metrics } = this.gradients(batch, stageOf(this.experiment, step))
       const norm = this.student.optimizer.apply(gradients, step, rate)
       return tf.concat([metrics, tf.reshape(norm, [1])])
     })
@@ -55,16 +66,19 @@ export class TrainingStep {
   }
 
   /** Micro-batches, one graph each, so that only one's activations exist at a time; the update is the last graph. */
-  private async parts(step: number, rate: number, batch: TokenBatch): Promise<Measured> {
+  private async parts(step: number, rate: number, batch: StepBatch): Promise<Measured> {
     const { accumulate, context } = this.experiment.train
+    const stage = stageOf(this.experiment, step)
     const size = (this.experiment.train.batch / accumulate) * context
     let sum: Gradients | undefined
     let total: Float64Array | undefined
     for (let i = 0; i < accumulate; i++) {
       const inputs = batch.inputs.subarray(i * size, (i + 1) * size)
       const targets = batch.targets.subarray(i * size, (i + 1) * size)
+      const columns = this.teachers.length
+      const drawn = batch.drawn?.subarray(i * size * columns, (i + 1) * size * columns)
       const vector = tf.tidy(() => {
-        const { gradients, metrics } = this.gradients({ inputs, targets })
+        const { gradients, metrics } = this.gradients({ inputs, targets, drawn }, stage)
         sum = keepSum(sum, gradients, 1 / accumulate)
         return metrics
       })
@@ -80,32 +94,51 @@ export class TrainingStep {
   }
 
   /** Gradients of the loss, and the vector [loss, kd, ce, features, disagreement, alpha..., entropy...]. */
-  private gradients({ inputs, targets }: TokenBatch): { gradients: Gradients; metrics: tf.Tensor1D } {
+  private gradients(
+    { inputs, targets, drawn }: StepBatch,
+    stage: Stage,
+  ): { gradients: Gradients; metrics: tf.Tensor1D } {
     const { train, weighting, loss } = this.experiment
     const sequences = inputs.length / train.context
     const tokens = tf.tensor2d(inputs, [sequences, train.context], 'int32')
     const labels = tf.tensor1d(targets, 'int32')
-    const signals = this.teachers.map((teacher) => teacher.signal(tokens))
+    const signals = this.teachers.map((teacher) => teacher.signal(tokens, { attention: this.attention }))
     const target = signals.length
       ? fuseTeachers(
           weighting,
           loss.tau,
           signals.map((s) => s.logits),
           sequences,
+          {
+            labels,
+            conflict: loss,
+            drawn: drawn && tf.tensor2d(drawn, [inputs.length, signals.length]),
+          },
         )
       : undefined
 
     const variables = this.student.parameters()
     const parts: tf.Scalar[] = []
     const { value, grads } = tf.variableGrads(() => {
-      const output = forward(this.config.student, this.student.weights, tokens, this.tables)
-      const o = objective(this.experiment, output, labels, target, signals, this.student.alignments())
+      const output = forward(this.config.student, this.student.weights, tokens, this.tables, {
+        attention: this.attention,
+      })
+      const o = objective(this.experiment, output, labels, target, signals, this.student.alignments(), stage)
       for (const part of [o.kd, o.ce, o.features]) parts.push(tf.keep(part ? tf.clone(part) : tf.scalar(0)))
       return o.loss
     }, [...variables.values()])
     const metrics = tf.concat([value, ...parts, ...summary(target, signals)].map((t) => tf.reshape(t, [-1])))
     tf.dispose(parts)
     return { gradients: byName(variables, grads), metrics: metrics as tf.Tensor1D }
+  }
+
+  /** The weights of the strategy `random`: a function of seed and step alone. */
+  private draw(step: number, tokens: number): Float32Array | undefined {
+    const { seed, weighting, train } = this.experiment
+    if (weighting.strategy !== 'random' || !this.teachers.length) return undefined
+    const random = createRandom(seed, `weighting/${step}`)
+    const sequences = tokens / train.context
+    return drawWeights(random, weighting.granularity, sequences, train.context, this.teachers.length)
   }
 
   private named(values: ArrayLike<number>): Measured {

@@ -15,15 +15,21 @@ export class Student {
   readonly weights: Map<string, tf.Variable>
   readonly projections: Map<string, tf.Variable>
   readonly optimizer: AdamW
-  private readonly alignment: { beta: number; pairs: LayerPair[] }[]
+  private readonly alignment: { beta: number | 'alpha'; pairs: LayerPair[] }[]
 
-  /** @param state what a checkpoint kept; without it everything is initialised from the experiment's seed */
+  /**
+   * @param state what a checkpoint kept; without it everything is initialised from the experiment's seed
+   * @param initial first weights in place of the seed's
+   */
   constructor(
     private readonly config: RunConfig,
     state?: TrainingState,
+    initial?: Weights,
   ) {
     this.alignment = alignmentOf(config)
-    this.weights = toVariables(state?.weights ?? initialise(config.student, config.experiment.seed))
+    this.weights = toVariables(
+      state?.weights ?? initial ?? initialise(config.student, config.experiment.seed),
+    )
     this.projections = toVariables(state?.projections ?? initialProjections(config, this.alignment))
     this.optimizer = new AdamW(this.parameters(), config.experiment.train)
     if (state) restore(this.optimizer.state(), state.moments)
@@ -62,11 +68,15 @@ export function learnsFromTeachers({ teachers, loss }: Experiment): boolean {
   return teachers.length > 0 && (loss.lambda > 0 || gamma > 0)
 }
 
-function alignmentOf({ experiment, student, teachers }: RunConfig): { beta: number; pairs: LayerPair[] }[] {
+function alignmentOf({
+  experiment,
+  student,
+  teachers,
+}: RunConfig): { beta: number | 'alpha'; pairs: LayerPair[] }[] {
   const { features } = experiment.loss
   if (features === false || features.gamma === 0 || !learnsFromTeachers(experiment)) return []
   const beta = betas(features.beta, teachers.length)
-  return teachers.map((t, k) => ({ beta: beta[k]!, pairs: layerPairs(features.layers, student, t.model) }))
+  return teachers.map((t, k) => ({ beta: beta[k]!, pairs: layerPairs(features, student, t.model) }))
 }
 
 /** W_k [teacher width, student width], normal with variance 1 / student width. */

@@ -2,104 +2,16 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { experiment, parse, SCHEMA_VERSION, type ModelConfig, type RunConfig, type Train } from '#contract'
+import type { Train } from '#contract'
 import { startBackend } from '../backend'
 import { tf } from '../backend/tf'
 import { createTables } from '../model/llama'
-import { initialise, toTensors } from '../model/weights'
-import { forward } from '../model/llama'
-import { createRandom } from '../random'
-import type { TeacherSource } from '../teachers/source'
 import { listCheckpoints, pruneCheckpoints, readCheckpoint, writeCheckpoint } from './checkpoint'
 import { globalNorm, AdamW } from './optimizer'
 import { learningRate } from './schedule'
 import { TrainingStep } from './step'
 import { Student } from './student'
-
-const model: ModelConfig = {
-  family: 'llama',
-  vocab: 24,
-  width: 16,
-  layers: 2,
-  heads: 2,
-  kvHeads: 1,
-  hidden: 32,
-  context: 8,
-  tied: true,
-  ropeBase: 10000,
-  normEpsilon: 1e-5,
-}
-const teacherModel: ModelConfig = { ...model, width: 12, layers: 3, kvHeads: 2, hidden: 16 }
-const now = '2026-01-01T00:00:00.000Z'
-
-function runConfig(changes: Record<string, unknown> = {}, teachers = 2): RunConfig {
-  const row = (k: number) => ({
-    id: `teacher-${k}`,
-    name: `teacher ${k}`,
-    source: 'trained' as const,
-    tokenizer: 'tok',
-    model: teacherModel,
-    parameters: 1,
-    digest: '0'.repeat(64),
-    perplexity: {},
-    createdAt: now,
-  })
-  const rows = Array.from({ length: teachers }, (_, k) => row(k))
-  const definition = {
-    name: 'test',
-    corpus: 'text',
-    student: { width: 16, layers: 2, heads: 2, kvHeads: 1, hidden: 32, context: 8 },
-    teachers: rows.map((r) => r.name),
-    train: { steps: 20, batch: 4, context: 8, warmup: 2, learningRate: 0.01 },
-    ...changes,
-  }
-  return {
-    schemaVersion: SCHEMA_VERSION,
-    id: 'run',
-    name: 'test',
-    kind: 'student',
-    method: 'entropy',
-    experiment: parse(experiment, definition),
-    corpora: [],
-    tokenizer: {
-      id: 'tok',
-      name: 'tok',
-      kind: 'bpe',
-      vocab: 24,
-      digest: '0'.repeat(64),
-      lossless: true,
-      createdAt: now,
-    },
-    teachers: rows,
-    student: model,
-    createdAt: now,
-  }
-}
-
-function teacherSource(config: RunConfig, k: number): TeacherSource {
-  const parameters = toTensors(initialise(teacherModel, 100 + k))
-  const tables = createTables(teacherModel, config.experiment.train.context)
-  return {
-    row: config.teachers[k]!,
-    signal: (tokens) => forward(teacherModel, parameters, tokens, tables),
-    dispose: () => tf.dispose([...parameters.values()]),
-  }
-}
-
-function batch(step: number, size = 32) {
-  const random = createRandom(step, 'test-batch')
-  const draw = () => Int32Array.from({ length: size }, () => random.integer(model.vocab))
-  return { inputs: draw(), targets: draw() }
-}
-
-async function losses(config: RunConfig, steps: number): Promise<(number | null)[]> {
-  const student = new Student(config)
-  const teachers = config.teachers.map((_, k) => teacherSource(config, k))
-  const step = new TrainingStep(config, student, createTables(model, 8), teachers)
-  const result = []
-  for (let i = 1; i <= steps; i++) result.push((await step.run(i, batch(1))).loss)
-  return result
-}
+import { batch, losses, model, runConfig, teacherSource } from './testing'
 
 beforeAll(async () => {
   await startBackend('onnx', { threads: 1 })

@@ -1,3 +1,11 @@
+import {
+  attentionDistances,
+  conflicts,
+  granularities,
+  objectives,
+  tableMethods,
+  weightingStrategies,
+} from '#contract'
 import { parseDocument } from 'yaml'
 
 /** A field of the form: a path of the definition, with what a person needs to know to set it. */
@@ -5,11 +13,14 @@ export interface Field {
   path: string
   label: string
   help: string
-  kind: 'number' | 'text' | 'choice' | 'teachers' | 'corpus'
+  kind: 'number' | 'numbers' | 'text' | 'choice' | 'teachers' | 'corpus'
   choices?: readonly string[]
   /** The schema's default, shown where nothing is set. */
   fallback?: string | number
 }
+
+/** The choice that takes a setting out of the definition. */
+export const UNSET = 'as set below'
 
 export interface FieldGroup {
   title: string
@@ -32,6 +43,14 @@ export const groups: readonly FieldGroup[] = [
   {
     title: 'Student',
     fields: [
+      {
+        path: 'student.init',
+        label: 'First weights',
+        help: 'Random, or every other layer of the first teacher that fits',
+        kind: 'choice',
+        choices: ['random', 'teacher'],
+        fallback: 'random',
+      },
       { path: 'student.width', label: 'Width', help: 'Of the residual stream', kind: 'number' },
       { path: 'student.layers', label: 'Layers', help: 'Transformer blocks', kind: 'number' },
       { path: 'student.heads', label: 'Heads', help: 'Attention heads; divide the width', kind: 'number' },
@@ -48,12 +67,34 @@ export const groups: readonly FieldGroup[] = [
     title: 'Distillation',
     fields: [
       {
+        path: 'method',
+        label: 'Method',
+        help: 'A row of the paper’s Table 1: it fixes the settings that define it',
+        kind: 'choice',
+        choices: [UNSET, ...tableMethods],
+        fallback: UNSET,
+      },
+      {
         path: 'weighting.strategy',
         label: 'Weighting',
-        help: 'How the teachers’ weights alpha come about',
+        help: 'How the teachers’ weights alpha come about; oracle is an upper bound: it knows the answer',
         kind: 'choice',
-        choices: ['entropy', 'inverse-entropy', 'uniform'],
+        choices: weightingStrategies,
         fallback: 'entropy',
+      },
+      {
+        path: 'weighting.weights',
+        label: 'Weights',
+        help: 'Of the weighting “fixed”: a number for each teacher, as in 2, 1, 1',
+        kind: 'numbers',
+      },
+      {
+        path: 'weighting.granularity',
+        label: 'Granularity',
+        help: 'Weights for each token, sequence or batch',
+        kind: 'choice',
+        choices: granularities,
+        fallback: 'token',
       },
       {
         path: 'weighting.temperature',
@@ -61,6 +102,36 @@ export const groups: readonly FieldGroup[] = [
         help: 'Weighting temperature; lower is sharper',
         kind: 'number',
         fallback: 1,
+      },
+      {
+        path: 'weighting.fusion',
+        label: 'Fusion',
+        help: 'Mean of the teachers’ probabilities, or of their logarithms',
+        kind: 'choice',
+        choices: ['arithmetic', 'geometric'],
+        fallback: 'arithmetic',
+      },
+      {
+        path: 'loss.objective',
+        label: 'Objective',
+        help: 'The divergence between fused target and student',
+        kind: 'choice',
+        choices: objectives,
+        fallback: 'forward-kl',
+      },
+      {
+        path: 'loss.beta',
+        label: 'β of JSD',
+        help: '0 to 1; of the objective “jsd”',
+        kind: 'number',
+        fallback: 0.5,
+      },
+      {
+        path: 'loss.topK',
+        label: 'k of top-k',
+        help: 'Likeliest tokens of the target that are kept',
+        kind: 'number',
+        fallback: 50,
       },
       {
         path: 'loss.lambda',
@@ -71,11 +142,70 @@ export const groups: readonly FieldGroup[] = [
       },
       { path: 'loss.tau', label: 'τ', help: 'Distillation temperature', kind: 'number', fallback: 1 },
       {
+        path: 'loss.conflict',
+        label: 'Conflict',
+        help: 'Where teachers disagree: gate lets the text decide, drop leaves outliers out',
+        kind: 'choice',
+        choices: conflicts,
+        fallback: 'none',
+      },
+      {
+        path: 'loss.quantile',
+        label: 'Quantile',
+        help: 'Of “drop”: teachers further from the target than this share are left out',
+        kind: 'number',
+        fallback: 0.9,
+      },
+    ],
+  },
+  {
+    title: 'Feature alignment',
+    fields: [
+      {
         path: 'loss.features.gamma',
         label: 'γ',
         help: 'Weight of feature alignment; 0 is off',
         kind: 'number',
         fallback: 0.1,
+      },
+      {
+        path: 'loss.features.beta',
+        label: 'β_k',
+        help: 'Weight of each teacher’s features; alpha follows its weight',
+        kind: 'choice',
+        choices: ['1', 'alpha'],
+        fallback: '1',
+      },
+      {
+        path: 'loss.features.layers',
+        label: 'Layers',
+        help: 'The last ones, or every student layer; pairs are written in the YAML',
+        kind: 'choice',
+        choices: ['last', 'uniform'],
+        fallback: 'last',
+      },
+      {
+        path: 'loss.features.distance',
+        label: 'Distance',
+        help: 'Between projected and teacher’s hidden states',
+        kind: 'choice',
+        choices: ['mse', 'cosine'],
+        fallback: 'mse',
+      },
+      {
+        path: 'loss.features.attention',
+        label: 'Attention maps',
+        help: 'Aligned too, by squared difference or KL',
+        kind: 'choice',
+        choices: attentionDistances,
+        fallback: 'none',
+      },
+      {
+        path: 'loss.features.first',
+        label: 'First stage',
+        help: 'Share of the steps on features alone; the logits alone after it',
+        kind: 'number',
+        fallback: 0,
       },
     ],
   },

@@ -1,0 +1,87 @@
+/** The rows of the paper's Table 1, and the reference points of the field. */
+export const tableMethods = [
+  'cross-entropy',
+  'single-teacher',
+  'distilbert',
+  'tinybert',
+  'mobilebert',
+  'uniform',
+  'proposed',
+  'reverse-kl',
+  'jsd',
+  'top-k',
+] as const
+export type TableMethod = (typeof tableMethods)[number]
+
+type Settings = Record<string, unknown>
+
+/** Knowledge distillation from the mean of the teachers, the ground on which the rows differ. */
+const MEAN: Settings = {
+  'weighting.strategy': 'uniform',
+  'loss.objective': 'forward-kl',
+  'loss.conflict': 'none',
+}
+const PLAIN: Settings = { ...MEAN, 'loss.features': false }
+
+/** Rows that align features take gamma and beta from the definition. */
+const aligned = (settings: Settings): Settings =>
+  Object.fromEntries(Object.entries(settings).map(([key, value]) => [`loss.features.${key}`, value]))
+
+/** The settings that make a method what it is, by path (METHOD: methods to compare). */
+export const methodSettings: Record<TableMethod, Settings> = {
+  'cross-entropy': { ...PLAIN, 'loss.lambda': 0 },
+  'single-teacher': PLAIN,
+  distilbert: {
+    ...MEAN,
+    ...aligned({ layers: 'last', distance: 'cosine', embedding: false, attention: 'none', first: 0 }),
+    'student.init': 'teacher',
+  },
+  tinybert: {
+    ...MEAN,
+    ...aligned({ layers: 'uniform', distance: 'mse', embedding: true, attention: 'mse', first: 0.5 }),
+    'loss.lambda': 1,
+  },
+  mobilebert: {
+    ...MEAN,
+    ...aligned({ layers: 'uniform', distance: 'mse', embedding: false, attention: 'kl', first: 0 }),
+  },
+  uniform: PLAIN,
+  proposed: {
+    'weighting.strategy': 'entropy',
+    'weighting.granularity': 'token',
+    'weighting.fusion': 'arithmetic',
+    'loss.objective': 'forward-kl',
+    'loss.conflict': 'none',
+    ...aligned({ distance: 'mse', embedding: false, attention: 'none', first: 0 }),
+  },
+  'reverse-kl': { ...PLAIN, 'loss.objective': 'reverse-kl' },
+  jsd: { ...PLAIN, 'loss.objective': 'jsd' },
+  'top-k': { ...PLAIN, 'loss.objective': 'top-k' },
+}
+
+/**
+ * A definition with the settings of its `method` filled in over what is written; without one, or where it is not one
+ * that exists, as it is. Applying it again changes nothing.
+ */
+export function applyMethod(definition: unknown): unknown {
+  if (!isGroup(definition)) return definition
+  const method = tableMethods.find((known) => known === definition.method)
+  if (!method) return definition
+  const result: Settings = { ...definition }
+  for (const [path, value] of Object.entries(methodSettings[method])) set(result, path.split('.'), value)
+  if (method === 'single-teacher' && Array.isArray(result.teachers))
+    result.teachers = result.teachers.slice(0, 1)
+  return result
+}
+
+function set(group: Settings, [key, ...rest]: string[], value: unknown): void {
+  if (!rest.length) group[key!] = value
+  else {
+    const inner: Settings = isGroup(group[key!]) ? { ...(group[key!] as Settings) } : {}
+    set(inner, rest, value)
+    group[key!] = inner
+  }
+}
+
+const isGroup = (value: unknown): value is Settings =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)

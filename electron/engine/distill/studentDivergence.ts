@@ -1,0 +1,81 @@
+import type { Loss } from '#contract'
+import { tf } from '../backend/tf'
+import { logProbabilities, safeLog } from './divergence'
+
+/** A divergence of one row: its value in nats, and its gradient with respect to the student's z / tau. */
+interface Divergence {
+  /** [tokens, 1] */
+  value: tf.Tensor2D
+  /** [tokens, vocab] */
+  gradient: tf.Tensor2D
+}
+
+type Rule = (p: tf.Tensor2D, logQ: tf.Tensor2D, setting: Pick<Loss, 'beta' | 'topK'>) => Divergence
+
+/**
+ * The divergences between target p and student q, by objective. With f(q) = D and s = z / tau, the gradient is
+ * dD/ds = q (f' - sum_v q f').
+ */
+const rules: Record<Loss['objective'], Rule> = {
+  'forward-kl': (p, logQ) => forwardKl(p, logQ),
+
+  /** KL(q || p), MiniLLM's (Gu et al. 2024), without its policy sampling: f' = log q - log p. */
+  'reverse-kl': (p, logQ) => {
+    const q = tf.exp<tf.Tensor2D>(logQ)
+    const slope = tf.sub<tf.Tensor2D>(logQ, safeLog(p))
+    const value = rowSum(tf.mul(q, slope))
+    return { value, gradient: tf.mul(q, tf.sub<tf.Tensor2D>(slope, value)) }
+  },
+
+  /**
+   * Generalised Jensen-Shannon divergence (GKD, Agarwal et al. 2024): beta KL(p || m) + (1 - beta) KL(q || m) with
+   * m = beta p + (1 - beta) q: f' = (1 - beta) log(q / m).
+   */
+  jsd: (p, logQ, { beta }) => {
+    const q = tf.exp<tf.Tensor2D>(logQ)
+    const logM = safeLog(tf.add<tf.Tensor2D>(tf.mul(p, beta), tf.mul(q, 1 - beta)))
+    const fromP = rowSum(tf.mul(p, tf.sub(safeLog(p), logM)))
+    const slope = tf.sub<tf.Tensor2D>(safeLog(q), logM)
+    const fromQ = rowSum(tf.mul(q, slope))
+    const value = tf.add<tf.Tensor2D>(tf.mul(fromP, beta), tf.mul(fromQ, 1 - beta))
+    return { value, gradient: tf.mul(tf.mul(q, tf.sub<tf.Tensor2D>(slope, fromQ)), 1 - beta) }
+  },
+
+  'top-k': (p, logQ, { topK }) => forwardKl(likeliest(p, topK), logQ),
+}
+
+/** KL(p || q): f' = -p / q, whose gradient is q - p. */
+function forwardKl(p: tf.Tensor2D, logQ: tf.Tensor2D): Divergence {
+  const value = rowSum(tf.mul(p, tf.sub(safeLog(p), logQ)))
+  return { value, gradient: tf.sub(tf.exp<tf.Tensor2D>(logQ), p) }
+}
+
+/** p on its k likeliest tokens of each row (ties with the k-th stay), scaled to a sum of 1. */
+export function likeliest(p: tf.Tensor2D, k: number): tf.Tensor2D {
+  if (k >= p.shape[1]) return p
+  const limit = tf.slice(tf.topk(p, k).values, [0, k - 1], [-1, 1])
+  const kept = tf.mul<tf.Tensor2D>(p, tf.cast(tf.greaterEqual(p, limit), 'float32'))
+  return tf.div(kept, rowSum(kept))
+}
+
+/**
+ * tau^2 D(p, q) of each token, [tokens, 1], q = softmax(z / tau), with its gradient given directly.
+ *
+ * @param logits student's z, [tokens, vocab]
+ * @param p target distribution at tau, [tokens, vocab]; no gradient reaches it
+ */
+export function tokenDivergence(
+  { objective, tau, beta, topK }: Pick<Loss, 'objective' | 'tau' | 'beta' | 'topK'>,
+  logits: tf.Tensor2D,
+  p: tf.Tensor2D,
+): tf.Tensor2D {
+  const op = tf.customGrad((z, save) => {
+    const { value, gradient } = rules[objective](p, logProbabilities(z as tf.Tensor2D, tau), { beta, topK })
+    ;(save as tf.GradSaveFunc)([gradient])
+    const gradFunc = (dy: tf.Tensor2D, [g]: tf.Tensor[]) => tf.mul(g!, tf.mul(dy, tau))
+    return { value: tf.mul<tf.Tensor2D>(value, tau * tau), gradFunc }
+  })
+  return op(logits) as tf.Tensor2D
+}
+
+const rowSum = (table: tf.Tensor): tf.Tensor2D => tf.sum<tf.Tensor2D>(table, -1, true)

@@ -1,0 +1,106 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { experiment, parse, tableMethods, weightingStrategies } from '#contract'
+import { startBackend } from '../backend'
+import { losses, runConfig } from './testing'
+
+/** The method's invariants, on real training steps. */
+
+const off = { tau: 2, lambda: 0.7, features: false as const }
+const weights = (strategy: string, teachers: number) =>
+  strategy === 'fixed' ? { weights: Array.from({ length: teachers }, (_, k) => k + 1) } : {}
+
+function expectNear(actual: (number | null)[], expected: (number | null)[], tolerance: number): void {
+  expect(actual.length).toBe(expected.length)
+  for (const [i, value] of expected.entries())
+    expect(Math.abs(actual[i]! - value!)).toBeLessThanOrEqual(tolerance * Math.max(1, Math.abs(value!)))
+}
+
+beforeAll(async () => {
+  await startBackend('onnx', { threads: 1 })
+})
+
+describe('on real steps', () => {
+  it('with one teacher every weighting is plain distillation from it', async () => {
+    const plain = await losses(runConfig({ weighting: { strategy: 'uniform' }, loss: off }, 1), 3)
+    for (const strategy of weightingStrategies) {
+      const weighting = { strategy, ...weights(strategy, 1) }
+      expectNear(await losses(runConfig({ weighting, loss: off }, 1), 3), plain, 1e-6)
+    }
+  })
+
+  it('with copies of one teacher every weighting gives the loss of that teacher', async () => {
+    const one = await losses(runConfig({ weighting: { strategy: 'uniform' }, loss: off }, 1), 3)
+    for (const strategy of weightingStrategies) {
+      const weighting = { strategy, ...weights(strategy, 3) }
+      const copies = await losses(runConfig({ weighting, loss: off }, 3), 3, [100, 100, 100])
+      expectNear(copies, one, 2e-6)
+    }
+  })
+
+  it('the order of the teachers changes nothing beyond rounding', async () => {
+    // Drawn weights belong to places, given ones are reordered with their teachers.
+    for (const strategy of weightingStrategies.filter((name) => name !== 'random')) {
+      const run = (seeds: number[], given: number[]) => {
+        const weighting = { strategy, ...(strategy === 'fixed' && { weights: given }) }
+        return losses(runConfig({ weighting, loss: off }, 3), 2, seeds)
+      }
+      expectNear(await run([102, 100, 101], [3, 1, 2]), await run([100, 101, 102], [1, 2, 3]), 3e-6)
+    }
+  })
+
+  it('lambda 0 is cross-entropy under every objective and conflict', async () => {
+    const ce = await losses(runConfig({ loss: { lambda: 0, features: false } }, 0), 2)
+    for (const loss of [{ objective: 'reverse-kl' }, { objective: 'jsd' }, { conflict: 'gate' }]) {
+      const config = runConfig({ loss: { lambda: 0, features: { gamma: 1e-12 }, ...loss } })
+      expectNear(await losses(config, 2), ce, 1e-5)
+    }
+  })
+
+  it('random weights are a function of seed and step, also across micro-batches', async () => {
+    const train = { steps: 20, batch: 4, context: 8, warmup: 2, learningRate: 0.01 }
+    const run = (changes: object) =>
+      losses(runConfig({ weighting: { strategy: 'random' }, loss: off, train, ...changes }), 2)
+    const once = await run({})
+    expect(await run({})).toEqual(once)
+    expectNear(await run({ train: { ...train, accumulate: 2 } }), once, 1e-5)
+  })
+
+  it('every method of the table learns', async () => {
+    for (const method of tableMethods) {
+      const config = runConfig({
+        method,
+        train: { steps: 12, batch: 4, context: 8, warmup: 1, learningRate: 0.01 },
+      })
+      const path = await losses(
+        config,
+        12,
+        config.experiment.teachers.map((_, k) => 100 + k),
+      )
+      expect(path.every((loss) => loss !== null)).toBe(true)
+      // TinyBERT's two stages have losses of their own.
+      const [from, to] = method === 'tinybert' ? [0, 5] : [0, 11]
+      expect(path[to]!, method).toBeLessThan(path[from]!)
+    }
+  })
+})
+
+describe('a method of the table', () => {
+  const base = { name: 'a', corpus: 'c', student: { width: 16, layers: 2, heads: 2 }, teachers: ['x', 'y'] }
+
+  it('fixes what defines it and leaves the rest; applying it again changes nothing', () => {
+    const loss = { lambda: 0.3, tau: 4, features: { gamma: 0.2 } }
+    const tiny = parse(experiment, { ...base, method: 'tinybert', loss })
+    expect(tiny.loss).toMatchObject({ lambda: 1, tau: 4 })
+    expect(tiny.loss.features).toMatchObject({ gamma: 0.2, embedding: true, attention: 'mse', first: 0.5 })
+    expect(parse(experiment, tiny)).toEqual(tiny)
+    const single = parse(experiment, { ...base, method: 'single-teacher', loss })
+    expect(single.teachers).toEqual(['x'])
+    expect(single.loss).toMatchObject({ lambda: 0.3, features: false })
+    expect(() => parse(experiment, { ...base, method: 'tinybart' })).toThrow(/^method: /)
+    expect(() => parse(experiment, { ...base, los: {} })).toThrow('expected "loss"')
+  })
+
+  it('without one leaves a definition alone', () => {
+    expect(parse(experiment, { ...base, loss: { features: false } }).loss.features).toBe(false)
+  })
+})

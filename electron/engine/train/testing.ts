@@ -1,0 +1,100 @@
+import { experiment, parse, SCHEMA_VERSION, type ModelConfig, type RunConfig } from '#contract'
+import { tf } from '../backend/tf'
+import { createTables, forward } from '../model/llama'
+import { initialise, toTensors } from '../model/weights'
+import { createRandom } from '../random'
+import type { TeacherSource } from '../teachers/source'
+import { TrainingStep } from './step'
+import { Student } from './student'
+
+/** What tests of runs share: the smallest run that has everything. */
+
+/** A student and teachers of another width and depth, small enough for a step in milliseconds. */
+export const model: ModelConfig = {
+  family: 'llama',
+  vocab: 24,
+  width: 16,
+  layers: 2,
+  heads: 2,
+  kvHeads: 1,
+  hidden: 32,
+  context: 8,
+  tied: true,
+  ropeBase: 10000,
+  normEpsilon: 1e-5,
+}
+export const teacherModel: ModelConfig = { ...model, width: 12, layers: 3, kvHeads: 2, hidden: 16 }
+const now = '2026-01-01T00:00:00.000Z'
+
+export function runConfig(changes: Record<string, unknown> = {}, teachers = 2): RunConfig {
+  const row = (k: number) => ({
+    id: `teacher-${k}`,
+    name: `teacher ${k}`,
+    source: 'trained' as const,
+    tokenizer: 'tok',
+    model: teacherModel,
+    parameters: 1,
+    digest: '0'.repeat(64),
+    perplexity: {},
+    createdAt: now,
+  })
+  const rows = Array.from({ length: teachers }, (_, k) => row(k))
+  const definition = {
+    name: 'test',
+    corpus: 'text',
+    student: { width: 16, layers: 2, heads: 2, kvHeads: 1, hidden: 32, context: 8 },
+    teachers: rows.map((r) => r.name),
+    train: { steps: 20, batch: 4, context: 8, warmup: 2, learningRate: 0.01 },
+    ...changes,
+  }
+  return {
+    schemaVersion: SCHEMA_VERSION,
+    id: 'run',
+    name: 'test',
+    kind: 'student',
+    method: 'entropy',
+    experiment: parse(experiment, definition),
+    corpora: [],
+    tokenizer: {
+      id: 'tok',
+      name: 'tok',
+      kind: 'bpe',
+      vocab: 24,
+      digest: '0'.repeat(64),
+      lossless: true,
+      createdAt: now,
+    },
+    teachers: rows,
+    student: model,
+    createdAt: now,
+  }
+}
+
+export function teacherSource(config: RunConfig, k: number, seed = 100 + k): TeacherSource {
+  const parameters = toTensors(initialise(teacherModel, seed))
+  const tables = createTables(teacherModel, config.experiment.train.context)
+  return {
+    row: config.teachers[k]!,
+    signal: (tokens, options) => forward(teacherModel, parameters, tokens, tables, options),
+    dispose: () => tf.dispose([...parameters.values()]),
+  }
+}
+
+export function batch(step: number, size = 32) {
+  const random = createRandom(step, 'test-batch')
+  const draw = () => Int32Array.from({ length: size }, () => random.integer(model.vocab))
+  return { inputs: draw(), targets: draw() }
+}
+
+export async function losses(
+  config: RunConfig,
+  steps: number,
+  seeds = config.teachers.map((_, k) => 100 + k),
+): Promise<(number | null)[]> {
+  const student = new Student(config)
+  const teachers = seeds.map((seed, k) => teacherSource(config, k, seed))
+  const step = new TrainingStep(config, student, createTables(model, 8), teachers)
+  const result = []
+  for (let i = 1; i <= steps; i++) result.push((await step.run(i, batch(1))).loss)
+  return result
+}
