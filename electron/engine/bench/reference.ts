@@ -1,7 +1,7 @@
 import { tf } from '../backend/tf'
 import { fuseTeachers, type FusedTarget } from '../distill/objective'
 import { mixedLoss } from '../distill/losses'
-import { rmsNorm, swish } from '../model/layers'
+import { causalAttention, rmsNorm, swish } from '../model/layers'
 import { createRandom } from '../random'
 import { AdamW } from '../train/optimizer'
 
@@ -29,7 +29,6 @@ export class ReferenceStep {
   private readonly mask: tf.Tensor2D
   private readonly logits: tf.Tensor2D[]
   private readonly features: tf.Tensor2D[]
-  private readonly epsilon = tf.keep(tf.scalar(1e-5))
 
   constructor(private readonly c: Configuration) {
     const { vocab, width, layers, time, batch, teacherWidth } = c
@@ -98,18 +97,18 @@ export class ReferenceStep {
   private forward(inputs: tf.Tensor1D): tf.Tensor2D {
     const { width, layers, heads, time, batch } = this.c
     const size = width / heads
-    const split = (y: tf.Tensor) => tf.transpose(tf.reshape(y, [batch, time, heads, size]), [0, 2, 1, 3])
+    const split = (y: tf.Tensor): tf.Tensor4D =>
+      tf.transpose(tf.reshape(y, [batch, time, heads, size]), [0, 2, 1, 3])
     const norm = (y: tf.Tensor2D, name: string) => {
       const gain: tf.Tensor1D = tf.add(this.parameters.get(name)!, 1)
-      return rmsNorm(y, gain, this.epsilon)
+      return rmsNorm(y, gain, 1e-5)
     }
     let x = tf.gather(this.of('embedding'), inputs) as tf.Tensor2D
     for (let l = 0; l < layers; l++) {
       const h = norm(x, `${l}.gain1`)
       const [q, k, v] = ['q', 'k', 'v'].map((name) => split(tf.matMul(h, this.of(`${l}.${name}`))))
-      const scaled = tf.mul(q!, 1 / Math.sqrt(size))
-      const scores = tf.add(tf.matMul(scaled, k!, false, true), this.mask)
-      const mixed = tf.matMul(tf.softmax(scores), v!)
+      const scaled = tf.mul<tf.Tensor4D>(q!, 1 / Math.sqrt(size))
+      const mixed = causalAttention(scaled, k!, v!, this.mask)
       const joined = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [batch * time, width]) as tf.Tensor2D
       x = tf.add(x, tf.matMul(joined, this.of(`${l}.o`)))
       const inner = tf.matMul(norm(x, `${l}.gain2`), this.of(`${l}.up`))

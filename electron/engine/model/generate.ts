@@ -1,8 +1,8 @@
 import { badInput, type ModelConfig } from '#contract'
 import { tf } from '../backend/tf'
 import { createRandom, type Random } from '../random'
-import { rmsNorm } from './layers'
-import { repeatHeads, rotate, ropeTables } from './llama'
+import { rmsNorm, rotate } from './layers'
+import { repeatHeads, ropeTables } from './llama'
 import { EMBEDDING, FINAL_NORM, HEAD, layerWeight, type LayerWeight } from './weights'
 
 type Parameters = ReadonlyMap<string, tf.Tensor>
@@ -116,7 +116,6 @@ class Decoder {
     const at = tf.tensor4d(here, [1, 1, context, 1])
     const elsewhere = tf.sub(1, at)
     const mask = tf.tensor1d(Float32Array.from({ length: context }, (_, t) => (t <= position ? 0 : -1e9)))
-    const epsilon = tf.scalar(config.normEpsilon)
     const scale = tf.scalar(1 / Math.sqrt(size))
 
     const embedding = parameters.get(EMBEDDING) as tf.Tensor2D
@@ -126,7 +125,7 @@ class Decoder {
       const get = (which: LayerWeight) => parameters.get(layerWeight(layer, which))!
       const linear = (input: tf.Tensor2D, which: LayerWeight) =>
         tf.matMul(input, get(which) as tf.Tensor2D, false, true)
-      const normal = rmsNorm(x, get('attentionNorm') as tf.Tensor1D, epsilon)
+      const normal = rmsNorm(x, get('attentionNorm') as tf.Tensor1D, config.normEpsilon)
       const query = rotate(tf.reshape(linear(normal, 'query'), [1, heads, 1, size]), tables)
       const newKey = rotate(tf.reshape(linear(normal, 'key'), [1, kvHeads, 1, size]), tables)
       const newValue = tf.reshape(linear(normal, 'value'), [1, kvHeads, 1, size])
@@ -138,12 +137,12 @@ class Decoder {
       const scores = tf.add(tf.mul(tf.matMul(query, repeatHeads(key!, heads), false, true), scale), mask)
       const mixed = tf.matMul(tf.softmax(scores), repeatHeads(value!, heads))
       const attended = tf.add(x, linear(tf.reshape(mixed, [1, width]), 'output')) as tf.Tensor2D
-      const second = rmsNorm(attended, get('feedForwardNorm') as tf.Tensor1D, epsilon)
+      const second = rmsNorm(attended, get('feedForwardNorm') as tf.Tensor1D, config.normEpsilon)
       const gate = linear(second, 'gate')
       const inner = tf.mul(tf.mul(gate, tf.sigmoid(gate)), linear(second, 'up')) as tf.Tensor2D
       x = tf.add(attended, linear(inner, 'down'))
     }
-    const last = rmsNorm(x, parameters.get(FINAL_NORM) as tf.Tensor1D, epsilon)
+    const last = rmsNorm(x, parameters.get(FINAL_NORM) as tf.Tensor1D, config.normEpsilon)
     const head = config.tied ? embedding : (parameters.get(HEAD) as tf.Tensor2D)
     return [tf.reshape(tf.matMul(last, head, false, true), [config.vocab]), ...caches]
   }

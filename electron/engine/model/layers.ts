@@ -1,45 +1,200 @@
+import { fusedKernel } from '../backend/fused'
 import { tf } from '../backend/tf'
 
 /**
- * x * sigmoid(beta * x): SiLU at beta = 1, an approximation of GELU at 1.702. Its gradient is given in closed form,
- * s * (1 + beta * (x - y)): autodiff would take two passes more over the widest activations of a layer.
+ * Layers with their gradients in closed form: autodiff would take and keep more passes over the activations. Each is
+ * one operator forward where the backend has it, and plain operations elsewhere.
+ */
+
+/**
+ * x * sigmoid(beta * x): SiLU at beta = 1, an approximation of GELU at 1.702. Its gradient, with s the sigmoid and y
+ * the result, is s * (1 + beta * (x - y)).
  */
 export function swish(x: tf.Tensor2D, beta = 1): tf.Tensor2D {
   const op = tf.customGrad((input, save) => {
     const value = input as tf.Tensor2D
-    const s = tf.sigmoid(beta === 1 ? value : tf.mul<tf.Tensor2D>(value, beta))
-    const y = tf.mul<tf.Tensor2D>(value, s)
-    ;(save as tf.GradSaveFunc)([value, s, y])
-    const gradFunc = (dy: tf.Tensor2D, [x, s, y]: tf.Tensor[]) => {
-      const rest = tf.sub(x!, y!)
-      const slope = tf.mul(s!, tf.add(beta === 1 ? rest : tf.mul(rest, beta), 1))
-      return tf.mul(dy, slope)
-    }
+    const y = swishOf(value, beta)
+    ;(save as tf.GradSaveFunc)([value, y])
+    const gradFunc = (dy: tf.Tensor2D, [x, y]: tf.Tensor[]) => tf.mul(dy, swishSlope(x!, y!, beta))
     return { value: y, gradFunc }
   })
   return op(x) as tf.Tensor2D
 }
 
 /**
- * x / sqrt(mean(x^2) + epsilon) * gain over the last axis (Zhang and Sennrich 2019). The gradient in closed form, with
- * n = x / sqrt(mean(x^2) + epsilon): (dy gain - n mean(dy gain n)) / sqrt(mean(x^2) + epsilon).
+ * SwiGLU's inside (Shazeer 2020): silu(gate) * up.
+ *
+ * @param gate [tokens, hidden]
+ * @param up [tokens, hidden]
+ */
+export function swiglu(gate: tf.Tensor2D, up: tf.Tensor2D): tf.Tensor2D {
+  const op = tf.customGrad((a, b, save) => {
+    const [g, u] = [a as tf.Tensor2D, b as tf.Tensor2D]
+    const y = swishOf(g, 1)
+    ;(save as tf.GradSaveFunc)([g, u, y])
+    const gradFunc = (dy: tf.Tensor2D, [g, u, y]: tf.Tensor[]) => [
+      tf.mul(tf.mul(dy, u!), swishSlope(g!, y!, 1)),
+      tf.mul(dy, y!),
+    ]
+    return { value: tf.mul<tf.Tensor2D>(y, u), gradFunc }
+  })
+  return op(gate, up) as tf.Tensor2D
+}
+
+function swishOf(x: tf.Tensor2D, beta: number): tf.Tensor2D {
+  const [fused] = fusedKernel('Swish', { x }, { beta }) ?? []
+  return (fused as tf.Tensor2D) ?? tf.mul(x, tf.sigmoid(scaled(x, beta)))
+}
+
+/** s * (1 + beta * (x - y)) */
+function swishSlope(x: tf.Tensor, y: tf.Tensor, beta: number): tf.Tensor {
+  const s = tf.sigmoid(scaled(x, beta))
+  return tf.mul(s, tf.add(scaled(tf.sub(x, y), beta), 1))
+}
+
+function scaled<T extends tf.Tensor>(x: T, factor: number): T {
+  return factor === 1 ? x : tf.mul(x, factor)
+}
+
+/**
+ * x / sqrt(mean(x^2) + epsilon) * gain over the last axis (Zhang and Sennrich 2019). With r = 1 / sqrt(mean(x^2) +
+ * epsilon) and h = dy * gain, its gradient is r * h - r^3 * x * mean(h * x).
  *
  * @param x [tokens, width]
  * @param gain [width]
  */
-export function rmsNorm(x: tf.Tensor2D, gain: tf.Tensor1D, epsilon: tf.Scalar): tf.Tensor2D {
+export function rmsNorm(x: tf.Tensor2D, gain: tf.Tensor1D, epsilon: number): tf.Tensor2D {
+  const width = gain.size
   const op = tf.customGrad((input, weight, save) => {
-    const value = input as tf.Tensor2D
-    const scale = tf.rsqrt(tf.add(tf.mean(tf.square(value), -1, true), epsilon))
-    const normal = tf.mul<tf.Tensor2D>(value, scale)
-    ;(save as tf.GradSaveFunc)([normal, scale, weight as tf.Tensor1D])
-    const gradFunc = (dy: tf.Tensor2D, [n, r, g]: tf.Tensor[]) => {
-      const outer = tf.mul(dy, g!)
-      const inner = tf.mean(tf.mul(outer, n!), -1, true)
-      const dx = tf.mul(tf.sub(outer, tf.mul(n!, inner)), r!)
-      return [dx, tf.sum(tf.mul(dy, n!), 0)]
+    const [value, g] = [input as tf.Tensor2D, weight as tf.Tensor1D]
+    const [y, r] = (fusedKernel('RmsNormalization', { x: value, gain: g }, { epsilon }) ??
+      plainRmsNorm(value, g, epsilon)) as [tf.Tensor2D, tf.Tensor2D]
+    ;(save as tf.GradSaveFunc)([value, r, g])
+    const gradFunc = (dy: tf.Tensor2D, [x, r, g]: tf.Tensor[]) => {
+      const product = tf.mul(dy, x!) as tf.Tensor2D
+      // Sums over rows and columns as products with a vector: one pass each, with no table between.
+      const inner = tf.matMul(product, tf.reshape(g!, [width, 1]))
+      const shrink = tf.mul(inner, tf.mul(tf.pow(r!, 3), 1 / width))
+      const dx = tf.sub(tf.mul(tf.mul(dy, g!), r!), tf.mul(x!, shrink))
+      return [dx, tf.reshape(tf.matMul(r as tf.Tensor2D, product, true), [width])]
     }
-    return { value: tf.mul<tf.Tensor2D>(normal, weight as tf.Tensor1D), gradFunc }
+    return { value: y, gradFunc }
   })
   return op(x, gain) as tf.Tensor2D
+}
+
+function plainRmsNorm(x: tf.Tensor2D, gain: tf.Tensor1D, epsilon: number): [tf.Tensor2D, tf.Tensor] {
+  const r = tf.rsqrt(tf.add(tf.mean(tf.square(x), -1, true), epsilon))
+  return [tf.mul(tf.mul(x, r), gain), r]
+}
+
+/**
+ * (x - mean) / sqrt(variance + epsilon) * gain + bias over the last axis (Ba et al. 2016). With n the normalised
+ * input, r the reciprocal deviation and h = dy * gain, its gradient is r * (h - mean(h) - n * mean(h * n)).
+ *
+ * @param x [tokens, width]
+ * @param gain [width]
+ * @param bias [width]
+ */
+export function layerNorm(
+  x: tf.Tensor2D,
+  gain: tf.Tensor1D,
+  bias: tf.Tensor1D,
+  epsilon: number,
+): tf.Tensor2D {
+  const op = tf.customGrad((a, b, c, save) => {
+    const [value, g] = [a as tf.Tensor2D, b as tf.Tensor1D]
+    const inputs = { x: value, gain: g, bias: c as tf.Tensor1D }
+    const [y, mean, r] = (fusedKernel('LayerNormalization', inputs, { epsilon }) ??
+      plainLayerNorm(value, g, c as tf.Tensor1D, epsilon)) as [tf.Tensor2D, tf.Tensor, tf.Tensor]
+    ;(save as tf.GradSaveFunc)([value, mean, r, g])
+    const gradFunc = (dy: tf.Tensor2D, [x, mean, r, g]: tf.Tensor[]) => {
+      const n = tf.mul(tf.sub(x!, mean!), r!)
+      const h = tf.mul(dy, g!)
+      const along = tf.mul(n, tf.mean(tf.mul(h, n), -1, true))
+      const dx = tf.mul(tf.sub(tf.sub(h, tf.mean(h, -1, true)), along), r!)
+      return [dx, tf.sum(tf.mul(dy, n), 0), tf.sum(dy, 0)]
+    }
+    return { value: y, gradFunc }
+  })
+  return op(x, gain, bias) as tf.Tensor2D
+}
+
+function plainLayerNorm(x: tf.Tensor2D, gain: tf.Tensor1D, bias: tf.Tensor1D, epsilon: number): tf.Tensor[] {
+  const mean = tf.mean(x, -1, true)
+  const centred = tf.sub(x, mean)
+  const r = tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), epsilon))
+  return [tf.add(tf.mul(tf.mul(centred, r), gain), bias), mean, r]
+}
+
+/**
+ * Rotary positions (Su et al. 2021), the halves of a head rotated against each other. Its gradient is the rotation
+ * back.
+ *
+ * @param x [batch, heads, time, size]
+ * @param tables cosine and sine of the angles, [time, size] each, both halves alike
+ */
+export function rotate(
+  x: tf.Tensor4D,
+  { cosine, sine }: { cosine: tf.Tensor2D; sine: tf.Tensor2D },
+): tf.Tensor4D {
+  const op = tf.customGrad((input, save) => {
+    ;(save as tf.GradSaveFunc)([cosine, sine])
+    const gradFunc = (dy: tf.Tensor4D, [cosine, sine]: tf.Tensor[]) =>
+      rotated(dy, cosine as tf.Tensor2D, tf.neg(sine as tf.Tensor2D))
+    return { value: rotated(input as tf.Tensor4D, cosine, sine), gradFunc }
+  })
+  return op(x) as tf.Tensor4D
+}
+
+function rotated(x: tf.Tensor4D, cosine: tf.Tensor2D, sine: tf.Tensor2D): tf.Tensor4D {
+  const [fused] = fusedKernel('RotaryEmbedding', { x, cosine, sine }) ?? []
+  if (fused) return fused as tf.Tensor4D
+  const [low, high] = tf.split(x, 2, 3)
+  const turned = tf.concat([tf.neg(high!), low!], 3)
+  return tf.add(tf.mul(x, cosine), tf.mul(turned, sine))
+}
+
+/**
+ * Causal attention: softmax(q k^T + mask) v, the queries scaled already. Each key and value head serves heads / kvHeads
+ * query heads in a row; those are stacked as more queries of one head, so that nothing is repeated. With P the
+ * probabilities and o the result, the scores' gradient is P * (do v^T - rowsum(do * o)) (Dao 2022).
+ *
+ * @param query [batch, heads, time, size]
+ * @param key [batch, kvHeads, time, size]
+ * @param value [batch, kvHeads, time, size]
+ * @param mask [time, time], added to the scores
+ * @returns [batch, heads, time, size]
+ */
+export function causalAttention(
+  query: tf.Tensor4D,
+  key: tf.Tensor4D,
+  value: tf.Tensor4D,
+  mask: tf.Tensor2D,
+): tf.Tensor4D {
+  const [batch, heads, time, size] = query.shape
+  const kvHeads = key.shape[1]
+  const stacked: [number, number, number] = [batch * kvHeads, (heads / kvHeads) * time, size]
+  const single: [number, number, number] = [batch * kvHeads, time, size]
+  const op = tf.customGrad((a, b, c, save) => {
+    const q = tf.reshape(a as tf.Tensor4D, stacked)
+    const k = tf.reshape(b as tf.Tensor4D, single)
+    const v = tf.reshape(c as tf.Tensor4D, single)
+    const scores = tf.reshape(tf.matMul(q, k, false, true), [batch * heads, time, time])
+    const p = tf.reshape(tf.softmax(tf.add(scores, mask)), [stacked[0], stacked[1], time])
+    const o = tf.matMul(p, v)
+    ;(save as tf.GradSaveFunc)([q, k, v, p, o])
+    const gradFunc = (dy: tf.Tensor4D, [q, k, v, p, o]: tf.Tensor[]) => {
+      const d = tf.reshape(dy, stacked)
+      const slope = tf.sub(tf.matMul(d, v!, false, true), tf.sum(tf.mul(d, o!), -1, true))
+      const ds = tf.mul(p!, slope)
+      return [
+        tf.reshape(tf.matMul(ds, k!), query.shape),
+        tf.reshape(tf.matMul(ds, q!, true), key.shape),
+        tf.reshape(tf.matMul(p!, d, true), value.shape),
+      ]
+    }
+    return { value: tf.reshape(o, query.shape) as tf.Tensor4D, gradFunc }
+  })
+  return op(query, key, value) as tf.Tensor4D
 }

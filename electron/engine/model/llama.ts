@@ -1,6 +1,6 @@
 import type { ModelConfig } from '#contract'
 import { tf } from '../backend/tf'
-import { rmsNorm, swish } from './layers'
+import { causalAttention, rmsNorm, rotate, swiglu } from './layers'
 import { EMBEDDING, FINAL_NORM, HEAD, layerWeight, type LayerWeight } from './weights'
 
 /** What a forward pass over sequences of one length needs beside the weights: made once, never per step. */
@@ -11,8 +11,7 @@ export interface Tables {
   sine: tf.Tensor2D
   /** 0 where a token may look, a large negative number where it may not, [time, time]. */
   mask: tf.Tensor2D
-  /** Number constants of the graph as tensors, so that all layers share them. */
-  epsilon: tf.Scalar
+  /** What the queries are multiplied with; a tensor, so that all layers share it. */
   scale: tf.Scalar
   dispose(): void
 }
@@ -46,7 +45,6 @@ export function createTables(config: ModelConfig, time: number): Tables {
     cosine: tf.keep(tf.tensor2d(cosine, [time, size])),
     sine: tf.keep(tf.tensor2d(sine, [time, size])),
     mask: tf.keep(tf.tensor2d(mask, [time, time])),
-    epsilon: tf.keep(tf.scalar(config.normEpsilon)),
     scale: tf.keep(tf.scalar(1 / Math.sqrt(size))),
   }
   return { time, ...tensors, dispose: () => tf.dispose(Object.values(tensors)) }
@@ -86,7 +84,7 @@ export function forward(
     x = block(config, parameters, layer, x, batch, tables, maps)
     hidden.push(x)
   }
-  const normal = rmsNorm(x, parameters.get(FINAL_NORM) as tf.Tensor1D, tables.epsilon)
+  const normal = rmsNorm(x, parameters.get(FINAL_NORM) as tf.Tensor1D, config.normEpsilon)
   const head = config.tied ? embedding : (parameters.get(HEAD) as tf.Tensor2D)
   return { logits: tf.matMul(normal, head, false, true), hidden, ...(maps && { attention: maps }) }
 }
@@ -111,30 +109,35 @@ function block(
   const split = (y: tf.Tensor2D, n: number) =>
     tf.transpose(tf.reshape(y, [batch, time, n, size]), [0, 2, 1, 3]) as tf.Tensor4D
 
-  const normal = rmsNorm(x, gain('attentionNorm'), tables.epsilon)
+  const normal = rmsNorm(x, gain('attentionNorm'), config.normEpsilon)
   // Scaled here and not at the scores, which are time / size times larger.
-  const query = tf.mul(rotate(split(linear(normal, 'query'), heads), tables), tables.scale)
-  const key = repeatHeads(rotate(split(linear(normal, 'key'), kvHeads), tables), heads)
-  const value = repeatHeads(split(linear(normal, 'value'), kvHeads), heads)
-  const scores = tf.add(tf.matMul(query, key, false, true), tables.mask)
-  const probabilities = tf.softmax(scores) as tf.Tensor4D
-  maps?.push(probabilities)
-  const mixed = tf.matMul(probabilities, value) as tf.Tensor4D
+  const query = tf.mul<tf.Tensor4D>(rotate(split(linear(normal, 'query'), heads), tables), tables.scale)
+  const key = rotate(split(linear(normal, 'key'), kvHeads), tables)
+  const value = split(linear(normal, 'value'), kvHeads)
+  const mixed = maps
+    ? mappedAttention(query, key, value, tables.mask, maps)
+    : causalAttention(query, key, value, tables.mask)
   const joined = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [batch * time, width]) as tf.Tensor2D
   const attended = tf.add(x, linear(joined, 'output')) as tf.Tensor2D
 
-  const second = rmsNorm(attended, gain('feedForwardNorm'), tables.epsilon)
-  const inner = tf.mul<tf.Tensor2D>(swish(linear(second, 'gate')), linear(second, 'up'))
+  const second = rmsNorm(attended, gain('feedForwardNorm'), config.normEpsilon)
+  const inner = swiglu(linear(second, 'gate'), linear(second, 'up'))
   return tf.add(attended, linear(inner, 'down'))
 }
 
-/** Rotary positions: each pair (i, i + size / 2) of a head is turned by its position's angle (Su et al. 2021). */
-export function rotate(x: tf.Tensor4D, tables: Pick<Tables, 'cosine' | 'sine'>): tf.Tensor4D {
-  const half = x.shape[3] / 2
-  const low = tf.slice(x, [0, 0, 0, 0], [-1, -1, -1, half])
-  const high = tf.slice(x, [0, 0, 0, half], [-1, -1, -1, half])
-  const turned = tf.concat([tf.neg(high), low], 3)
-  return tf.add(tf.mul(x, tables.cosine), tf.mul(turned, tables.sine))
+/** Causal attention whose probabilities, [batch, heads, time, time], are put into `maps`: losses look at them. */
+function mappedAttention(
+  query: tf.Tensor4D,
+  key: tf.Tensor4D,
+  value: tf.Tensor4D,
+  mask: tf.Tensor2D,
+  maps: tf.Tensor4D[],
+): tf.Tensor4D {
+  const heads = query.shape[1]
+  const scores = tf.add(tf.matMul(query, repeatHeads(key, heads), false, true), mask)
+  const probabilities = tf.softmax(scores) as tf.Tensor4D
+  maps.push(probabilities)
+  return tf.matMul(probabilities, repeatHeads(value, heads))
 }
 
 /** Grouped-query attention: each key/value head serves heads / kvHeads query heads in a row. */

@@ -5,6 +5,7 @@ import type { LazyBackend } from '../lazyBackend'
 import { tf } from '../tf'
 import { convolutions } from './convolution'
 import { elementwise } from './elementwise'
+import { fused } from './fused'
 import { images } from './image'
 import { indexing } from './indexing'
 import { linear } from './linear'
@@ -23,6 +24,7 @@ export const kernels: KernelTable = {
   ...convolutions,
   ...pools,
   ...images,
+  ...fused,
 }
 
 /** Tells tfjs of the kernels, for the backend of that name. */

@@ -1,0 +1,55 @@
+import { integers, node, nodes } from '../builder'
+import type { Value } from '../graph'
+import type { Kernel, KernelTable } from './table'
+
+/**
+ * Kernels that tfjs does not know: one operator of ONNX Runtime for what would be a chain of element-wise ones. The
+ * layers ask for them by name and take plain operations where a backend has none (`fusedKernel` in ../fused).
+ */
+
+/** x / sqrt(mean(x^2) + epsilon) * gain over the last axis; also the reciprocal root, for the gradient. */
+const rmsNormalization: Kernel = ({ x, gain }, { epsilon }) => {
+  const rows = [...x!.shape.slice(0, -1), 1]
+  const outputs = [
+    { shape: x!.shape, type: 'float32' as const },
+    { shape: rows, type: 'float32' as const },
+  ]
+  const attributes = { axis: -1, stash_type: 1, epsilon: { float: epsilon as number } }
+  return nodes('SimplifiedLayerNormalization', [x!, gain!], outputs, { attributes })
+}
+
+/** (x - mean) / sqrt(variance + epsilon) * gain + bias over the last axis; also mean and reciprocal deviation. */
+const layerNormalization: Kernel = ({ x, gain, bias }, { epsilon }) => {
+  const rows = [...x!.shape.slice(0, -1), 1]
+  const outputs = [x!.shape, rows, rows].map((shape) => ({ shape, type: 'float32' as const }))
+  const attributes = { axis: -1, epsilon: { float: epsilon as number } }
+  return nodes('LayerNormalization', [x!, gain!, bias!], outputs, { attributes })
+}
+
+/** x * sigmoid(beta * x) */
+const swish: Kernel = ({ x }, { beta }) =>
+  node('QuickGelu', [x!], x!.shape, 'float32', {
+    attributes: { alpha: { float: beta as number } },
+    domain: 'com.microsoft',
+  })
+
+/**
+ * Rotary positions 0, 1, ..., the halves of a head rotated against each other (Hugging Face's convention).
+ * x [batch, heads, time, size]; cosine and sine [time, size], both halves alike
+ */
+const rotary: Kernel = ({ x, cosine, sine }) => {
+  const [time, size] = cosine!.shape as [number, number]
+  const half = (table: Value) =>
+    node('Slice', [table, integers([0, 0]), integers([time, size / 2])], [time, size / 2], 'float32')
+  return node('RotaryEmbedding', [x!, integers([0]), half(cosine!), half(sine!)], x!.shape, 'float32', {
+    attributes: { interleaved: 0 },
+    domain: 'com.microsoft',
+  })
+}
+
+export const fused: KernelTable = {
+  RmsNormalization: rmsNormalization,
+  LayerNormalization: layerNormalization,
+  Swish: swish,
+  RotaryEmbedding: rotary,
+}
