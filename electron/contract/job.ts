@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { alarm } from './alarm'
 import { backends, objectName } from './experiment'
 import { errorShape } from './errors'
-import { corpus, corpusFormats, id, teacher, tokenizer } from './library'
+import { corpus, corpusFormats, id, taskFormats, teacher, tokenizer } from './library'
 import { evaluationRecord, stepRecord } from './metrics'
 import { checkpoint, environment, runConfig } from './run'
 
@@ -91,8 +91,23 @@ export const evaluateJob = z.object({
   /** Score this file whole instead, BOS first, no split. */
   text: z.string().optional(),
   tokens: z.number().int().positive().default(20000),
+  /** Prompts to continue greedily, for BLEU, ROUGE-L and the speed of generation: held-out ones. */
+  prompts: z.number().int().nonnegative().default(0),
+  /** JSON lines with `prefix` and `gold_completion` that take the place of held-out prompts. */
+  continuations: z.string().optional(),
+  tasks: z.array(z.object({ format: z.enum(taskFormats), path: z.string() })).default([]),
+  /** Examples of a task to score, evenly spread over its file. */
+  examples: z.number().int().positive().default(200),
   backend: z.enum(backends).default('auto'),
 })
+
+/** A model on a task: metrics 0..1 by name, the task's own first. */
+export const taskScore = z.object({
+  task: z.string(),
+  examples: z.number().int(),
+  metrics: z.record(z.string(), z.number()),
+})
+export type TaskScore = z.output<typeof taskScore>
 
 /** Metrics of one model on one corpus (METHOD.md: metrics), or on the text file (corpus absent). */
 export const modelScore = z.object({
@@ -103,6 +118,23 @@ export const modelScore = z.object({
   crossEntropy: z.number(),
   perplexity: z.number(),
   bitsPerByte: z.number(),
+  /** Tokens a window, and between the starts of two. */
+  context: z.number().int().optional(),
+  stride: z.number().int().optional(),
+  /** Top-1 accuracy, expected calibration error (0..1) and Brier score (0..2) over the tokens. */
+  accuracy: z.number().optional(),
+  ece: z.number().optional(),
+  brier: z.number().optional(),
+  /** Of greedy continuations: BLEU 0..100, ROUGE-L 0..1, and how many there were. */
+  bleu: z.number().optional(),
+  rougeL: z.number().optional(),
+  prompts: z.number().int().optional(),
+  parameters: z.number().int().optional(),
+  /** Forward pass: 2 a matmul weight and token, and attention over half the context. */
+  flopsPerToken: z.number().optional(),
+  /** Generation with the KV cache. */
+  tokensPerSecond: z.number().optional(),
+  tasks: z.array(taskScore).optional(),
 })
 export type ModelScore = z.output<typeof modelScore>
 export const evaluateResult = z.object({ scores: z.array(modelScore) })

@@ -7,7 +7,11 @@ export const id = z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'an id is lower-case 
 export const digest = z.string().regex(/^[0-9a-f]{64}$/)
 export const timestamp = z.iso.datetime()
 
-export const corpusFormats = ['text', 'jsonl', 'c4', 'synthetic'] as const
+/** Files of task examples; as a corpus, each example is a document of prompt and answer. */
+export const taskFormats = ['sst2', 'mrpc', 'conll', 'squad', 'summarization', 'text-to-text'] as const
+export type TaskFormat = (typeof taskFormats)[number]
+
+export const corpusFormats = ['text', 'jsonl', 'c4', 'synthetic', ...taskFormats] as const
 
 /**
  * A corpus of the library. Its folder `library/corpora/<id>/` holds `documents.jsonl`, one `{"text": ...}` a line,

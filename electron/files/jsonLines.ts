@@ -45,12 +45,10 @@ export function readJsonLines(path: string): JsonLines {
 
 /** Keeps only the records that `keep` accepts, atomically. A torn last line goes too. */
 export function filterJsonLines(path: string, keep: (record: unknown) => boolean): void {
-  const { records } = readJsonLines(path)
-  writeFileAtomic(
-    path,
-    records
-      .filter(keep)
-      .map((record) => `${JSON.stringify(record)}\n`)
-      .join(''),
-  )
+  writeJsonLinesAtomic(path, readJsonLines(path).records.filter(keep))
+}
+
+/** A whole log at once. */
+export function writeJsonLinesAtomic(path: string, records: readonly unknown[]): void {
+  writeFileAtomic(path, records.map((record) => `${JSON.stringify(record)}\n`).join(''))
 }

@@ -11,8 +11,17 @@ import {
 import { paths, RunFolder } from '../store'
 import type { Context } from './context'
 import { find } from './identity'
-import { performJob, type JobOptions } from './job'
+import { performJob, type JobOf, type JobOptions } from './job'
 import { forwardProgress, type TaskControl } from './tasks'
+
+type EvaluateJob = JobOf<'evaluate'>
+
+export interface EvaluateOptions extends Pick<
+  EvaluateJob,
+  'tokens' | 'prompts' | 'continuations' | 'tasks' | 'examples'
+> {
+  control?: TaskControl
+}
 
 /** Scoring and continuing with any model of the data directory: a run's best checkpoint, or a teacher. */
 export class ModelService {
@@ -48,7 +57,7 @@ export class ModelService {
   async evaluate(
     models: readonly string[],
     corpora: readonly string[],
-    options: { tokens?: number; control?: TaskControl } = {},
+    options: EvaluateOptions = {},
   ): Promise<ModelScore[]> {
     const refs = models.map((model) => this.ref(model))
     const rows = corpora.map((corpus) => find('corpus', this.context.catalogue.data.corpora, corpus))
@@ -64,7 +73,7 @@ export class ModelService {
         kind: 'evaluate',
         models: refs.map(({ id: _, ...ref }) => ref),
         corpora: rows,
-        tokens: options.tokens,
+        ...wanted(options),
       },
       jobOptions,
     )
@@ -75,12 +84,13 @@ export class ModelService {
   }
 
   /** Scores a text file whole. */
-  async scoreText(model: string, text: string): Promise<ModelScore> {
+  async scoreText(model: string, text: string, options: EvaluateOptions = {}): Promise<ModelScore> {
     const { id: _, ...ref } = this.ref(model)
     const { scores } = await performJob<EvaluateResult>(this.context, {
       kind: 'evaluate',
       models: [ref],
       text,
+      ...wanted(options),
     })
     return scores[0]!
   }
@@ -103,4 +113,8 @@ export class ModelService {
     })
     this.context.pushes.push({ topic: 'library', noun: 'teachers' })
   }
+}
+
+function wanted({ control: _, ...options }: EvaluateOptions): Omit<EvaluateOptions, 'control'> {
+  return options
 }

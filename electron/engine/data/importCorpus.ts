@@ -1,30 +1,36 @@
 import { createReadStream, existsSync, readdirSync, statSync } from 'node:fs'
 import { basename, extname, join } from 'node:path'
 import { createGunzip } from 'node:zlib'
-import { badInput, type Corpus, type Job } from '#contract'
+import { badInput, taskFormats, type Corpus, type Job, type TaskFormat } from '#contract'
+import { renderExample } from '../evaluate/tasks/example'
+import { readTask } from '../evaluate/tasks/readers'
 import type { Progress } from '../progress'
 import { writeCorpus } from './writeCorpus'
 
 type ImportCorpusJob = Extract<Job, { kind: 'import-corpus' }>
-type Format = 'text' | 'jsonl' | 'c4'
+const FORMATS = ['text', 'jsonl', 'c4'] as const
+type Format = (typeof FORMATS)[number]
 
 /** Blocks of a plain text are joined into documents of about this many characters. */
 const DOCUMENT = 2000
 
 /**
  * Brings text into the library: a file or a folder of plain text (.txt, .md), JSON lines with a chosen field, or
- * shards of C4 (.json.gz). Files are read as streams, sorted by name.
+ * shards of C4 (.json.gz). Files are read as streams, sorted by name. A file of task examples becomes a document an
+ * example, its prompt with the answer.
  *
  * @throws bad-input naming the file and the place: not UTF-8, malformed JSON, a missing field, no text at all
  */
 export async function importCorpus(job: ImportCorpusJob, progress: Progress): Promise<Corpus> {
   if (!existsSync(job.path)) throw badInput('there is no such file or folder', { file: job.path })
+  const task = taskFormats.find((name) => name === job.format)
+  if (task) return importTask(job, task)
   const files = listFiles(job.path, job.format)
   const total = files.reduce((sum, file) => sum + statSync(file).size, 0)
   let read = 0
   const onBytes = (count: number) =>
     progress('reading the text', Math.min(1, (read += count) / Math.max(1, total)))
-  const format = job.format === 'auto' || job.format === 'synthetic' ? formatOf(files[0]!) : job.format
+  const format = FORMATS.find((name) => name === job.format) ?? formatOf(files[0]!)
 
   async function* documents(): AsyncGenerator<string> {
     for (const file of files) {
@@ -33,6 +39,10 @@ export async function importCorpus(job: ImportCorpusJob, progress: Progress): Pr
     }
   }
   return writeCorpus(job.dataDir, { id: job.id, name: job.name, format, source: job.path }, documents())
+}
+
+function importTask({ dataDir, id, name, path }: ImportCorpusJob, format: TaskFormat): Promise<Corpus> {
+  return writeCorpus(dataDir, { id, name, format, source: path }, readTask(format, path).map(renderExample))
 }
 
 const EXTENSIONS: Record<string, Format> = {

@@ -1,19 +1,42 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { badInput, failed, type EvaluateResult, type Job, type ModelScore } from '#contract'
+import { z } from 'zod'
+import {
+  badInput,
+  failed,
+  parameterCount,
+  type EvaluateResult,
+  type Job,
+  type ModelConfig,
+  type ModelScore,
+  type TaskFormat,
+} from '#contract'
 import { startBackend } from '../backend'
 import { tf } from '../backend/tf'
 import { loadTokenizer } from '../data/tokenizer'
 import { readModel } from '../model/modelFolder'
 import { toTensors } from '../model/weights'
 import type { Progress } from '../progress'
+import { continueAll, heldOutPrompts, overlap, type ContinuedModel, type Prompt } from './continuations'
 import { heldOutText, type HeldOutText } from './heldOut'
 import { scoreIds } from './score'
+import { evaluateTask } from './tasks/evaluateTask'
+import type { TaskExample } from './tasks/example'
+import { parseJsonLines, readTask } from './tasks/readers'
 
 type EvaluateJob = Extract<Job, { kind: 'evaluate' }>
 
-/** Scores every model on every corpus' held-out split, or on one text file. */
+/**
+ * Scores every model on every corpus' held-out split, or on one text file; continues prompts and does tasks where the
+ * job asks for them. All files are read before the first model is.
+ */
 export async function evaluateModels(job: EvaluateJob, progress: Progress): Promise<EvaluateResult> {
   const text = job.text === undefined ? undefined : readText(job.text)
+  const given =
+    job.continuations === undefined ? undefined : readPrompts(job.continuations).slice(0, job.prompts)
+  const tasks = job.tasks.map(({ format, path }) => ({
+    format,
+    examples: spread(readTask(format, path), job.examples),
+  }))
   await startBackend(job.backend, { threads: job.threads })
   const scores: ModelScore[] = []
   const total = job.models.length * (text === undefined ? job.corpora.length : 1)
@@ -21,16 +44,23 @@ export async function evaluateModels(job: EvaluateJob, progress: Progress): Prom
     const { config, weights } = await readModel(ref.folder)
     const parameters = toTensors(weights)
     const tokenizer = await loadTokenizer(job.dataDir, ref.tokenizer)
+    const model = { config, parameters, tokenizer }
     const score = async (source: HeldOutText, corpus?: string) => {
       const done = scores.length
       const onBatch = (fraction: number) => progress(`scoring ${ref.name}`, (done + fraction) / total)
       if (source.ids.length < 2)
         throw failed(`there is no text to score ${corpus ? `in corpus ${corpus}` : ''}`)
       const options = { bos: tokenizer.bos, bytes: source.bytes }
+      const own = await scoreIds(config, parameters, source.ids, options, onBatch)
+      const prompts = given ?? heldOutPrompts(source.ids, tokenizer, job.prompts)
       scores.push({
         model: ref.name,
         corpus,
-        ...(await scoreIds(config, parameters, source.ids, options, onBatch)),
+        ...own,
+        parameters: parameterCount(config),
+        flopsPerToken: flopsPerToken(config),
+        ...(await continued(model, prompts, progress)),
+        ...(tasks.length && { tasks: await perform(model, tasks, progress) }),
       })
     }
     if (text !== undefined) await score(withBos(tokenizer.bos, tokenizer.encode(text), text))
@@ -42,6 +72,55 @@ export async function evaluateModels(job: EvaluateJob, progress: Progress): Prom
     tf.dispose([...parameters.values()])
   }
   return { scores }
+}
+
+async function continued(
+  model: ContinuedModel,
+  prompts: readonly Prompt[],
+  progress: Progress,
+): Promise<Partial<ModelScore>> {
+  if (!prompts.length) return {}
+  const { continuations, tokensPerSecond } = await continueAll(model, prompts, (fraction) =>
+    progress('continuing prompts', fraction),
+  )
+  return { ...overlap(continuations), prompts: prompts.length, tokensPerSecond }
+}
+
+async function perform(
+  model: ContinuedModel,
+  tasks: readonly { format: TaskFormat; examples: TaskExample[] }[],
+  progress: Progress,
+): Promise<ModelScore['tasks']> {
+  const scores: ModelScore['tasks'] = []
+  for (const { format, examples } of tasks) {
+    scores.push(
+      await evaluateTask(format, model, examples, (fraction) => progress(`task ${format}`, fraction)),
+    )
+  }
+  return scores
+}
+
+/** 2 a matmul weight (the head counts, the embedding lookup does not), and attention over half the context. */
+function flopsPerToken(config: ModelConfig): number {
+  const { vocab, width, layers, context, tied } = config
+  const matmuls = parameterCount(config) - (tied ? 0 : vocab * width) - (2 * layers + 1) * width
+  return 2 * matmuls + 2 * layers * width * context
+}
+
+/** At most `count` of the items, evenly spread, in their order. */
+function spread<T>(items: readonly T[], count: number): T[] {
+  const kept = Math.min(count, items.length)
+  return Array.from({ length: kept }, (_, i) => items[Math.floor((i * items.length) / kept)]!)
+}
+
+const continuationLine = z.object({ prefix: z.string().min(1), gold_completion: z.string().min(1) })
+
+/** Prompts of another tool's making: JSON lines with `prefix` and `gold_completion`. */
+function readPrompts(file: string): Prompt[] {
+  return parseJsonLines(continuationLine, readText(file), file).map((line) => ({
+    prompt: line.prefix,
+    reference: line.gold_completion,
+  }))
 }
 
 function withBos(bos: number, encoded: Int32Array, text: string): HeldOutText {

@@ -1,8 +1,7 @@
 import type { ModelConfig } from '#contract'
 import { tf } from '../backend/tf'
-import { logProbabilities } from '../distill/divergence'
-import { labelLogProbabilities } from '../distill/losses'
 import { createTables, forward } from '../model/llama'
+import { calibrationOf, collectTokens, tokenStatistics } from './tokenScores'
 import { scoringWindows } from './windows'
 
 export interface Score {
@@ -13,14 +12,26 @@ export interface Score {
   crossEntropy: number
   perplexity: number
   bitsPerByte: number
+  /** Tokens a window, and between the starts of two. */
+  context: number
+  stride: number
+  /** Top-1 accuracy, 0..1. */
+  accuracy: number
+  ece: number
+  brier: number
 }
 
 /** Windows computed at a time; bounds the logits that exist at once. */
 const LOGITS = 4_000_000
 
+/** Rows of `context` tokens to compute at a time. */
+export function batchFor(config: ModelConfig, context: number): number {
+  return Math.max(1, Math.min(16, Math.floor(LOGITS / (context * config.vocab))))
+}
+
 /**
  * Scores token ids with a model: every token after the first once, by sliding windows of the model's context (at most
- * `maxContext`). Sums in float64.
+ * `maxContext`) that advance by half of it. Sums in float64.
  *
  * @param bos separates documents and is not scored
  * @param bytes UTF-8 bytes of the scored text
@@ -33,37 +44,32 @@ export async function scoreIds(
   onBatch: (fraction: number) => void = () => {},
 ): Promise<Score> {
   const context = Math.min(config.context, maxContext, Math.max(1, ids.length - 1))
-  const batch = Math.max(1, Math.min(16, Math.floor(LOGITS / (context * config.vocab))))
+  const stride = Math.max(1, Math.floor(context / 2))
+  const batch = batchFor(config, context)
   const tables = createTables(config, context)
-  const windows = scoringWindows(ids, { context, batch, bos })
-  let nll = 0
-  let tokens = 0
-  for (const [i, window] of windows.entries()) {
-    const values = tf.tidy(() => {
-      const { logits } = forward(
-        config,
-        parameters,
-        tf.tensor2d(window.inputs, [batch, context], 'int32'),
-        tables,
-      )
-      return tf.neg(labelLogProbabilities(logProbabilities(logits, 1), tf.tensor1d(window.targets, 'int32')))
-    })
-    const perToken = await values.data()
-    values.dispose()
-    for (const [j, value] of perToken.entries()) {
-      if (!window.weights[j]) continue
-      nll += value
-      tokens++
-    }
-    onBatch((i + 1) / windows.length)
-  }
+  const rows = await collectTokens(
+    scoringWindows(ids, { context, batch, bos, stride }),
+    ({ inputs, targets }) => {
+      const { logits } = forward(config, parameters, tf.tensor2d(inputs, [batch, context], 'int32'), tables)
+      return tokenStatistics(logits, tf.tensor1d(targets, 'int32'))
+    },
+    onBatch,
+  )
   tables.dispose()
+  const nll = -rows[0]!.reduce((a, b) => a + b, 0)
+  const tokens = rows[0]!.length
   const crossEntropy = nll / tokens
+  const { accuracy, ece, brier } = calibrationOf('', rows)
   return {
     tokens,
     bytes,
     crossEntropy,
     perplexity: Math.exp(crossEntropy),
     bitsPerByte: nll / Math.LN2 / bytes,
+    context,
+    stride,
+    accuracy,
+    ece,
+    brier,
   }
 }

@@ -42,6 +42,7 @@ export function scoringWindows(ids: Int32Array, options: WindowOptions): WindowB
   return batches
 }
 
-function emptyBatch(size: number): WindowBatch {
+/** A batch of `size` tokens that scores none. */
+export function emptyBatch(size: number): WindowBatch {
   return { inputs: new Int32Array(size), targets: new Int32Array(size), weights: new Float32Array(size) }
 }

@@ -3,7 +3,7 @@ import { tf } from '../backend/tf'
 import type { TextTokenizer } from '../data/tokenizer'
 import { entropyOfProbabilities, logProbabilities } from '../distill/divergence'
 import { labelLogProbabilities } from '../distill/losses'
-import { fuseTeachers } from '../distill/objective'
+import { fuseTeachers, type FusedTarget } from '../distill/objective'
 import { heldOutText, type HeldOutText } from '../evaluate/heldOut'
 import { scoringWindows, type WindowBatch } from '../evaluate/windows'
 import { generate } from '../model/generate'
@@ -19,7 +19,8 @@ const SUMS = ['tokens', 'nll', 'kl', 'klTau', 'agreement'] as const
 const PROMPT_TOKENS = 24
 const SAMPLE_TOKENS = 40
 
-interface Split {
+/** One corpus' held-out split. */
+export interface Split {
   id: string
   text: HeldOutText
   windows: WindowBatch[]
@@ -28,10 +29,10 @@ interface Split {
 /** The held-out splits of a run's corpora, cut into scoring windows once. */
 export class HeldOut {
   private constructor(
-    private readonly config: RunConfig,
-    private readonly tokenizer: TextTokenizer,
-    private readonly splits: readonly Split[],
-    private readonly tables: Tables,
+    readonly config: RunConfig,
+    readonly tokenizer: TextTokenizer,
+    readonly splits: readonly Split[],
+    readonly tables: Tables,
   ) {}
 
   static async open(dataDir: string, config: RunConfig, tokenizer: TextTokenizer): Promise<HeldOut> {
@@ -103,8 +104,23 @@ export class HeldOut {
     }
   }
 
+  /** The teachers' weights and target as the experiment has them, for one batch of windows. */
+  fuse(
+    tau: number,
+    logits: readonly tf.Tensor2D[],
+    labels: tf.Tensor1D,
+    drawn: Float32Array | undefined,
+  ): FusedTarget {
+    const { train, weighting, loss } = this.config.experiment
+    return fuseTeachers(weighting, tau, logits, train.batch, {
+      labels,
+      conflict: loss,
+      drawn: drawn && tf.tensor2d(drawn, [labels.size, logits.length]),
+    })
+  }
+
   /** The weights of the strategy `random`: the same at every evaluation. */
-  private draw(window: string, teachers: number): Float32Array | undefined {
+  draw(window: string, teachers: number): Float32Array | undefined {
     const { seed, weighting, train } = this.config.experiment
     if (weighting.strategy !== 'random' || !teachers) return undefined
     const random = createRandom(seed, `weighting/held-out/${window}`)
@@ -117,7 +133,7 @@ export class HeldOut {
     teachers: readonly TeacherSource[],
     drawn: Float32Array | undefined,
   ): tf.Tensor1D {
-    const { train, weighting, loss } = this.config.experiment
+    const { train, loss } = this.config.experiment
     const tokens = tf.tensor2d(window.inputs, [train.batch, train.context], 'int32')
     const weights = tf.tensor1d(window.weights)
     const { logits } = forward(this.config.student, student.weights, tokens, this.tables)
@@ -131,12 +147,7 @@ export class HeldOut {
       parts.push(tf.zeros([3]))
     } else {
       const teacherLogits = teachers.map((teacher) => teacher.signal(tokens).logits)
-      const fuse = (tau: number) =>
-        fuseTeachers(weighting, tau, teacherLogits, train.batch, {
-          labels,
-          conflict: loss,
-          drawn: drawn && tf.tensor2d(drawn, [weights.size, teachers.length]),
-        })
+      const fuse = (tau: number) => this.fuse(tau, teacherLogits, labels, drawn)
       const plain = fuse(1)
       const tempered = loss.tau === 1 ? plain : fuse(loss.tau)
       const agree = tf.equal(tf.argMax(logits, -1), tf.argMax(plain.p, -1))

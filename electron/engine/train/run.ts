@@ -27,6 +27,7 @@ import type { Control } from './control'
 import { Watch } from './detectors'
 import { HeldOut } from './evaluation'
 import { initialWeights } from './initial'
+import { completeEvaluation } from './lastEvaluation'
 import { RunLog, type Emit } from './runLog'
 import { TrainingStep } from './step'
 import { Student } from './student'
@@ -116,7 +117,8 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
 
       crossEntropy = undefined
       if (at === steps || (evaluateEvery && at % evaluateEvery === 0)) {
-        const record = await heldOut.evaluate(at, student, teachers)
+        let record = await heldOut.evaluate(at, student, teachers)
+        if (at === steps) record = await completeEvaluation(folder, record, heldOut, student, teachers)
         log.evaluation(record)
         raise(watch.evaluation(record))
         crossEntropy = record.crossEntropy

@@ -167,7 +167,21 @@ describe('a run', () => {
       (score.crossEntropy * score.tokens) / Math.LN2 / statSync(scored).size,
       6,
     )
-    expect(done('evaluate', distilled, '--corpus', 'recipes').perplexity).toBeGreaterThan(1)
+    // The scores by document are the run's cross-entropy, taken apart.
+    const documents = readFileSync(join(dataDir, 'runs', distilled, 'heldout.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { tokens: number; nll: number })
+    const sum = (key: 'tokens' | 'nll') => documents.reduce((total, d) => total + d[key], 0)
+    const last = metricsOf(distilled).at(-1) as Record<string, number>
+    expect(sum('nll') / sum('tokens')).toBeCloseTo(last['crossEntropy']!, 5)
+    expect(last['ece']).toBeGreaterThanOrEqual(0)
+
+    const task = file('task.jsonl', '{"prompt":"Chop the","target":"onion","choices":["onion","zzzz"]}\n')
+    const held = done('evaluate', distilled, '--corpus', 'recipes', '--tasks', `text-to-text=${task}`)
+    expect(held.perplexity).toBeGreaterThan(1)
+    expect(held).toMatchObject({ context: 24, stride: 12, tasks: { 'text-to-text': { examples: 1 } } })
+    expect(held.bleu).toBeGreaterThanOrEqual(0)
 
     const written = done('generate', distilled, '--prompt', 'Chop', '--tokens', '12')
     expect(done('generate', distilled, '--prompt', 'Chop', '--tokens', '12').text).toBe(written.text)

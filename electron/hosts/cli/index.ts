@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { VERSION } from '#contract'
 import { demoCommand } from './demo'
 import { gridCommands } from './grids'
+import { evaluateCommand } from './evaluate'
 import { libraryCommands } from './library'
 import { machineCommands } from './machine'
 import { runCommands } from './runs'
@@ -22,6 +23,7 @@ demoCommand(program)
 runCommands(program)
 gridCommands(program)
 libraryCommands(program)
+evaluateCommand(program)
 serveCommand(program)
 machineCommands(program)
 

@@ -1,12 +1,11 @@
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { InvalidArgumentError, Option, type Command } from 'commander'
+import { Option, type Command } from 'commander'
 import { badInput, corpusFormats, reportFormats } from '#contract'
 import { writeFileAtomic } from '../../files'
 import type { ReportFormat } from '../../services/report'
-import { show } from '../../services/report/content'
-import type { TaskControl } from '../../services/tasks'
-import { perform, type GlobalOptions, type Session } from './session'
+import { nonNegative, positiveInteger } from './arguments'
+import { controlOf, perform, type GlobalOptions } from './session'
 
 export function libraryCommands(program: Command): void {
   const imports = program.command('import').description('add a corpus or a teacher to the library')
@@ -58,37 +57,6 @@ interface ImportTeacherOptions {
 }
 
 function modelCommands(program: Command): void {
-  program
-    .command('evaluate')
-    .description('held-out metrics of a run or a teacher')
-    .argument('<model>', 'run or teacher')
-    .option('--corpus <corpus>', 'its held-out split')
-    .option('--text <file>', 'score this file whole instead')
-    .option('--tokens <n>', 'held-out tokens to score', positiveInteger, 20000)
-    .action(
-      async (model: string, own: { corpus?: string; text?: string; tokens: number }, command: Command) => {
-        await perform(
-          command.optsWithGlobals<GlobalOptions>(),
-          own.corpus ? 'write' : 'read',
-          async ({ rooms }) => {
-            const { corpus, text } = own
-            if ((corpus === undefined) === (text === undefined)) {
-              throw badInput('what should be scored?', { expected: 'either --corpus or --text' })
-            }
-            const score =
-              text === undefined
-                ? (await rooms.models.evaluate([model], [corpus!], { tokens: own.tokens }))[0]!
-                : await rooms.models.scoreText(model, resolve(text))
-            const { crossEntropy, perplexity, bitsPerByte, tokens } = score
-            return {
-              json: { tokens, crossEntropy, perplexity, bitsPerByte },
-              text: `perplexity ${show(perplexity)}, ${show(bitsPerByte)} bits per byte, cross-entropy ${show(crossEntropy)} nats per token over ${tokens} tokens`,
-            }
-          },
-        )
-      },
-    )
-
   program
     .command('generate')
     .description('a continuation; greedy unless a temperature is given')
@@ -158,20 +126,4 @@ interface GenerateOptions {
   temperature: number
   topP: number
   seed: number
-}
-
-function controlOf({ signal, progress }: Session): TaskControl {
-  return { signal, progress: (phase, fraction, left) => progress.show(phase, fraction, left) }
-}
-
-function positiveInteger(text: string): number {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('expected a whole number above 0')
-  return value
-}
-
-function nonNegative(text: string): number {
-  const value = Number(text)
-  if (!(value >= 0)) throw new InvalidArgumentError('expected a number that is not negative')
-  return value
 }

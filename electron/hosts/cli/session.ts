@@ -3,6 +3,7 @@ import { toErrorShape, type ErrorShape } from '#contract'
 import { createServices, type Rooms, type Services } from '../../services'
 import { defaultDataDir } from '../../store/dataDirectory'
 import { nodeWorkerLauncher } from '../nodeWorker'
+import type { TaskControl } from '../../services/tasks'
 import { ProgressLine } from './terminal'
 
 /** Options of every command. */
@@ -84,4 +85,9 @@ const BAD_INPUT: readonly ErrorShape['code'][] = ['bad-input', 'not-found']
 
 export function exitStatus(error: unknown): 1 | 2 {
   return BAD_INPUT.includes(toErrorShape(error).code) ? 2 : 1
+}
+
+/** A session as what library work is controlled and watched by. */
+export function controlOf({ signal, progress }: Session): TaskControl {
+  return { signal, progress: (phase, fraction, left) => progress.show(phase, fraction, left) }
 }

@@ -1,0 +1,138 @@
+import { join } from 'node:path'
+import {
+  runFiles,
+  type CalibrationScore,
+  type Continuation,
+  type EvaluationDetail,
+  type EvaluationRecord,
+  type HeldOutDocument,
+} from '#contract'
+import { writeJsonAtomic, writeJsonLinesAtomic } from '../../files'
+import { tf } from '../backend/tf'
+import { logProbabilities } from '../distill/divergence'
+import { continueAll, heldOutPrompts, overlap } from '../evaluate/continuations'
+import { spearman } from '../evaluate/correlation'
+import {
+  calibrationOf,
+  collectTokens,
+  scoreDocuments,
+  STATISTICS,
+  tokenStatistics,
+} from '../evaluate/tokenScores'
+import type { WindowBatch } from '../evaluate/windows'
+import { finite } from '../finite'
+import { forward } from '../model/llama'
+import type { TeacherSource } from '../teachers/source'
+import type { HeldOut } from './evaluation'
+import type { Student } from './student'
+
+interface LastEvaluation {
+  /** Added to the record of the last step. */
+  metrics: Partial<EvaluationRecord>
+  detail: Omit<EvaluationDetail, 'step'>
+  documents: HeldOutDocument[]
+}
+
+/** The record of a run's last step, complete; what is too long for it is written to files of the run folder. */
+export async function completeEvaluation(
+  folder: string,
+  record: EvaluationRecord,
+  heldOut: HeldOut,
+  student: Student,
+  teachers: readonly TeacherSource[],
+): Promise<EvaluationRecord> {
+  const { metrics, detail, documents } = await evaluateLast(heldOut, student, teachers)
+  writeJsonLinesAtomic(join(folder, runFiles.heldOut), documents)
+  writeJsonAtomic(join(folder, runFiles.detail), { step: record.step, ...detail })
+  return { ...record, ...metrics }
+}
+
+/**
+ * What is measured once, when a run has come to its last step: scores by document for the statistics, calibration of
+ * student and teachers, where the weight went, and continuations of held-out prompts (METHOD: metrics).
+ */
+async function evaluateLast(
+  heldOut: HeldOut,
+  student: Student,
+  teachers: readonly TeacherSource[],
+): Promise<LastEvaluation> {
+  const { config, tokenizer, splits } = heldOut
+  const documents: HeldOutDocument[] = []
+  const all: number[][] = []
+  for (const { id, text, windows } of splits) {
+    const rows = await collectTokens(windows, (window, i) =>
+      tokenTable(heldOut, window, student, teachers, heldOut.draw(`${id}/${i}`, teachers.length)),
+    )
+    documents.push(...scoreDocuments(id, text.ids, rows[0] ?? [], tokenizer))
+    for (const [r, row] of rows.entries()) all[r] = (all[r] ?? []).concat(row)
+  }
+  if (!all[0]?.length) return { metrics: {}, detail: { calibration: [], continuations: [] }, documents }
+
+  const block = (k: number) => all.slice(STATISTICS + k * PER_TEACHER, STATISTICS + (k + 1) * PER_TEACHER)
+  const own = calibrationOf('student', all)
+  const calibration: CalibrationScore[] = [own]
+  for (const [k, { row }] of teachers.entries()) calibration.push(calibrationOf(row.name, block(k)))
+
+  const continuations: Continuation[] = []
+  const perSplit = Math.ceil(config.experiment.evaluate.prompts / splits.length)
+  const model = { config: config.student, parameters: student.weights, tokenizer }
+  for (const { text } of perSplit ? splits : []) {
+    const prompts = heldOutPrompts(text.ids, tokenizer, perSplit)
+    continuations.push(...(await continueAll(model, prompts)).continuations)
+  }
+
+  const metrics: Partial<EvaluationRecord> = { ece: own.ece, brier: own.brier, ...overlap(continuations) }
+  if (teachers.length) {
+    const blocks = teachers.map((_, k) => block(k))
+    metrics.klToTeachers = blocks.map((rows) => finite(mean(rows[KL]!)))
+    if (teachers.length > 1) {
+      const weights = blocks.flatMap((rows) => rows[ALPHA]!)
+      metrics.weightCorrectness = spearman(
+        weights,
+        blocks.flatMap((rows) => rows[CORRECT]!),
+      )
+    }
+  }
+  return { metrics, detail: { calibration, continuations }, documents }
+}
+
+/** Rows of a teacher's block: the statistics, then its weight, then KL(p_k || q). */
+const CORRECT = 2
+const ALPHA = STATISTICS
+const KL = STATISTICS + 1
+const PER_TEACHER = STATISTICS + 2
+
+/** [STATISTICS + PER_TEACHER * K, tokens] */
+function tokenTable(
+  heldOut: HeldOut,
+  window: WindowBatch,
+  student: Student,
+  teachers: readonly TeacherSource[],
+  drawn: Float32Array | undefined,
+): tf.Tensor2D {
+  const { config, tables } = heldOut
+  const { train } = config.experiment
+  const tokens = tf.tensor2d(window.inputs, [train.batch, train.context], 'int32')
+  const labels = tf.tensor1d(window.targets, 'int32')
+  const { logits } = forward(config.student, student.weights, tokens, tables)
+  const parts = [tokenStatistics(logits, labels)]
+  if (!teachers.length) return parts[0]!
+  const logQ = logProbabilities(logits, 1)
+  const teacherLogits = teachers.map((teacher) => teacher.signal(tokens).logits)
+  const { alpha } = heldOut.fuse(1, teacherLogits, labels, drawn)
+  const weights = tf.transpose(alpha)
+  for (const [k, z] of teacherLogits.entries()) {
+    const logP = logProbabilities(z, 1)
+    const kl = tf.sum<tf.Tensor2D>(tf.mul(tf.exp(logP), tf.sub(logP, logQ)), -1)
+    parts.push(
+      tokenStatistics(z, labels),
+      tf.slice(weights, [k, 0], [1, -1]) as tf.Tensor2D,
+      tf.reshape(kl, [1, -1]) as tf.Tensor2D,
+    )
+  }
+  return tf.concat(parts, 0)
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0) / values.length
+}

@@ -1,0 +1,18 @@
+import { InvalidArgumentError } from 'commander'
+
+export function positiveInteger(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('expected a whole number above 0')
+  return value
+}
+
+/** A count that may be 0. */
+export function wholeNumber(text: string): number {
+  return text === '0' ? 0 : positiveInteger(text)
+}
+
+export function nonNegative(text: string): number {
+  const value = Number(text)
+  if (!(value >= 0)) throw new InvalidArgumentError('expected a number that is not negative')
+  return value
+}

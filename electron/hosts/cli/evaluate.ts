@@ -1,0 +1,83 @@
+import { resolve } from 'node:path'
+import { InvalidArgumentError, type Command } from 'commander'
+import { badInput, taskFormats, type ModelScore, type TaskFormat } from '#contract'
+import { show } from '../../services/report/content'
+import { positiveInteger, wholeNumber } from './arguments'
+import { controlOf, perform, type GlobalOptions } from './session'
+
+interface EvaluateOptions {
+  corpus?: string
+  text?: string
+  tokens: number
+  prompts: number
+  continuations?: string
+  tasks: { format: TaskFormat; path: string }[]
+  examples: number
+}
+
+export function evaluateCommand(program: Command): void {
+  program
+    .command('evaluate')
+    .description('metrics of a run or a teacher: on held-out text, continuations and tasks')
+    .argument('<model>', 'run or teacher')
+    .option('--corpus <corpus>', 'its held-out split')
+    .option('--text <file>', 'score this file whole instead')
+    .option('--tokens <n>', 'held-out tokens to score', positiveInteger, 20000)
+    .option('--prompts <n>', 'prompts to continue for BLEU and ROUGE-L; 0: none', wholeNumber, 20)
+    .option('--continuations <file>', 'prompts from JSON lines with prefix and gold_completion')
+    .option('--tasks <format=path,...>', `tasks to do: ${taskFormats.join(', ')}`, taskList, [])
+    .option('--examples <n>', 'examples of a task to score, spread over its file', positiveInteger, 200)
+    .action(async (model: string, own: EvaluateOptions, command: Command) => {
+      const access = own.corpus ? 'write' : 'read'
+      await perform(command.optsWithGlobals<GlobalOptions>(), access, async (session) => {
+        const { corpus, text, tokens, tasks, examples } = own
+        if ((corpus === undefined) === (text === undefined)) {
+          throw badInput('what should be scored?', { expected: 'either --corpus or --text' })
+        }
+        const continuations = own.continuations && resolve(own.continuations)
+        // A text that is scored whole has nothing held out to continue.
+        const prompts = text === undefined || continuations ? own.prompts : 0
+        const options = { tokens, prompts, continuations, tasks, examples, control: controlOf(session) }
+        const { models } = session.rooms
+        const score =
+          text === undefined
+            ? (await models.evaluate([model], [corpus!], options))[0]!
+            : await models.scoreText(model, resolve(text), options)
+        return { json: toJson(score), text: toText(score) }
+      })
+    })
+}
+
+/** The metrics flat, tasks by name. */
+function toJson({ model: _, corpus: __, tasks, ...metrics }: ModelScore): Record<string, unknown> {
+  const byName = tasks?.map((score) => [score.task, { examples: score.examples, ...score.metrics }] as const)
+  return { ...metrics, ...(byName && { tasks: Object.fromEntries(byName) }) }
+}
+
+function toText(score: ModelScore): string {
+  const s = (value: number | undefined) => show(value ?? null)
+  const lines = [
+    `perplexity ${s(score.perplexity)}, ${s(score.bitsPerByte)} bits per byte, cross-entropy ${s(score.crossEntropy)} nats per token over ${score.tokens} tokens (windows of ${s(score.context)}, stride ${s(score.stride)})`,
+    `top-1 accuracy ${s(score.accuracy)}, expected calibration error ${s(score.ece)}, Brier score ${s(score.brier)}`,
+  ]
+  if (score.prompts) {
+    lines.push(
+      `${score.prompts} greedy continuations: BLEU ${s(score.bleu)}, ROUGE-L ${s(score.rougeL)}, ${s(score.tokensPerSecond)} tokens/s`,
+    )
+  }
+  for (const { task, examples, metrics } of score.tasks ?? []) {
+    const named = Object.entries(metrics).map(([name, value]) => `${name} ${s(value)}`)
+    lines.push(`${task}, ${examples} examples: ${named.join(', ')}`)
+  }
+  return lines.join('\n')
+}
+
+function taskList(text: string): EvaluateOptions['tasks'] {
+  return text.split(',').map((part) => {
+    const at = part.indexOf('=')
+    const format = taskFormats.find((name) => name === part.slice(0, at))
+    if (!format || at === part.length - 1)
+      throw new InvalidArgumentError(`expected format=path, format one of ${taskFormats.join(', ')}`)
+    return { format, path: resolve(part.slice(at + 1)) }
+  })
+}
