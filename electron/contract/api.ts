@@ -60,6 +60,9 @@ export const settings = z.strictObject({
   threads: z.number().int().nonnegative().default(0),
   /** Runs computed at the same time. */
   concurrency: z.number().int().positive().default(1),
+  /** The teacher-output cache: what is longest unused goes first, above this size or after so many days. */
+  cacheGb: z.number().positive().default(20),
+  cacheDays: z.number().positive().default(30),
   /** The queue starts nothing while this is set; what runs goes on. */
   queuePaused: z.boolean().default(false),
   colorMode: z.enum(['system', 'light', 'dark']).default('system'),

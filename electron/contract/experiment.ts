@@ -107,6 +107,8 @@ export const train = z.strictObject({
   batch: count.default(16),
   /** Tokens a sequence. */
   context: count.default(128),
+  /** Draws the batches; default the experiment's own seed. One for all seeds lets a grid share teacher passes. */
+  dataSeed: natural.optional(),
   /** Micro-batches a step is split into; `batch` must be a multiple of it. */
   accumulate: count.default(1),
   learningRate: positive.default(1e-3),
@@ -134,6 +136,21 @@ export const checkpointing = z.strictObject({
   /** How many of them stay, beside the last and the best. */
   keep: count.default(2),
 })
+
+export const cacheModes = ['auto', 'off', 'exact', 'top-k', 'sample'] as const
+
+/** Whether the teachers' outputs are kept on disk and read again, and how much of them (ENGINE: teachers). */
+export const teacherCache = z.strictObject({
+  /**
+   * `exact` keeps every logit and changes no loss. `top-k` keeps the k most probable tokens and spreads the rest of the
+   * mass evenly. `sample` keeps draws from the teacher's distribution, an unbiased estimate of it (Sparse Logit
+   * Sampling, arXiv 2503.16870). `auto`: exact where cells of a grid read the same batches, else off.
+   */
+  mode: z.enum(cacheModes).default('auto'),
+  k: count.default(32),
+  samples: count.default(64),
+})
+export type TeacherCache = z.output<typeof teacherCache>
 
 export const backends = ['auto', 'onnx', 'webgpu', 'tensorflow', 'cpu'] as const
 
@@ -163,6 +180,7 @@ export const experimentFields = z.strictObject({
   train: train.superRefine(multiple).prefault({}),
   evaluate: evaluation.prefault({}),
   checkpoint: checkpointing.prefault({}),
+  cache: teacherCache.prefault({}),
   seed: natural.default(1),
   backend: z.enum(backends).default('auto'),
 })

@@ -4,7 +4,7 @@ import { backends, objectName } from './experiment'
 import { errorShape } from './errors'
 import { corpus, corpusFormats, id, taskFormats, teacher, tokenizer } from './library'
 import { evaluationRecord, stepRecord } from './metrics'
-import { checkpoint, environment, runConfig } from './run'
+import { checkpoint, environment, runConfig, teacherOutputs } from './run'
 
 /**
  * What a worker process is asked to do. One worker does one job and exits. All paths are absolute; `dataDir` is the
@@ -13,7 +13,14 @@ import { checkpoint, environment, runConfig } from './run'
 const base = { dataDir: z.string(), threads: z.number().int().nonnegative().default(0) }
 
 /** Trains the run of `config` in its folder `runs/<id>`; `resume` goes on from its last checkpoint. */
-export const runJob = z.object({ ...base, kind: z.literal('run'), config: runConfig, resume: z.boolean() })
+export const runJob = z.object({
+  ...base,
+  kind: z.literal('run'),
+  config: runConfig,
+  resume: z.boolean(),
+  /** What `cache.mode: auto` is for this run. */
+  autoCache: z.enum(['off', 'exact']).default('off'),
+})
 
 /** Reads `path` and writes `library/corpora/<id>/documents.jsonl`. Result: a Corpus row. */
 export const importCorpusJob = z.object({
@@ -249,6 +256,8 @@ export const workerEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('checkpoint'), checkpoint }),
   z.object({ type: z.literal('alarm'), alarm }),
   z.object({ type: z.literal('log'), level: z.enum(['info', 'warn', 'error']), message: z.string() }),
+  /** Of this process; a resumed run adds them to what it had. */
+  z.object({ type: z.literal('teacher-outputs'), outputs: z.array(teacherOutputs) }),
   z.object({ type: z.literal('paused') }),
   z.object({ type: z.literal('continued') }),
   z.object({ type: z.literal('text'), text: z.string() }),

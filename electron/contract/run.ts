@@ -103,6 +103,8 @@ export const run = z.strictObject({
   place: z.number().default(0),
   /** How often it is started again when its worker crashes; counted down. */
   retries: z.number().int().nonnegative().default(0),
+  /** What `cache.mode: auto` is for it: exact where other runs read the same batches. */
+  autoCache: z.enum(['off', 'exact']).default('off'),
   /** What its teachers' outputs cost it so far. */
   teacherOutputs: z.array(teacherOutputs).default([]),
   step: z.number().int().nonnegative(),

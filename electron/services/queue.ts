@@ -9,6 +9,7 @@ import {
   type LoggedEvent,
   type Run,
   type RunConfig,
+  type TeacherOutputs,
   type WorkerEvent,
 } from '#contract'
 import { join } from 'node:path'
@@ -17,7 +18,7 @@ import { describeRun, RunFolder, summariseAlarms } from '../store'
 import { concurrencyOf, type Context } from './context'
 import { find } from './identity'
 import { startJob, WorkerDeath } from './job'
-import { adoptOrphans, nextWaiting, placeBefore } from './queueOrder'
+import { addOutputs, adoptOrphans, nextWaiting, placeBefore } from './queueOrder'
 import type { WorkerHandle } from './worker'
 
 interface Active {
@@ -31,6 +32,8 @@ export interface RunOrigin {
   group?: string
   /** How often it is started again when its worker crashes. */
   retries?: number
+  /** What `cache.mode: auto` is for it. */
+  autoCache?: Run['autoCache']
 }
 
 export interface QueueOptions {
@@ -77,7 +80,7 @@ export class RunQueue {
     mkdirSync(folder.path, { recursive: true })
     writeJsonAtomic(join(folder.path, runFiles.config), config)
     const place = Math.max(0, ...catalogue.data.runs.map((other) => other.place)) + 1
-    const row: Run = { ...describeRun(config), retries: 0, ...origin, place, status: 'queued', step: 0 }
+    const row: Run = { ...describeRun(config), ...origin, place, status: 'queued', step: 0 }
     catalogue.update(({ runs }) => runs.push(row))
     this.own.add(row.id)
     this.tell(row)
@@ -179,6 +182,8 @@ export class RunQueue {
     await Promise.all([...this.active.values()].map(({ ended }) => ended))
   }
 
+  /** What the teachers' outputs had cost a run before this process of it. */
+  private readonly earlierOutputs = new Map<string, TeacherOutputs[]>()
   /** How often a run was tried again in this process' life. */
   private readonly retried = new Map<string, number>()
   private readonly waiters = new Set<() => void>()
@@ -218,7 +223,11 @@ export class RunQueue {
       if (stopped) return { status: 'stopped' as const }
       const config = folder.config()
       if (!config) throw conflict(`${folder.path} has no ${runFiles.config}`)
-      const started = startJob(this.context, { kind: 'run', config, resume }, (event) => this.hear(id, event))
+      const { autoCache, teacherOutputs } = this.row(id)
+      this.earlierOutputs.set(id, teacherOutputs)
+      const started = startJob(this.context, { kind: 'run', config, resume, autoCache }, (event) =>
+        this.hear(id, event),
+      )
       worker = started.worker
       if (worker.pid) folder.noteWriter(worker.pid)
       this.change(id, { status: 'running', startedAt: new Date().toISOString() })
@@ -262,6 +271,8 @@ export class RunQueue {
       case 'checkpoint':
         this.change(id, { best: event.checkpoint.best })
         return pushes.push({ topic: 'checkpoint', id, checkpoint: event.checkpoint })
+      case 'teacher-outputs':
+        return this.change(id, { teacherOutputs: addOutputs(this.earlierOutputs.get(id), event.outputs) })
       case 'paused':
         this.change(id, { status: 'paused' })
         return log('paused')

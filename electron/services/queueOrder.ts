@@ -1,4 +1,4 @@
-import type { Run } from '#contract'
+import type { Run, TeacherOutputs } from '#contract'
 import { rowOf, RunFolder } from '../store'
 import type { Context } from './context'
 
@@ -61,4 +61,21 @@ export function adoptOrphans({ catalogue, dataDir }: Context): Set<string> {
     }
   })
   return failed
+}
+
+/** What a resumed run's teachers cost, its earlier processes included. */
+export function addOutputs(
+  earlier: readonly TeacherOutputs[] = [],
+  own: readonly TeacherOutputs[],
+): TeacherOutputs[] {
+  return own.map((one) => {
+    const before = earlier.find(({ key }) => key === one.key)
+    if (!before) return one
+    return {
+      ...one,
+      computed: before.computed + one.computed,
+      reused: before.reused + one.reused,
+      secondsSaved: before.secondsSaved + one.secondsSaved,
+    }
+  })
 }

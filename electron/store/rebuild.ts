@@ -117,6 +117,7 @@ export function describeRun(config: RunConfig): Omit<Run, 'status' | 'step'> {
     priority: 0,
     place: 0,
     retries: 0,
+    autoCache: 'off',
     teacherOutputs: [],
   }
 }

@@ -14,12 +14,7 @@ import type { TeacherSource } from './source'
  * @throws bad-input when the context is too short, failed when the weights are not those of the library's row
  */
 export async function openLiveTeacher(dataDir: string, row: Teacher, time: number): Promise<TeacherSource> {
-  if (time > row.model.context) {
-    throw badInput(`teacher "${row.name}" reads at most ${row.model.context} tokens`, {
-      field: 'train.context',
-      expected: `at most ${row.model.context}`,
-    })
-  }
+  checkContext(row, time)
   const folder = join(dataDir, 'library', 'teachers', row.id)
   if ((await sha256File(join(folder, 'model.safetensors'))) !== row.digest) {
     throw failed(
@@ -37,4 +32,13 @@ export async function openLiveTeacher(dataDir: string, row: Teacher, time: numbe
       tables.dispose()
     },
   }
+}
+
+/** @throws bad-input when the teacher cannot read sequences of that length */
+export function checkContext(row: Teacher, time: number): void {
+  if (time <= row.model.context) return
+  throw badInput(`teacher "${row.name}" reads at most ${row.model.context} tokens`, {
+    field: 'train.context',
+    expected: `at most ${row.model.context}`,
+  })
 }

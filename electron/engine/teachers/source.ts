@@ -5,10 +5,20 @@ import type { tf } from '../backend/tf'
 export interface TeacherSignal {
   /** [tokens, vocab] */
   logits: tf.Tensor2D
-  /** Embedding output and each layer's, [tokens, width] each. */
+  /** Embedding output and each layer's, [tokens, width] each. A cached teacher has those that were asked for. */
   hidden: tf.Tensor2D[]
   /** Each layer's attention probabilities, [sequences, heads, time, time]; only where they were asked for. */
   attention?: tf.Tensor4D[]
+}
+
+/** Which of its batches a run reads next. */
+export interface Reading {
+  /** `train`, or the id of the corpus whose held-out windows are read. */
+  split: string
+  /** From 0. */
+  batch: number
+  /** Of the batch's tokens the first that is asked for; `signal` gets those from there on. */
+  first: number
 }
 
 /**
@@ -16,9 +26,16 @@ export interface TeacherSignal {
  */
 export interface TeacherSource {
   readonly row: Teacher
+  /** Fetches what `signal` is going to say; awaited before every graph that asks for a signal. */
+  prepare?(reading: Reading): Promise<void>
   /**
    * @param tokens int32 [sequences, time]; called inside a tidy, with no gradient taken
    */
   signal(tokens: tf.Tensor2D, options?: { attention?: boolean }): TeacherSignal
   dispose(): void
+}
+
+/** Before a graph that asks all of them. */
+export async function prepareTeachers(teachers: readonly TeacherSource[], reading: Reading): Promise<void> {
+  await Promise.all(teachers.map((teacher) => teacher.prepare?.(reading)))
 }

@@ -11,7 +11,7 @@ import { createTables, forward, type Tables } from '../model/llama'
 import { drawWeights } from '../distill/weighting'
 import { finite } from '../finite'
 import { createRandom } from '../random'
-import type { TeacherSource } from '../teachers/source'
+import { prepareTeachers, type TeacherSource } from '../teachers/source'
 import type { Student } from './student'
 
 /** Sums over the scored tokens of one batch of windows, in the order the device returns them. */
@@ -50,6 +50,15 @@ export class HeldOut {
     return new HeldOut(config, tokenizer, splits, createTables(config.student, train.context))
   }
 
+  /** What is read at every evaluation. */
+  get readings(): { id: string; digest: string; windows: WindowBatch[] }[] {
+    return this.splits.map(({ id, windows }, i) => ({
+      id,
+      digest: this.config.corpora[i]!.row.digest,
+      windows,
+    }))
+  }
+
   /** Scores the student on every corpus; the teachers, if any, give the fused target it is compared with. */
   async evaluate(
     step: number,
@@ -77,6 +86,7 @@ export class HeldOut {
   ): Promise<CorpusScore> {
     const total = new Float64Array(SUMS.length + teachers.length)
     for (const [i, window] of split.windows.entries()) {
+      await prepareTeachers(teachers, { split: split.id, batch: i, first: 0 })
       const drawn = this.draw(`${split.id}/${i}`, teachers.length)
       const sums = tf.tidy(() => this.sums(window, student, teachers, drawn))
       const values = await sums.data()

@@ -11,6 +11,7 @@ import {
   type Job,
   type MetricsLine,
   type RunConfig,
+  type TeacherOutputs,
   type StepRecord,
 } from '#contract'
 import { readJsonLines, writeJsonAtomic } from '../../files'
@@ -20,8 +21,7 @@ import { openTokens } from '../data/tokenFile'
 import { loadTokenizer } from '../data/tokenizer'
 import { describeEnvironment } from '../environment'
 import { createTables } from '../model/llama'
-import { openLiveTeacher } from '../teachers/live'
-import type { TeacherSource } from '../teachers/source'
+import { RunTeachers } from '../teachers/open'
 import { listCheckpoints, pruneCheckpoints, readCheckpoint, writeCheckpoint } from './checkpoint'
 import type { Control } from './control'
 import { Watch } from './detectors'
@@ -52,11 +52,17 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
   // Everything that may be refused is opened before the first file is written.
   const tokenizer = await loadTokenizer(dataDir, config.tokenizer)
   const plan = await openBatchPlan(dataDir, config, emit)
-  const teachers: TeacherSource[] = []
-  for (const row of config.teachers)
-    teachers.push(await openLiveTeacher(dataDir, row, experiment.train.context))
   const heldOut = await HeldOut.open(dataDir, config, tokenizer)
   const initial = await initialWeights(dataDir, config)
+  const { mode } = experiment.cache
+  const outputs = await RunTeachers.open(
+    dataDir,
+    config,
+    mode === 'auto' ? job.autoCache : mode,
+    { plan, heldOut: heldOut.readings },
+    (message) => emit({ type: 'log', level: 'warn', message }),
+  )
+  const teachers = outputs.sources
 
   const folder = join(dataDir, 'runs', config.id)
   const checkpoints = join(folder, runFiles.checkpoints)
@@ -101,7 +107,19 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
     emit({ type: 'checkpoint', checkpoint })
   }
 
+  const tell = (outputs: TeacherOutputs[]) => emit({ type: 'teacher-outputs', outputs })
   try {
+    if (teachers.length && at < steps) {
+      await outputs.fill({
+        proceed: async () => {
+          await waitWhilePaused(control, log, emit, at)
+          return !control.stopRequested
+        },
+        progress: (phase, fraction) => emit({ type: 'progress', phase, fraction }),
+        tell,
+      })
+      tell(outputs.outputs())
+    }
     while (at < steps) {
       await waitWhilePaused(control, log, emit, at)
       if (control.stopRequested) break
@@ -129,6 +147,7 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
     }
     const status = at < steps ? 'stopped' : 'completed'
     if (saved < at) await save()
+    tell(outputs.outputs())
     log.event(status, at)
     return { status, step: at }
   } catch (error) {
@@ -165,7 +184,12 @@ async function openBatchPlan(dataDir: string, config: RunConfig, emit: Emit): Pr
     const tokens = await openTokens(dataDir, row, config.tokenizer, 'train', progress)
     sources.push({ tokens, weight, name: row.name })
   }
-  return createBatchPlan({ seed, batch: train.batch, context: train.context, sources })
+  return createBatchPlan({
+    seed: train.dataSeed ?? seed,
+    batch: train.batch,
+    context: train.context,
+    sources,
+  })
 }
 
 async function waitWhilePaused(control: Control, log: RunLog, emit: Emit, step: number): Promise<void> {

@@ -4,7 +4,7 @@ import { fuseTeachers, objective, stageOf, type FusedTarget, type Stage } from '
 import { drawWeights } from '../distill/weighting'
 import { finite } from '../finite'
 import { forward, type Tables } from '../model/llama'
-import type { TeacherSignal, TeacherSource } from '../teachers/source'
+import { prepareTeachers, type TeacherSignal, type TeacherSource } from '../teachers/source'
 import { createRandom } from '../random'
 import { learningRate } from './schedule'
 import { learnsFromTeachers, type Student } from './student'
@@ -56,6 +56,7 @@ export class TrainingStep {
 
   /** Everything in one graph: a lazy backend makes one session run of it. */
   private async whole(step: number, rate: number, batch: StepBatch): Promise<Measured> {
+    await prepareTeachers(this.teachers, { split: 'train', batch: step - 1, first: 0 })
     const vector = tf.tidy(() => {
       const { gradients, metrics } = this.gradients(batch, stageOf(this.experiment, step))
       const norm = this.student.optimizer.apply(gradients, step, rate)
@@ -73,6 +74,7 @@ export class TrainingStep {
     let sum: Gradients | undefined
     let total: Float64Array | undefined
     for (let i = 0; i < accumulate; i++) {
+      await prepareTeachers(this.teachers, { split: 'train', batch: step - 1, first: i * size })
       const inputs = batch.inputs.subarray(i * size, (i + 1) * size)
       const targets = batch.targets.subarray(i * size, (i + 1) * size)
       const columns = this.teachers.length

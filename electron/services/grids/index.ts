@@ -7,6 +7,7 @@ import {
   type ParsedParams,
   type Result,
   type Run,
+  type RunConfig,
   type StoredGrid,
 } from '#contract'
 import { RunFolder } from '../../store'
@@ -18,7 +19,7 @@ import type { ReportService } from '../report'
 import { resolveExperiment } from '../resolve'
 import { blamingAxis, expandGrid, type ExpandedGrid } from './definition'
 import { configDigest } from './digest'
-import { estimateGrid } from './estimate'
+import { autoCache, estimateGrid } from './estimate'
 import { presetGrid } from './presets'
 import { gridView } from './view'
 
@@ -219,10 +220,11 @@ export class GridService {
     // Held until all of it is queued: cells then start in the grid's order.
     queue.hold(row.id)
     const cells = this.resolve(this.expand(row.definition))
+    const cache = this.cacheFor(cells.map(({ config }) => config))
     for (const [i, { config, digest }] of cells.entries()) {
       const run = this.runWith(digest)
       if (!run) {
-        const { id } = queue.add(this.renamed(config), { group: row.id, retries: RETRIES })
+        const { id } = queue.add(this.renamed(config), { group: row.id, retries: RETRIES, autoCache: cache })
         this.digests.set(id, digest)
       } else if (run.status === 'queued') queue.adopt(run.id)
       else if (run.status === 'failed' || run.status === 'stopped') queue.resume(run.id)
@@ -334,10 +336,15 @@ export class GridService {
     return gridView(row, this.parts.context.catalogue.data.runs)
   }
 
-  private estimateCells(configs: Parameters<typeof estimateGrid>[0]): GridEstimate {
+  private estimateCells(configs: readonly RunConfig[]): GridEstimate {
     if (!configs.length) throw badInput('there are no cells')
     const done = configs.filter((config) => this.runWith(configDigest(config))?.status === 'completed').length
-    return { ...estimateGrid(configs, this.parts.experiments.measured()), done }
+    return { ...estimateGrid(configs, this.parts.experiments.measured(), this.cacheFor(configs)), done }
+  }
+
+  private cacheFor(configs: readonly RunConfig[]): Run['autoCache'] {
+    const { dataDir, catalogue } = this.parts.context
+    return autoCache(configs, dataDir, catalogue.data.settings.cacheGb * 2 ** 30)
   }
 
   private tell(row: StoredGrid): void {

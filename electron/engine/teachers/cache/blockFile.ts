@@ -1,0 +1,95 @@
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs'
+import { open, type FileHandle } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { crc32 } from 'node:zlib'
+
+/** Trailer of a block: magic, checksum of the payload, checksum of the token ids it answers, zero (uint32 each). */
+const TRAILER = 16
+const MAGIC = 0x52544b43
+
+/**
+ * Blocks of one size in one file, each with its checksums. A block is written payload first and counts only with its
+ * trailer, so a file is whole or has gaps wherever its writer died, and the next one fills them.
+ */
+export class BlockFile {
+  private readonly stride: number
+  private handle: FileHandle | undefined
+
+  constructor(
+    readonly path: string,
+    /** Payload bytes of a block. */
+    readonly size: number,
+  ) {
+    this.stride = size + TRAILER
+  }
+
+  /** The blocks of `0..count` that are not written. What is damaged shows when it is read. */
+  missing(count: number): number[] {
+    const all = Array.from({ length: count }, (_, i) => i)
+    if (!existsSync(this.path)) return all
+    const file = openSync(this.path, 'r')
+    try {
+      const trailer = Buffer.alloc(TRAILER)
+      return all.filter((i) => {
+        const read = readSync(file, trailer, 0, TRAILER, i * this.stride + this.size)
+        return read < TRAILER || trailer.readUInt32LE(0) !== MAGIC
+      })
+    } finally {
+      closeSync(file)
+    }
+  }
+
+  write(index: number, payload: Uint8Array, tokens: Int32Array): void {
+    mkdirSync(dirname(this.path), { recursive: true })
+    const file = openSync(this.path, existsSync(this.path) ? 'r+' : 'w+')
+    try {
+      const start = index * this.stride
+      writeAll(file, payload, start)
+      const trailer = Buffer.alloc(TRAILER)
+      for (const [i, value] of [MAGIC, crc32(payload), checksumOf(tokens)].entries())
+        trailer.writeUInt32LE(value, i * 4)
+      writeAll(file, trailer, start + this.size)
+    } finally {
+      closeSync(file)
+    }
+  }
+
+  /** The payload, in memory of its own; undefined when it is absent, damaged, or answers other tokens. */
+  async read(index: number, tokens: Int32Array): Promise<Buffer | undefined> {
+    if (!this.handle) {
+      if (!existsSync(this.path)) return undefined
+      this.handle = await open(this.path, 'r')
+    }
+    const block = Buffer.from(new ArrayBuffer(this.stride))
+    const { bytesRead } = await this.handle.read(block, 0, this.stride, index * this.stride)
+    if (bytesRead < this.stride) return undefined
+    const payload = block.subarray(0, this.size)
+    const [magic, own, answered] = [0, 4, 8].map((at) => block.readUInt32LE(this.size + at))
+    const whole = magic === MAGIC && own === crc32(payload) && answered === checksumOf(tokens)
+    return whole ? payload : undefined
+  }
+
+  /** Bytes of the file; 0 when there is none. */
+  bytes(): number {
+    if (!existsSync(this.path)) return 0
+    const file = openSync(this.path, 'r')
+    try {
+      return fstatSync(file).size
+    } finally {
+      closeSync(file)
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.handle?.close()
+    this.handle = undefined
+  }
+}
+
+function checksumOf(tokens: Int32Array): number {
+  return crc32(Buffer.from(tokens.buffer, tokens.byteOffset, tokens.byteLength))
+}
+
+function writeAll(file: number, bytes: Uint8Array, position: number): void {
+  for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at, bytes.length - at, position + at)
+}

@@ -1,0 +1,217 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { ModelConfig, Teacher } from '#contract'
+import { startBackend } from '../../backend'
+import { tf } from '../../backend/tf'
+import { createTables, forward } from '../../model/llama'
+import { initialise, toTensors } from '../../model/weights'
+import { createRandom } from '../../random'
+import { BlockFile } from './blockFile'
+import { CachedTeacher, type CachedTeacherOptions } from './cached'
+import { decode, encode } from './codec'
+import { fromHalf, toHalf } from './half'
+
+const vocab = 24
+const model: ModelConfig = {
+  family: 'llama',
+  vocab,
+  width: 12,
+  layers: 2,
+  heads: 2,
+  kvHeads: 2,
+  hidden: 16,
+  context: 8,
+  tied: true,
+  ropeBase: 10000,
+  normEpsilon: 1e-5,
+}
+const row = { id: 'teacher', name: 'teacher', model, digest: '0'.repeat(64) } as Teacher
+let folder: string
+beforeAll(() => startBackend('onnx', { threads: 1 }))
+beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'retort-'))))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+function ids(batch: number): { inputs: Int32Array; targets: Int32Array } {
+  const random = createRandom(batch, 'cache-test')
+  const draw = () => Int32Array.from({ length: 32 }, () => random.integer(vocab))
+  return { inputs: draw(), targets: draw() }
+}
+
+/** A cached teacher of four batches; `computed` counts what the teacher itself was asked. */
+function teacher(mode: 'exact' | 'top-k' | 'sample', more: Partial<CachedTeacherOptions> = {}) {
+  const asked: number[] = []
+  const warnings: string[] = []
+  const source = new CachedTeacher({
+    dataDir: folder,
+    row,
+    splits: new Map([
+      ['train', { key: 'k', count: 4, at: ids, coding: { mode, vocab, k: 6, samples: 50 }, layers: [2] }],
+    ]),
+    tokens: 32,
+    context: 8,
+    tau: 1,
+    openLive: async () => {
+      const parameters = toTensors(initialise(model, 5))
+      const tables = createTables(model, 8)
+      return {
+        row,
+        signal: (tokens) => {
+          asked.push(1)
+          return forward(model, parameters, tokens, tables)
+        },
+        dispose: () => tf.dispose([...parameters.values()]),
+      }
+    },
+    warn: (message) => void warnings.push(message),
+    ...more,
+  })
+  return { source, asked, warnings }
+}
+
+const always = async () => true
+const nothing = () => {}
+
+async function signalOf(source: CachedTeacher, batch: number, first = 0, rows = 32) {
+  await source.prepare({ split: 'train', batch, first })
+  const tokens = tf.tensor2d(ids(batch).inputs.subarray(first, first + rows), [rows / 8, 8], 'int32')
+  const { logits, hidden } = source.signal(tokens)
+  return { logits: Array.from(await logits.data()), hidden: Array.from(await hidden[2]!.data()) }
+}
+
+async function liveSignal(batch: number) {
+  const parameters = toTensors(initialise(model, 5))
+  const tokens = tf.tensor2d(ids(batch).inputs, [4, 8], 'int32')
+  const { logits, hidden } = forward(model, parameters, tokens, createTables(model, 8))
+  return { logits: Array.from(await logits.data()), hidden: Array.from(await hidden[2]!.data()) }
+}
+
+describe('an exact cache', () => {
+  it('says bit for bit what the teacher says, whole or in micro-batches, and asks it once', async () => {
+    const { source, asked } = teacher('exact')
+    expect(await source.fill(always, nothing)).toBe(true)
+    for (const batch of [0, 1, 3]) expect(await signalOf(source, batch)).toEqual(await liveSignal(batch))
+    const whole = await liveSignal(2)
+    expect((await signalOf(source, 2, 16, 16)).logits).toEqual(whole.logits.slice(16 * vocab))
+    expect(asked).toHaveLength(4)
+    const again = teacher('exact')
+    await again.source.fill(always, nothing)
+    expect(again.asked).toHaveLength(0)
+    expect(again.source.tokens).toEqual({ computed: 0, reused: 128 })
+  })
+
+  it('goes on where a writer stopped', async () => {
+    let left = 3
+    await teacher('exact').source.fill(async () => left-- > 0, nothing)
+    const { source, asked } = teacher('exact')
+    await source.fill(always, nothing)
+    expect(asked).toHaveLength(1)
+    expect(source.tokens).toEqual({ computed: 32, reused: 96 })
+    // As a writer that was killed in the middle of a block leaves it.
+    const file = join(folder, 'cache', 'teachers', 'k', 'exact.bin')
+    truncateSync(file, statSync(file).size - 100)
+    const third = teacher('exact')
+    await third.source.fill(always, nothing)
+    expect(third.asked).toHaveLength(1)
+    expect(await signalOf(third.source, 3)).toEqual(await liveSignal(3))
+  })
+
+  it('computes a damaged block anew and never hands it out', async () => {
+    await teacher('exact').source.fill(always, nothing)
+    const file = join(folder, 'cache', 'teachers', 'k', 'exact.bin')
+    const bytes = readFileSync(file)
+    bytes[bytes.length / 2 + 300]! ^= 1
+    writeFileSync(file, bytes)
+    const { source, asked, warnings } = teacher('exact')
+    await source.fill(always, nothing)
+    for (const batch of [0, 1, 2, 3]) expect(await signalOf(source, batch)).toEqual(await liveSignal(batch))
+    expect(asked).toHaveLength(1)
+    expect(warnings).toEqual([expect.stringContaining('batch 3 of train are damaged')])
+    expect(readFileSync(file).equals(bytes)).toBe(false)
+  })
+
+  it('never answers for other tokens than those it was asked about', async () => {
+    const file = new BlockFile(join(folder, 'blocks.bin'), 8)
+    file.write(0, Buffer.alloc(8, 1), Int32Array.of(1, 2))
+    expect(await file.read(0, Int32Array.of(1, 2))).toEqual(Buffer.alloc(8, 1))
+    expect(await file.read(0, Int32Array.of(2, 1))).toBeUndefined()
+    expect(await file.read(1, Int32Array.of(1, 2))).toBeUndefined()
+    await file.close()
+  })
+
+  it('has one writer; another waits and finds all of it', async () => {
+    const first = teacher('exact')
+    const second = teacher('exact')
+    let seen: boolean | undefined
+    await first.source.fill(async () => {
+      seen ??= await second.source.fill(always, nothing)
+      return true
+    }, nothing)
+    expect(seen).toBe(false)
+    expect(await second.source.fill(always, nothing)).toBe(true)
+    expect(second.asked).toHaveLength(0)
+  })
+})
+
+describe('codings', () => {
+  const random = createRandom(3, 'codings')
+  const raw = Array.from({ length: vocab }, () => Math.exp(3 * random.normal()))
+  const total = raw.reduce((a, b) => a + b, 0)
+  const p = raw.map((x) => x / total)
+  const logP = Float32Array.from(p, Math.log)
+
+  it('top-k keeps the k most probable and the mass of the rest', () => {
+    const coding = { mode: 'top-k' as const, vocab, k: 5, samples: 0 }
+    const kept = Array.from(decode(coding, encode(coding, logP, ''), 1), Math.exp)
+    const top = [...p].sort((a, b) => b - a).slice(0, 5)
+    const tail = (1 - top.reduce((a, b) => a + b, 0)) / (vocab - 5)
+    for (const [v, value] of kept.entries()) expect(value).toBeCloseTo(top.includes(p[v]!) ? p[v]! : tail, 5)
+    const all = { ...coding, k: vocab }
+    expect(Array.from(decode(all, encode(all, logP, ''), 1))).toEqual(Array.from(logP))
+  })
+
+  it('samples are an unbiased estimate of the distribution', () => {
+    const coding = { mode: 'sample' as const, vocab, k: 0, samples: 20 }
+    const draws = 2000
+    const mean = new Float64Array(vocab)
+    for (let i = 0; i < draws; i++) {
+      const estimate = decode(coding, encode(coding, logP, `draw ${i}`), 1)
+      for (const [v, l] of estimate.entries()) mean[v]! += Math.exp(l) / draws
+    }
+    // Five standard errors of a binomial share.
+    for (const [v, share] of p.entries())
+      expect(Math.abs(mean[v]! - share)).toBeLessThan(
+        5 * Math.sqrt((share * (1 - share)) / (draws * 20)) + 1e-9,
+      )
+  })
+
+  it('half precision rounds to the nearest, also among the smallest', () => {
+    const values = Float32Array.of(
+      0,
+      -0,
+      1,
+      1 + 2 ** -11,
+      1 + 3 * 2 ** -11,
+      -65504,
+      65520,
+      2 ** -24,
+      2 ** -25,
+      3 * 2 ** -25,
+      0.1,
+    )
+    expect(Array.from(fromHalf(toHalf(values)))).toEqual([
+      0,
+      -0,
+      1,
+      1,
+      1 + 2 ** -9,
+      -65504,
+      Infinity,
+      2 ** -24,
+      0,
+      2 ** -23,
+      0.0999755859375,
+    ])
+  })
+})

@@ -1,0 +1,306 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Teacher } from '#contract'
+import {
+  ABOUT,
+  bytesPerToken,
+  readSecondsPerToken,
+  STATISTICS,
+  takeFileLock,
+  teacherCacheFolder,
+  touchTeacherCache,
+  WRITER_LOCK,
+  writeJsonAtomic,
+} from '../../../files'
+import { tf } from '../../backend/tf'
+import { entropy, logProbabilities } from '../../distill/divergence'
+import { labelLogProbabilities } from '../../distill/losses'
+import type { Reading, TeacherSignal, TeacherSource } from '../source'
+import { BlockFile } from './blockFile'
+import { decode, encode, floatsOf, type Coding } from './codec'
+import { fromHalf, toHalf } from './half'
+
+export interface TokenIds {
+  inputs: Int32Array
+  targets: Int32Array
+}
+
+/** A sequence of batches that a run reads, and the cache's key of the teacher's answers to them. */
+export interface CachedSplit {
+  key: string
+  count: number
+  at(batch: number): TokenIds
+  coding: Coding
+  /** Layers whose hidden states are kept too. */
+  layers: readonly number[]
+}
+
+export interface CachedTeacherOptions {
+  dataDir: string
+  row: Teacher
+  splits: ReadonlyMap<string, CachedSplit>
+  /** Tokens of a batch, and of a sequence. */
+  tokens: number
+  context: number
+  /** Temperature of the kept distributions; 1 where they are exact. */
+  tau: number
+  /** Opens the teacher itself: to write the cache, or where a block is damaged. */
+  openLive(): Promise<TeacherSource>
+  warn(message: string): void
+}
+
+/** Files of one split: distributions with their statistics, and a file of hidden states a layer. */
+interface Streams {
+  folder: string
+  logits: BlockFile
+  hidden: Map<number, BlockFile>
+}
+
+interface Block {
+  split: string
+  batch: number
+  logits: Float32Array
+  hidden: Map<number, Float32Array>
+}
+
+/** A teacher whose answers are read from `cache/teachers`; what is not there, or is damaged, it computes and keeps. */
+export class CachedTeacher implements TeacherSource {
+  readonly row: Teacher
+  /** Tokens whose outputs were computed here, and those found in the cache, as far as it was filled. */
+  readonly tokens = { computed: 0, reused: 0 }
+  secondsSaved = 0
+  private readonly streams = new Map<string, Streams>()
+  private readonly computedHere = new Set<string>()
+  private readonly secondsPerToken = new Map<string, number>()
+  private live: TeacherSource | undefined
+  private current: { block: Block; first: number } | undefined
+  private ahead: { split: string; batch: number; block: Promise<Block | undefined> } | undefined
+
+  constructor(private readonly options: CachedTeacherOptions) {
+    this.row = options.row
+    for (const [name, split] of options.splits) this.streams.set(name, this.openStreams(split))
+  }
+
+  /** Batches over all splits, and those of them that the cache lacks. */
+  missing(): { all: number; missing: number } {
+    let [all, missing] = [0, 0]
+    for (const [name, { count }] of this.options.splits) {
+      all += count
+      missing += this.gaps(name).length
+    }
+    return { all, missing }
+  }
+
+  /**
+   * Computes what is missing: one pass over the batches, which goes on where an earlier writer stopped.
+   *
+   * @param proceed asked before every batch; false leaves the rest for later
+   * @returns false when another process is writing this teacher's outputs: come back later
+   */
+  async fill(proceed: () => Promise<boolean>, progress: (fraction: number) => void): Promise<boolean> {
+    const { all } = this.missing()
+    let done = 0
+    for (const [name, split] of this.options.splits) {
+      const { folder } = this.streams.get(name)!
+      if (this.gaps(name).length) {
+        const lock = takeFileLock(join(folder, WRITER_LOCK))
+        if (!('release' in lock)) return false
+        try {
+          await this.write(name, split, proceed, (n) => progress((done + n) / all))
+        } finally {
+          lock.release()
+        }
+      }
+      done += split.count
+      this.tokens.reused +=
+        this.options.tokens *
+        [...Array(split.count).keys()].filter((i) => !this.computedHere.has(`${name}/${i}`)).length
+      this.secondsPerToken.set(name, readSecondsPerToken(this.options.dataDir, split.key))
+      if (existsSync(join(folder, ABOUT))) touchTeacherCache(this.options.dataDir, split.key)
+    }
+    this.closeLive()
+    return true
+  }
+
+  private async write(
+    name: string,
+    split: CachedSplit,
+    proceed: () => Promise<boolean>,
+    progress: (batches: number) => void,
+  ): Promise<void> {
+    const { dataDir, row, tokens } = this.options
+    const about = join(this.streams.get(name)!.folder, ABOUT)
+    const describe = (secondsPerToken?: number) =>
+      writeJsonAtomic(about, {
+        schemaVersion: 1,
+        teacher: row.name,
+        digest: row.digest,
+        split: name,
+        tokens,
+        secondsPerToken,
+      })
+    if (!existsSync(about)) describe()
+    // Another writer may have filled the gaps while the lock was sought.
+    const gaps = this.gaps(name)
+    let [seconds, timed] = [0, 0]
+    for (const [n, batch] of gaps.entries()) {
+      if (!(await proceed())) return
+      const started = performance.now()
+      await this.compute(name, batch)
+      this.tokens.computed += tokens
+      // The first batch compiles the graph.
+      if (n > 0) {
+        seconds += (performance.now() - started) / 1000
+        timed += tokens
+      }
+      progress(split.count - gaps.length + n + 1)
+    }
+    if (timed) describe(seconds / timed)
+    else if (!readSecondsPerToken(dataDir, split.key)) describe()
+  }
+
+  async prepare({ split, batch, first }: Reading): Promise<void> {
+    const { current } = this
+    if (current?.block.split === split && current.block.batch === batch) {
+      this.current = { block: current.block, first }
+      return
+    }
+    const plan = this.options.splits.get(split)
+    // A batch that no cache was made for: the teacher itself answers.
+    if (!plan || batch >= plan.count) {
+      this.live ??= await this.options.openLive()
+      this.current = undefined
+      return
+    }
+    const started = performance.now()
+    const { ahead } = this
+    this.ahead = undefined
+    let block =
+      ahead?.split === split && ahead.batch === batch ? await ahead.block : await this.read(split, batch)
+    if (block && !this.computedHere.has(`${split}/${batch}`)) {
+      const took = (performance.now() - started) / 1000
+      this.secondsSaved += Math.max(0, (this.secondsPerToken.get(split) ?? 0) * this.options.tokens - took)
+    }
+    if (!block) {
+      this.options.warn(
+        `outputs of teacher "${this.row.name}" for batch ${batch + 1} of ${split} are damaged; computed anew`,
+      )
+      await this.compute(split, batch)
+      this.tokens.computed += this.options.tokens
+      this.closeLive()
+      block = await this.read(split, batch)
+    }
+    this.current = block && { block, first }
+    if (batch + 1 < plan.count) this.ahead = { split, batch: batch + 1, block: this.read(split, batch + 1) }
+  }
+
+  signal(tokens: tf.Tensor2D): TeacherSignal {
+    const { current, live } = this
+    if (!current) return live!.signal(tokens)
+    const rows = tokens.size
+    const part = (data: Float32Array, width: number) =>
+      tf.tensor2d(data.subarray(current.first * width, (current.first + rows) * width), [rows, width])
+    const { block } = current
+    const hidden: tf.Tensor2D[] = []
+    for (const [layer, data] of block.hidden) hidden[layer] = part(data, this.row.model.width)
+    return { logits: part(block.logits, this.row.model.vocab), hidden }
+  }
+
+  dispose(): void {
+    this.closeLive()
+    void this.ahead?.block.catch(() => {})
+    for (const { logits, hidden } of this.streams.values()) {
+      for (const file of [logits, ...hidden.values()]) void file.close()
+    }
+  }
+
+  private openStreams({ key, coding, layers }: CachedSplit): Streams {
+    const { dataDir, tokens, row } = this.options
+    const folder = teacherCacheFolder(dataDir, key)
+    const exact = coding.mode === 'exact'
+    const kept = { exact: '', 'top-k': `-${coding.k}`, sample: `-${coding.samples}` }[coding.mode]
+    const name = exact ? 'exact' : `${coding.mode}${kept}-tau-${this.options.tau}`
+    const size = tokens * row.model.width * (exact ? 4 : 2)
+    return {
+      folder,
+      logits: new BlockFile(
+        join(folder, `${name}.bin`),
+        tokens * bytesPerToken(coding.mode, coding.vocab, coding),
+      ),
+      hidden: new Map(
+        layers.map((layer) => [
+          layer,
+          new BlockFile(join(folder, `hidden-${layer}-${exact ? 'f32' : 'f16'}.bin`), size),
+        ]),
+      ),
+    }
+  }
+
+  private gaps(name: string): number[] {
+    const { count } = this.options.splits.get(name)!
+    const { logits, hidden } = this.streams.get(name)!
+    const gaps = new Set([logits, ...hidden.values()].flatMap((file) => file.missing(count)))
+    return [...gaps].sort((a, b) => a - b)
+  }
+
+  /** One forward pass, kept in all streams. */
+  private async compute(name: string, batch: number): Promise<void> {
+    const { splits, context, tau } = this.options
+    const { at, coding, layers, key } = splits.get(name)!
+    const { inputs, targets } = at(batch)
+    const live = (this.live ??= await this.options.openLive())
+    const outputs = tf.tidy(() => {
+      const tokens = tf.tensor2d(inputs, [inputs.length / context, context], 'int32')
+      const signal = live.signal(tokens)
+      const logP = logProbabilities(signal.logits, tau)
+      return [
+        coding.mode === 'exact' ? signal.logits : logP,
+        entropy(logP),
+        labelLogProbabilities(logP, tf.tensor1d(targets, 'int32')),
+        ...layers.map((layer) => signal.hidden[layer]!),
+      ] as tf.Tensor[]
+    })
+    const [distributions, ...rest] = (await Promise.all(outputs.map((t) => t.data()))) as Float32Array[]
+    tf.dispose(outputs)
+    const [entropies, labels, ...hidden] = rest
+    const statistics = [entropies!, labels!].map((v) => Buffer.from(v.buffer, v.byteOffset, v.byteLength))
+    const streams = this.streams.get(name)!
+    const packed = encode(coding, distributions!, `teacher-cache/${key}/${batch}`)
+    streams.logits.write(batch, Buffer.concat([...statistics, packed]), inputs)
+    for (const [i, layer] of layers.entries()) {
+      const states = hidden[i]!
+      const bytes =
+        coding.mode === 'exact'
+          ? Buffer.from(states.buffer, states.byteOffset, states.byteLength)
+          : toHalf(states)
+      streams.hidden.get(layer)!.write(batch, bytes, inputs)
+    }
+    this.computedHere.add(`${name}/${batch}`)
+  }
+
+  private async read(name: string, batch: number): Promise<Block | undefined> {
+    const { splits, tokens, tau } = this.options
+    const { at, coding } = splits.get(name)!
+    const { inputs } = at(batch)
+    const streams = this.streams.get(name)!
+    const [payload, ...states] = await Promise.all(
+      [streams.logits, ...streams.hidden.values()].map((file) => file.read(batch, inputs)),
+    )
+    if (!payload || states.some((s) => !s)) return undefined
+    const logits = decode(coding, payload.subarray(tokens * STATISTICS * 4), tokens)
+    // The losses divide by tau what is the logarithm of a distribution at tau already.
+    if (coding.mode !== 'exact' && tau !== 1) for (let i = 0; i < logits.length; i++) logits[i]! *= tau
+    const hidden = new Map(
+      [...streams.hidden.keys()].map((layer, i) => [
+        layer,
+        coding.mode === 'exact' ? floatsOf(states[i]!) : fromHalf(states[i]!),
+      ]),
+    )
+    return { split: name, batch, logits, hidden }
+  }
+
+  private closeLive(): void {
+    this.live?.dispose()
+    this.live = undefined
+  }
+}

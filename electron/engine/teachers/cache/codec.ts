@@ -1,0 +1,128 @@
+import { createRandom } from '../../random'
+import type { StoredMode } from '../../../files'
+
+/** How a block's distributions are kept: what stands in the experiment's `cache`, and what it is kept of. */
+export interface Coding {
+  mode: StoredMode
+  vocab: number
+  k: number
+  samples: number
+}
+
+/** A logarithm whose exponential is 0 in float32, for what was not drawn. */
+const NEVER = -1e4
+
+/**
+ * Packs log-probabilities [tokens, vocab], row-major. `exact` keeps them as they are (any logits). `top-k`: per token
+ * the k most probable, ids then logarithms, and the mass of the rest. `sample`: ids of independent draws.
+ *
+ * @param seed of the draws: the same block is drawn alike by whoever computes it
+ */
+export function encode(coding: Coding, logP: Float32Array, seed: string): Buffer {
+  if (coding.mode === 'exact') return Buffer.from(logP.buffer, logP.byteOffset, logP.byteLength)
+  return coding.mode === 'top-k' ? encodeTop(coding, logP) : encodeSamples(coding, logP, seed)
+}
+
+/** The dense [tokens, vocab] again: exact logits, or log-probabilities of the kept approximation. */
+export function decode(coding: Coding, payload: Buffer, tokens: number): Float32Array {
+  if (coding.mode === 'exact') return floatsOf(payload)
+  return coding.mode === 'top-k' ? decodeTop(coding, payload, tokens) : decodeSamples(coding, payload, tokens)
+}
+
+/** A view where the bytes are aligned, else a copy. */
+export function floatsOf(bytes: Buffer): Float32Array {
+  if (bytes.byteOffset % 4 === 0) return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
+  return new Float32Array(Uint8Array.from(bytes).buffer)
+}
+
+const idBytes = ({ vocab }: Coding) => (vocab > 65536 ? 4 : 2)
+
+function encodeTop(coding: Coding, logP: Float32Array): Buffer {
+  const { vocab } = coding
+  const k = Math.min(coding.k, vocab)
+  const size = idBytes(coding)
+  const tokens = logP.length / vocab
+  const stride = k * (size + 4) + 4
+  const out = Buffer.alloc(tokens * stride)
+  for (let t = 0; t < tokens; t++) {
+    const row = logP.subarray(t * vocab, (t + 1) * vocab)
+    let kept = 0
+    for (const [i, id] of largest(row, k).entries()) {
+      out.writeUIntLE(id, t * stride + i * size, size)
+      out.writeFloatLE(row[id]!, t * stride + k * size + i * 4)
+      kept += Math.exp(row[id]!)
+    }
+    out.writeFloatLE(k === vocab ? 0 : Math.max(0, 1 - kept), t * stride + k * (size + 4))
+  }
+  return out
+}
+
+function decodeTop(coding: Coding, payload: Buffer, tokens: number): Float32Array {
+  const { vocab } = coding
+  const k = Math.min(coding.k, vocab)
+  const size = idBytes(coding)
+  const stride = k * (size + 4) + 4
+  const out = new Float32Array(tokens * vocab)
+  for (let t = 0; t < tokens; t++) {
+    const tail = payload.readFloatLE(t * stride + k * (size + 4))
+    out.fill(tail > 0 ? Math.log(tail / (vocab - k)) : NEVER, t * vocab, (t + 1) * vocab)
+    for (let i = 0; i < k; i++) {
+      const id = payload.readUIntLE(t * stride + i * size, size)
+      out[t * vocab + id] = payload.readFloatLE(t * stride + k * size + i * 4)
+    }
+  }
+  return out
+}
+
+/** Indices of the k largest, in falling order; of equal ones the first. */
+function largest(row: Float32Array, k: number): number[] {
+  const heap: number[] = []
+  for (let v = 0; v < row.length; v++) {
+    if (heap.length === k && row[v]! <= row[heap[k - 1]!]!) continue
+    let at = heap.length < k ? heap.push(v) - 1 : k - 1
+    for (; at > 0 && row[heap[at - 1]!]! < row[v]!; at--) heap[at] = heap[at - 1]!
+    heap[at] = v
+  }
+  return heap
+}
+
+/** Draws with the teacher's own probabilities: the share of a token among the draws is p(token) in expectation. */
+function encodeSamples(coding: Coding, logP: Float32Array, seed: string): Buffer {
+  const { vocab, samples } = coding
+  const size = idBytes(coding)
+  const tokens = logP.length / vocab
+  const random = createRandom(0, seed)
+  const out = Buffer.alloc(tokens * samples * size)
+  const cumulative = new Float64Array(vocab)
+  for (let t = 0; t < tokens; t++) {
+    let sum = 0
+    for (let v = 0; v < vocab; v++) cumulative[v] = sum += Math.exp(logP[t * vocab + v]!)
+    for (let s = 0; s < samples; s++) {
+      const id = firstAbove(cumulative, random.next() * sum)
+      out.writeUIntLE(id, (t * samples + s) * size, size)
+    }
+  }
+  return out
+}
+
+function decodeSamples(coding: Coding, payload: Buffer, tokens: number): Float32Array {
+  const { vocab, samples } = coding
+  const size = idBytes(coding)
+  const out = new Float32Array(tokens * vocab)
+  for (let i = 0; i < tokens * samples; i++) {
+    out[Math.floor(i / samples) * vocab + payload.readUIntLE(i * size, size)]! += 1
+  }
+  for (let i = 0; i < out.length; i++) out[i] = out[i] ? Math.log(out[i]! / samples) : NEVER
+  return out
+}
+
+/** Index of the first entry above `value` in a rising array; the last if there is none. */
+function firstAbove(rising: Float64Array, value: number): number {
+  let [low, high] = [0, rising.length - 1]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (rising[middle]! > value) high = middle
+    else low = middle + 1
+  }
+  return low
+}

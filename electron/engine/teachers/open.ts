@@ -1,0 +1,145 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { RunConfig, Teacher, TeacherOutputs } from '#contract'
+import { heldOutPlan, sha256, trainingPlan, type StoredMode } from '../../files'
+import type { BatchPlan } from '../data/batchPlan'
+import { layerPairs } from '../distill/features'
+import type { WindowBatch } from '../evaluate/windows'
+import { learnsFromTeachers } from '../train/student'
+import { CachedTeacher, type CachedSplit } from './cache/cached'
+import { checkContext, openLiveTeacher } from './live'
+import type { TeacherSource } from './source'
+
+export interface TeacherReadings {
+  plan: BatchPlan
+  /** Held-out windows by corpus id; the digest is the corpus'. */
+  heldOut: readonly { id: string; digest: string; windows: readonly WindowBatch[] }[]
+}
+
+export interface Filling {
+  /** Waits out a pause; false when the run is to stop. */
+  proceed(): Promise<boolean>
+  progress(phase: string, fraction: number): void
+  /** After every teacher, and while one is at work. */
+  tell(outputs: TeacherOutputs[]): void
+}
+
+/** How often a run looks whether another one has finished writing what it needs. */
+const LOOK_MS = 200
+const TELL_MS = 1000
+
+/** A run's teachers, live or from the cache. Their outputs are shared with every run that reads the same batches. */
+export class RunTeachers {
+  private constructor(
+    readonly sources: readonly TeacherSource[],
+    private readonly config: RunConfig,
+  ) {}
+
+  /** @throws bad-input when a teacher's context is too short */
+  static async open(
+    dataDir: string,
+    config: RunConfig,
+    mode: StoredMode | 'off',
+    readings: TeacherReadings,
+    warn: (message: string) => void,
+  ): Promise<RunTeachers> {
+    const { context, batch } = config.experiment.train
+    const sources: TeacherSource[] = []
+    for (const row of config.teachers) {
+      checkContext(row, context)
+      const openLive = () => openLiveTeacher(dataDir, row, context)
+      if (mode === 'off' || readsAttention(config)) {
+        sources.push(await openLive())
+        continue
+      }
+      const splits = cachedSplits(config, row, mode, readings)
+      const tau = mode === 'exact' ? 1 : config.experiment.loss.tau
+      const tokens = batch * context
+      sources.push(new CachedTeacher({ dataDir, row, splits, tokens, context, tau, openLive, warn }))
+    }
+    return new RunTeachers(sources, config)
+  }
+
+  /** Sees to it that everything is in the cache; of several runs one writes and the others wait for it. */
+  async fill({ proceed, progress, tell }: Filling): Promise<void> {
+    let waiting = this.cached
+    let told = 0
+    while (waiting.length && (await proceed())) {
+      const locked: CachedTeacher[] = []
+      for (const source of waiting) {
+        const whole = await source.fill(proceed, (fraction) => {
+          progress(`outputs of teacher ${source.row.name}`, fraction)
+          if (performance.now() - told < TELL_MS) return
+          told = performance.now()
+          tell(this.outputs())
+        })
+        if (!whole) locked.push(source)
+        tell(this.outputs())
+      }
+      if (locked.length) {
+        progress(`waiting for the outputs of teacher ${locked[0]!.row.name}`, 0)
+        await sleep(LOOK_MS)
+      }
+      waiting = locked
+    }
+  }
+
+  /** What the teachers' outputs cost this process so far. */
+  outputs(): TeacherOutputs[] {
+    const { steps, batch, context } = this.config.experiment.train
+    return this.sources.map((source) => {
+      const teacher = source.row.id
+      const { key } = trainingPlan(this.config, source.row)
+      if (source instanceof CachedTeacher)
+        return { teacher, key, ...source.tokens, secondsSaved: source.secondsSaved }
+      // Nobody else reads what a live teacher says: its pass is this run's own.
+      const own = sha256(`${key}/${this.config.id}`)
+      return { teacher, key: own, computed: steps * batch * context, reused: 0, secondsSaved: 0 }
+    })
+  }
+
+  private get cached(): CachedTeacher[] {
+    return this.sources.filter((source) => source instanceof CachedTeacher)
+  }
+}
+
+function cachedSplits(
+  config: RunConfig,
+  row: Teacher,
+  mode: StoredMode,
+  { plan, heldOut }: TeacherReadings,
+): Map<string, CachedSplit> {
+  const { vocab } = config.student
+  const { k, samples } = config.experiment.cache
+  const { key, batches } = trainingPlan(config, row)
+  const training: CachedSplit = {
+    key,
+    count: batches,
+    at: (batch) => plan.at(batch + 1),
+    coding: { mode, vocab, k, samples },
+    layers: alignedLayers(config, row),
+  }
+  const splits = new Map<string, CachedSplit>()
+  if (learnsFromTeachers(config.experiment)) splits.set('train', training)
+  for (const { id, digest, windows } of heldOut) {
+    splits.set(id, {
+      ...heldOutPlan(config, row, digest),
+      count: windows.length,
+      at: (batch) => windows[batch]!,
+      coding: { mode: 'exact', vocab, k, samples },
+      layers: [],
+    })
+  }
+  return splits
+}
+
+/** The teacher's layers that feature alignment looks at. */
+function alignedLayers({ experiment, student }: RunConfig, teacher: Teacher): number[] {
+  const { features } = experiment.loss
+  if (features === false || features.gamma === 0) return []
+  return [...new Set(layerPairs(features, student, teacher.model).map((pair) => pair.teacher))]
+}
+
+/** Attention maps are larger than all else together: what aligns them asks the teachers themselves. */
+function readsAttention({ experiment: { loss } }: RunConfig): boolean {
+  return loss.features !== false && loss.features.gamma > 0 && loss.features.attention !== 'none'
+}

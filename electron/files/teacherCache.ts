@@ -1,0 +1,148 @@
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { join } from 'node:path'
+import type { RunConfig, Teacher } from '#contract'
+import { sha256 } from './digest'
+
+/**
+ * The teacher-output cache: `cache/teachers/<key>/`, one folder for a teacher and the batches it reads. A training plan
+ * is keyed by what its batches are a function of, not by how many there are: runs of other lengths share the beginning.
+ */
+const VERSION = 1
+const BYTES = 4
+
+/** What a teacher reads: batches of token ids, in order. */
+export interface TeacherPlan {
+  key: string
+  /** Batches, each of `batch * context` tokens. */
+  batches: number
+}
+
+/** Entropy and label's log-probability of a token. */
+export const STATISTICS = 2
+
+export type StoredMode = 'exact' | 'top-k' | 'sample'
+
+export function teacherCacheFolder(dataDir: string, key = ''): string {
+  return join(dataDir, 'cache', 'teachers', key)
+}
+
+export const ABOUT = 'about.json'
+export const WRITER_LOCK = 'writer.json'
+
+/** The training batches of a run, as its teacher reads them. */
+export function trainingPlan(config: RunConfig, teacher: Teacher): TeacherPlan {
+  const { seed, train } = config.experiment
+  const { batch, context, steps } = train
+  const corpora = config.corpora.map(({ weight, row }) => [row.digest, weight])
+  const about = { split: 'train', seed: train.dataSeed ?? seed, batch, context, corpora }
+  return { key: keyOf(config, teacher, about), batches: steps }
+}
+
+/** The held-out windows of one corpus of a run; the same for every seed. */
+export function heldOutPlan(
+  config: RunConfig,
+  teacher: Teacher,
+  corpus: string,
+): Omit<TeacherPlan, 'batches'> {
+  const { train, evaluate } = config.experiment
+  const { batch, context } = train
+  return {
+    key: keyOf(config, teacher, { split: 'held-out', corpus, tokens: evaluate.tokens, batch, context }),
+  }
+}
+
+function keyOf({ tokenizer }: RunConfig, teacher: Teacher, about: object): string {
+  return sha256(
+    JSON.stringify({ version: VERSION, teacher: teacher.digest, tokenizer: tokenizer.digest, ...about }),
+  )
+}
+
+/** Bytes of a token's distribution in a mode, its statistics included. */
+export function bytesPerToken(
+  mode: StoredMode,
+  vocab: number,
+  { k, samples }: { k: number; samples: number },
+): number {
+  const id = vocab > 65536 ? 4 : 2
+  const distribution = {
+    exact: vocab * BYTES,
+    'top-k': Math.min(k, vocab) * (id + BYTES) + BYTES,
+    sample: samples * id,
+  }
+  return distribution[mode] + STATISTICS * BYTES
+}
+
+/**
+ * Bytes that the cache of one teacher of a run takes: training batches in `mode`, hidden states of `layers` layers, and
+ * the held-out windows whole.
+ */
+export function cacheBytes(config: RunConfig, teacher: Teacher, mode: StoredMode, layers: number) {
+  const { train, evaluate, cache } = config.experiment
+  const { vocab } = config.student
+  const hidden = layers * teacher.model.width * (mode === 'exact' ? BYTES : BYTES / 2)
+  // Windows overlap by half: every held-out token is read about twice.
+  const heldOut = 2 * evaluate.tokens * bytesPerToken('exact', vocab, cache)
+  return {
+    training: train.steps * train.batch * train.context * (bytesPerToken(mode, vocab, cache) + hidden),
+    heldOut: heldOut * config.corpora.length,
+  }
+}
+
+export interface CacheEntry {
+  key: string
+  bytes: number
+  /** Milliseconds since the epoch. */
+  usedAt: number
+}
+
+/** What lies in the cache, the longest unused first. */
+export function listTeacherCache(dataDir: string): CacheEntry[] {
+  const folder = teacherCacheFolder(dataDir)
+  if (!existsSync(folder)) return []
+  return readdirSync(folder)
+    .flatMap((key) => {
+      const about = join(folder, key, ABOUT)
+      if (!existsSync(about)) return [{ key, bytes: 0, usedAt: 0 }]
+      const files = readdirSync(join(folder, key)).map((name) => statSync(join(folder, key, name)))
+      // What is set aside for blocks that are not written yet takes no room.
+      const bytes = files.reduce((sum, { blocks, size }) => sum + (blocks ? blocks * 512 : size), 0)
+      return [{ key, bytes, usedAt: statSync(about).mtimeMs }]
+    })
+    .sort((a, b) => a.usedAt - b.usedAt)
+}
+
+/** Marks it as used now: the longest unused goes first. */
+export function touchTeacherCache(dataDir: string, key: string): void {
+  const now = new Date()
+  utimesSync(join(teacherCacheFolder(dataDir, key), ABOUT), now, now)
+}
+
+/**
+ * Removes what was not used for `days`, then the longest unused until at most `bytes` are left. What is in use stays.
+ *
+ * @returns bytes that were freed
+ */
+export function evictTeacherCache(
+  dataDir: string,
+  limit: { bytes: number; days: number },
+  inUse: (key: string) => boolean,
+): number {
+  const entries = listTeacherCache(dataDir)
+  const oldest = Date.now() - limit.days * 86_400_000
+  let total = entries.reduce((sum, { bytes }) => sum + bytes, 0)
+  let freed = 0
+  for (const { key, bytes, usedAt } of entries) {
+    if (inUse(key) || (usedAt >= oldest && total <= limit.bytes)) continue
+    rmSync(teacherCacheFolder(dataDir, key), { recursive: true, force: true })
+    total -= bytes
+    freed += bytes
+  }
+  return freed
+}
+
+/** Seconds a token took the teacher when the cache was written; 0 when nobody knows. */
+export function readSecondsPerToken(dataDir: string, key: string): number {
+  const file = join(teacherCacheFolder(dataDir, key), ABOUT)
+  if (!existsSync(file)) return 0
+  return (JSON.parse(readFileSync(file, 'utf8')) as { secondsPerToken?: number }).secondsPerToken ?? 0
+}
