@@ -177,10 +177,11 @@ export const exportJob = z.object({
   out: z.string(),
 })
 
-/** Training step and generation of the engine, timed. Result: BenchResult. */
+/** Parts of the engine, timed. Result: AnyBenchResult. */
 export const benchJob = z.object({
   ...base,
   kind: z.literal('bench'),
+  part: z.enum(['step', 'teacher', 'generation', 'tokenizer']).default('step'),
   config: z.enum(['tiny', 'A', 'B']),
   steps: z.number().int().positive().default(12),
   backend: z.enum(backends).default('auto'),
@@ -199,6 +200,44 @@ export const benchResult = z.object({
   lastLoss: z.number(),
 })
 export type BenchResult = z.output<typeof benchResult>
+
+/** A frozen model's forward pass. */
+export interface TeacherBench {
+  part: 'teacher'
+  config: string
+  parameters: number
+  msPerPass: number
+  tokensPerSecond: number
+  backend: string
+  threads: number
+}
+
+/** Greedy generation of `tokens` tokens with the KV cache, and reading the whole text anew for every token. */
+export interface GenerationBench {
+  part: 'generation'
+  config: string
+  parameters: number
+  tokens: number
+  tokensPerSecond: number
+  tokensPerSecondWithoutCache: number
+  /** How many times faster the cache makes it. */
+  ratio: number
+  sameTokens: boolean
+  backend: string
+  threads: number
+}
+
+/** Byte-level BPE: training on `megabytes` of text, then encoding it. */
+export interface TokenizerBench {
+  part: 'tokenizer'
+  megabytes: number
+  vocab: number
+  trainingSeconds: number
+  encodeMbPerSecond: number
+  bytesPerToken: number
+}
+
+export type AnyBenchResult = BenchResult | TeacherBench | GenerationBench | TokenizerBench
 
 /** Loads the backend and multiplies two matrices: does the native library live in this process? Result: Backends. */
 export const selfTestJob = z.object({ ...base, kind: z.literal('self-test') })

@@ -62,7 +62,7 @@ async function perform(job: Job): Promise<unknown> {
     case 'export':
       return (await import('./model/exportModel')).exportModel(job, progress)
     case 'bench':
-      return (await import('./bench/step')).bench(job, progress)
+      return (await import('./bench')).benchPart(job, progress)
     case 'self-test': {
       const { detectBackends, selfTest } = await import('./backend')
       await selfTest()

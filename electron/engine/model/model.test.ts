@@ -233,6 +233,26 @@ describe('the transformer', () => {
     expect(ids).toEqual(expected)
   })
 
+  it('continues alike when prompt and cache grow from one compiled length to the next', async () => {
+    const config = { ...tiny, context: 150 }
+    const parameters = toTensors(initialise(config, 8))
+    const promptIds = Array.from({ length: 19 }, (_, i) => i)
+    const options = { config, parameters, promptIds, tokens: 180, temperature: 0, topP: 1, seed: 1 }
+    const { ids } = await generate(options)
+    const all = [...promptIds, ...ids]
+    /** What whole forward passes over all[from..to) say comes next, for the places from `first` on. */
+    const greedy = async (from: number, to: number, first: number) => {
+      const window = all.slice(from, to)
+      const tables = createTables(config, window.length)
+      const { logits } = forward(config, parameters, tf.tensor2d([window], undefined, 'int32'), tables)
+      const best = (await tf.argMax(logits, -1).data()) as Int32Array
+      return Array.from(best.subarray(first - from))
+    }
+    // The cache is full at 150 tokens; the token that no longer fits and the 74 before it are read anew.
+    expect(await greedy(0, 150, 18)).toEqual(all.slice(19, 151))
+    expect(await greedy(76, 198, 150)).toEqual(all.slice(151, 199))
+  })
+
   it('cannot see the future', async () => {
     const parameters = toTensors(initialise(tiny, 4))
     const tables = createTables(tiny, 6)

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Option, type Command } from 'commander'
-import { VERSION, type BenchResult, type SelfTestResult } from '#contract'
+import { VERSION, type AnyBenchResult, type SelfTestResult } from '#contract'
 import { performJob, type JobOf } from '../../services/job'
 import { show } from '../../services/report/content'
 import { rebuildCatalogue, RunFolder, takeLock } from '../../store'
@@ -11,7 +11,12 @@ import { dataDirOf, report, type GlobalOptions } from './session'
 export function machineCommands(program: Command): void {
   program
     .command('bench')
-    .description("the engine's training step, timed")
+    .description('parts of the engine, timed')
+    .addOption(
+      new Option('--part <part>', 'what is timed')
+        .choices(['step', 'teacher', 'generation', 'tokenizer'])
+        .default('step'),
+    )
     .addOption(new Option('--config <name>', 'of the design').choices(['tiny', 'A', 'B']).default('A'))
     .addOption(
       new Option('--backend <name>').choices(['auto', 'onnx', 'webgpu', 'tensorflow', 'cpu']).default('auto'),
@@ -20,10 +25,9 @@ export function machineCommands(program: Command): void {
     .option('--threads <n>', 'of the worker; 0 is one a core', Number, 0)
     .action(async (own: BenchOptions, command: Command) => {
       await report(command.optsWithGlobals<GlobalOptions>(), async () => {
-        const { config, backend, steps, threads } = own
-        const result = await bareJob<BenchResult>({ kind: 'bench', config, backend, steps }, threads)
-        const text = `${result.config} on ${result.backend}, ${result.threads} threads: ${show(result.msPerStep)} ms a step, ${show(result.tokensPerSecond)} tokens/s, ${show(result.gflops)} GFLOP/s, peak ${show(result.peakRssMb)} MB`
-        return { json: result, text }
+        const { threads, ...job } = own
+        const result = await bareJob<AnyBenchResult>({ kind: 'bench', ...job }, threads)
+        return { json: result, text: describeBench(result) }
       })
     })
 
@@ -38,7 +42,22 @@ export function machineCommands(program: Command): void {
     })
 }
 
+function describeBench(result: AnyBenchResult): string {
+  if (!('part' in result)) {
+    return `${result.config} on ${result.backend}, ${result.threads} threads: ${show(result.msPerStep)} ms a step, ${show(result.tokensPerSecond)} tokens/s, ${show(result.gflops)} GFLOP/s, peak ${show(result.peakRssMb)} MB`
+  }
+  switch (result.part) {
+    case 'teacher':
+      return `${result.config} as a teacher: ${show(result.msPerPass)} ms a pass, ${show(result.tokensPerSecond)} tokens/s`
+    case 'generation':
+      return `${result.config}: ${show(result.tokensPerSecond)} tokens/s with the KV cache, ${show(result.tokensPerSecondWithoutCache)} without it (${show(result.ratio)} times), ${result.sameTokens ? 'the same tokens' : 'OTHER TOKENS'}`
+    case 'tokenizer':
+      return `BPE of ${result.vocab} pieces trained on ${show(result.megabytes)} MB in ${show(result.trainingSeconds)} s; encodes ${show(result.encodeMbPerSecond)} MB/s`
+  }
+}
+
 interface BenchOptions {
+  part: 'step' | 'teacher' | 'generation' | 'tokenizer'
   config: 'tiny' | 'A' | 'B'
   backend: 'auto' | 'onnx' | 'webgpu' | 'tensorflow' | 'cpu'
   steps: number
