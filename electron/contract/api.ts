@@ -5,7 +5,7 @@ import { grid, gridEstimate, gridPreset, gridRow } from './grid'
 import { generateResult, modelScore, selfTestResult } from './job'
 import { corpus, corpusFormats, id, teacher, timestamp, tokenizer } from './library'
 import { loggedEvent } from './job'
-import { evaluationRecord, stepRecord } from './metrics'
+import { evaluationDetail, evaluationRecord, stepRecord } from './metrics'
 import { checkpoint, environment, run, runConfig } from './run'
 import { errorShape } from './errors'
 
@@ -100,6 +100,14 @@ export const comparisonRow = z.object({
   values: z.record(z.string(), z.number().nullable()),
   /** value - baseline's value. */
   differences: z.record(z.string(), z.number().nullable()),
+  /**
+   * 95 % intervals of those differences that can be bootstrapped over held-out documents; `real` is false where the
+   * interval holds 0 or the Holm-corrected p is 0.05 or more: no difference.
+   */
+  intervals: z.record(
+    z.string(),
+    z.object({ low: z.number(), high: z.number(), p: z.number(), real: z.boolean() }),
+  ),
 })
 export const comparison = z.object({
   baseline: id,
@@ -252,6 +260,8 @@ export const api = {
     }),
     metricsPage,
   ),
+  /** What the evaluation at the last step found out beyond its record; nothing before. */
+  'runs.evaluation': method(byId, z.object({ detail: evaluationDetail.optional() })),
   'runs.log': method(byId, z.array(loggedEvent)),
   'runs.checkpoints': method(byId, z.array(checkpoint)),
   'runs.pause': method(byId, run),

@@ -80,6 +80,16 @@ export const importTeacherJob = z.object({
   format: z.enum(['auto', 'llama2c', 'huggingface']).default('auto'),
 })
 
+/** Writes `library/teachers/<id>`: another teacher with its logits scaled. Result: a Teacher row. */
+export const deriveTeacherJob = z.object({
+  ...base,
+  kind: z.literal('derive-teacher'),
+  id,
+  name: objectName,
+  from: teacher,
+  logitScale: z.number().positive(),
+})
+
 /** A model to score or to continue with: a teacher's folder, or a checkpoint's. */
 export const modelRef = z.object({
   name: z.string(),
@@ -255,6 +265,7 @@ export const job = z.discriminatedUnion('kind', [
   trainTokenizerJob,
   importTokenizerJob,
   importTeacherJob,
+  deriveTeacherJob,
   evaluateJob,
   generateJob,
   exportJob,

@@ -57,7 +57,7 @@ export type Tokenizer = z.output<typeof tokenizer>
 export const teacher = z.strictObject({
   id,
   name: objectName,
-  source: z.enum(['trained', 'llama2c', 'huggingface']),
+  source: z.enum(['trained', 'llama2c', 'huggingface', 'derived']),
   /** The id of its tokenizer. */
   tokenizer: id,
   model: modelConfig,
@@ -66,6 +66,8 @@ export const teacher = z.strictObject({
   digest,
   /** The training run, when it was trained here. */
   run: id.optional(),
+  /** When it was made from another teacher: its id, and what the logits were multiplied by. */
+  derived: z.strictObject({ from: id, logitScale: z.number().positive() }).optional(),
   /** Held-out perplexity by corpus id, as far as it was measured. */
   perplexity: z.record(z.string(), z.number()).default({}),
   createdAt: timestamp,

@@ -53,6 +53,8 @@ async function perform(job: Job): Promise<unknown> {
       return (await import('./data/importTokenizer')).importTokenizer(job)
     case 'import-teacher':
       return (await import('./model/importTeacher')).importTeacher(job, progress)
+    case 'derive-teacher':
+      return (await import('./model/deriveTeacher')).deriveTeacher(job)
     case 'evaluate':
       return (await import('./evaluate/evaluateModels')).evaluateModels(job, progress)
     case 'generate':

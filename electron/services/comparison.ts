@@ -1,9 +1,12 @@
-import type { Comparison, ComparisonColumn, Run, RunConfig, StepRecord } from '#contract'
+import type { Comparison, ComparisonColumn, HeldOutDocument, Run, RunConfig, StepRecord } from '#contract'
+import { holm, isReal, pairedBootstrap, type ScoreUnit } from './statistics'
 
 export interface ComparedRun {
   row: Run
   config: RunConfig
   steps: readonly StepRecord[]
+  /** Of the last evaluation; empty when the run never came to it. */
+  documents: readonly HeldOutDocument[]
 }
 
 const COLUMNS: readonly (ComparisonColumn & { value: (run: ComparedRun) => number | null | undefined })[] = [
@@ -49,6 +52,8 @@ const COLUMNS: readonly (ComparisonColumn & { value: (run: ComparedRun) => numbe
     better: 'higher',
     value: ({ row }) => row.evaluation?.agreement,
   },
+  { key: 'ece', title: 'ECE', unit: '', better: 'lower', value: ({ row }) => row.evaluation?.ece },
+  { key: 'bleu', title: 'BLEU', unit: '', better: 'higher', value: ({ row }) => row.evaluation?.bleu },
   { key: 'steps', title: 'Steps', unit: '', better: 'neither', value: ({ row }) => row.step },
   {
     key: 'tokensPerSecond',
@@ -83,7 +88,11 @@ export function compareRuns(runs: readonly ComparedRun[], baseline: string): Com
   const valuesOf = (run: ComparedRun) =>
     Object.fromEntries(columns.map(({ key, value }) => [key, value(run) ?? null]))
   const base = valuesOf(runs.find(({ row }) => row.id === baseline)!)
-  const rows = runs.map((run) => {
+  const intervals = intervalsTo(
+    runs.find(({ row }) => row.id === baseline)!,
+    runs,
+  )
+  const rows = runs.map((run, i) => {
     const values = valuesOf(run)
     const differences = Object.fromEntries(
       columns.map(({ key }) => {
@@ -91,7 +100,14 @@ export function compareRuns(runs: readonly ComparedRun[], baseline: string): Com
         return [key, own == null || other == null ? null : own - other]
       }),
     )
-    return { run: run.row.id, name: run.row.name, method: run.row.method, values, differences }
+    return {
+      run: run.row.id,
+      name: run.row.name,
+      method: run.row.method,
+      values,
+      differences,
+      intervals: intervals[i]!,
+    }
   })
   const best: Comparison['best'] = {}
   for (const { key, better } of columns) {
@@ -108,6 +124,45 @@ export function compareRuns(runs: readonly ComparedRun[], baseline: string): Com
     configDiff: differingSettings(runs.map(({ config }) => config.experiment)),
     best,
   }
+}
+
+/** Replicates for a table that a person waits for. */
+const REPLICATES = 2000
+
+/**
+ * What chance makes of the differences to the baseline, by paired bootstrap over held-out documents; Holm's correction
+ * is over the runs. Perplexity's interval is that of the cross-entropy, at the baseline's perplexity.
+ */
+function intervalsTo(
+  base: ComparedRun,
+  runs: readonly ComparedRun[],
+): Comparison['rows'][number]['intervals'][] {
+  const intervals: Comparison['rows'][number]['intervals'][] = runs.map(() => ({}))
+  const units: ScoreUnit[] = ['crossEntropy', 'bitsPerByte']
+  for (const unit of units) {
+    const compared = runs.flatMap((run, i) => {
+      const sameTokens = run.config.tokenizer.digest === base.config.tokenizer.digest
+      if (run === base || (unit === 'crossEntropy' && !sameTokens)) return []
+      const scores = [run, base].map(({ documents }) => new Map([[1, documents]])) as [
+        Map<number, readonly HeldOutDocument[]>,
+        Map<number, readonly HeldOutDocument[]>,
+      ]
+      const difference = pairedBootstrap(...scores, unit, { replicates: REPLICATES })
+      return difference ? [{ i, difference }] : []
+    })
+    const corrected = holm(compared.map(({ difference }) => difference.p))
+    for (const [rank, { i, difference }] of compared.entries()) {
+      const { low, high } = difference
+      const judged = { p: corrected[rank]!, real: isReal(difference, corrected[rank]!) }
+      intervals[i]![unit] = { low, high, ...judged }
+      const perplexity = base.row.evaluation?.perplexity
+      if (unit === 'crossEntropy' && perplexity != null) {
+        const [from, to] = [low, high].map((d) => perplexity * (Math.exp(d) - 1)) as [number, number]
+        intervals[i]!['perplexity'] = { low: from, high: to, ...judged }
+      }
+    }
+  }
+  return intervals
 }
 
 /** Dotted paths whose values are not the same in all definitions; the name, which always differs, left out. */

@@ -27,6 +27,7 @@ import { PushLog } from './pushLog'
 import { RunQueue } from './queue'
 import { ReportService } from './report'
 import { RunService } from './runs'
+import { Study } from './study'
 import { TaskBoard } from './tasks'
 import type { SpawnWorker } from './worker'
 
@@ -52,6 +53,7 @@ export interface Rooms {
   grids: GridService
   tasks: TaskBoard
   demo: Demo
+  study: Study
 }
 
 export interface Services {
@@ -122,7 +124,7 @@ function createRooms(context: Context, host: ServiceOptions['host']): Rooms {
   const experiments = new ExperimentService(context, queue)
   const parts = { context, library, models, queue, runs, reports, experiments }
   const grids = new GridService(parts, host === 'cli' ? 'own' : 'all')
-  return { ...parts, grids, tasks, demo: new Demo(parts) }
+  return { ...parts, grids, tasks, demo: new Demo(parts), study: new Study(parts) }
 }
 
 type Methods = { [M in MethodName]: (params: ParsedParams<M>) => Result<M> | Promise<Result<M>> }
@@ -194,6 +196,7 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'runs.list': () => runs.list(),
     'runs.get': ({ id }) => runs.get(id),
     'runs.metrics': (params) => runs.metrics(params),
+    'runs.evaluation': ({ id }) => ({ detail: runs.folder(id).lastEvaluation().detail }),
     'runs.log': ({ id }) => runs.folder(id).log(),
     'runs.checkpoints': ({ id }) => runs.folder(id).checkpoints(),
     'runs.pause': ({ id }) => queue.pause(runId(id)),

@@ -136,6 +136,20 @@ export class Library {
     return teacher
   }
 
+  /** A teacher whose logits are those of another, scaled. */
+  async deriveTeacher(
+    { name, from, logitScale }: { name: string; from: string; logitScale: number },
+    control = SILENT,
+  ): Promise<Teacher> {
+    checkFree('teacher', this.teachers, name)
+    const id = newId(name, this.teachers)
+    const source = find('teacher', this.teachers, from)
+    const job = { kind: 'derive-teacher' as const, id, name, from: source, logitScale }
+    const row = await this.perform<Teacher>('teachers', id, job, control)
+    this.add('teachers', row)
+    return row
+  }
+
   /** Makes a teacher of a completed training run: its best checkpoint. */
   async addTrained(run: Run): Promise<Teacher> {
     const folder = new RunFolder(this.context.dataDir, run.id)

@@ -4,6 +4,7 @@ import {
   checkpoint,
   checkpointFolder,
   environment,
+  evaluationDetail,
   isEvaluation,
   loggedEvent,
   parse,
@@ -11,7 +12,9 @@ import {
   runFiles,
   type Checkpoint,
   type Environment,
+  type EvaluationDetail,
   type EvaluationRecord,
+  type HeldOutDocument,
   type LoggedEvent,
   type MetricsLine,
   type RunConfig,
@@ -51,6 +54,12 @@ export class RunFolder {
       else steps.push(line)
     }
     return { steps, evaluations, torn }
+  }
+
+  /** What the evaluation at the last step left beside its record; empty for runs that never came to it. */
+  lastEvaluation(): { documents: HeldOutDocument[]; detail?: EvaluationDetail } {
+    const { records } = readJsonLines(join(this.path, runFiles.heldOut))
+    return { documents: records as HeldOutDocument[], detail: this.read(runFiles.detail, evaluationDetail) }
   }
 
   log(): LoggedEvent[] {

@@ -7,6 +7,7 @@ import { libraryCommands } from './library'
 import { machineCommands } from './machine'
 import { runCommands } from './runs'
 import { serveCommand } from './serve'
+import { studyCommands } from './study'
 
 const program = new Command('retort')
   .description('distils several language models into one small one')
@@ -24,6 +25,7 @@ runCommands(program)
 gridCommands(program)
 libraryCommands(program)
 evaluateCommand(program)
+studyCommands(program)
 serveCommand(program)
 machineCommands(program)
 

@@ -1,4 +1,5 @@
 import { escape, lineChart, type Series } from './chart'
+import { reliabilityCharts } from './reliability'
 import { bestRows, show, type ReportContent, type ReportedRun, type Table } from './content'
 
 const STYLE = `
@@ -24,8 +25,8 @@ export function htmlReport(content: ReportContent): string {
 <h1>${escape(title)}</h1><p class="soft">Retort report, ${escape(createdAt.slice(0, 16).replace('T', ' '))} UTC. ${runs.length} run${runs.length === 1 ? '' : 's'}.</p>
 <h2>What the numbers say</h2><ul>${findings.map((line) => `<li>${escape(line)}</li>`).join('')}</ul>
 ${tables.map(table).join('')}
-<h2>Curves</h2><div class="charts">${charts(runs)}</div>
-${settings(content)}${samples(runs)}${origins(runs)}
+${reliability(content)}<h2>Curves</h2>${content.methods.length < runs.length ? '<p class="soft">The first seed of each method.</p>' : ''}<div class="charts">${charts(content.methods.map((method) => method.runs[0]!))}</div>
+${settings(content)}${samples(content.methods.map((method) => method.runs[0]!))}${origins(runs)}
 </body></html>
 `
 }
@@ -44,6 +45,11 @@ function table(data: Table): string {
   })
   return `<h2>${escape(data.title)}</h2>${data.note ? `<p class="soft">${escape(data.note)}</p>` : ''}
 <div class="scroll"><table><thead><tr><th scope="col"></th>${head}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`
+}
+
+function reliability({ methods }: ReportContent): string {
+  const diagrams = reliabilityCharts(methods)
+  return diagrams && `<h2>Reliability</h2><div class="charts">${diagrams}</div>`
 }
 
 function charts(runs: readonly ReportedRun[]): string {

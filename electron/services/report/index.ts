@@ -6,9 +6,12 @@ import { paths, RunFolder } from '../../store'
 import type { Context } from '../context'
 import { find, freeName, newId } from '../identity'
 import type { RunService } from '../runs'
-import { reportContent, type ReportContent } from './content'
+import { reportContent } from './assemble'
+import type { ReportContent } from './content'
 import { htmlReport } from './html'
 import { csvReport, jsonReport, latexReport, markdownReport } from './plain'
+import { gatherMethods } from './methods'
+import { answerQuestions, type Answer, type Question } from './questions'
 
 export type ReportFormat = (typeof reportFormats)[number]
 
@@ -32,7 +35,12 @@ export class ReportService {
   }
 
   /** The text of a report, in no list and in no file. */
-  write(runs: readonly string[], format: ReportFormat, title: string): string {
+  write(
+    runs: readonly string[],
+    format: ReportFormat,
+    title: string,
+    questions: readonly Question[] = [],
+  ): string {
     const writer = writers[format]
     if (!writer) {
       const expected = `one of ${Object.keys(writers).join(', ')}; print the html report to get a pdf`
@@ -43,11 +51,21 @@ export class ReportService {
         title,
         runs.map((id) => this.collect(id)),
         this.context.catalogue.data,
+        questions,
       ),
     )
   }
 
-  create({ runs, name, format }: ParsedParams<'reports.create'>): ReportRow {
+  /** What a study's questions are answered with. */
+  answers(runs: readonly string[], questions: readonly Question[]): Answer[] {
+    return answerQuestions(questions, gatherMethods(runs.map((id) => this.collect(id))))
+  }
+
+  /** @param questions what a study asks; they are answered first */
+  create(
+    { runs, name, format }: ParsedParams<'reports.create'>,
+    questions: readonly Question[] = [],
+  ): ReportRow {
     const ids = runs.map((id) => this.runs.row(id).id)
     const wanted =
       name ??
@@ -56,7 +74,7 @@ export class ReportService {
         .join(' vs ')
         .slice(0, 100)
     const title = freeName(this.list(), wanted)
-    const content = this.write(ids, format, title)
+    const content = this.write(ids, format, title, questions)
     const id = newId(title, this.list())
     const row: ReportRow = {
       id,
@@ -93,7 +111,8 @@ export class ReportService {
     const { row, config } = this.runs.compared(id)
     const folder = new RunFolder(this.context.dataDir, row.id)
     const { steps, evaluations } = folder.metrics()
-    return { row, config, environment: folder.environment(), steps, evaluations }
+    const { documents, detail } = folder.lastEvaluation()
+    return { row, config, environment: folder.environment(), steps, evaluations, documents, detail }
   }
 
   private changed(): void {

@@ -1,0 +1,158 @@
+import type { Comparison, Corpus, ModelScore, Teacher } from '#contract'
+import { compareRuns, medianSpeed } from '../comparison'
+import { teachersOf, type ReportContent, type ReportedRun, type Table } from './content'
+import { findings } from './findings'
+import { gatherMethods, judge, methodTables, verdictTable } from './methods'
+import { paperTable } from './paper'
+import { answerQuestions, type Question } from './questions'
+import { calibrationTables } from './reliability'
+
+/** Everything that a report says, in whatever format it is written. */
+export function reportContent(
+  title: string,
+  runs: ReportedRun[],
+  library: { teachers: readonly Teacher[]; scores: readonly ModelScore[] },
+  questions: readonly Question[] = [],
+): ReportContent {
+  const baseline = runs.find(({ row }) => row.method === 'cross-entropy') ?? runs[0]!
+  const comparison = compareRuns(runs, baseline.row.id)
+  const corpora = corporaOf(runs)
+  const methods = gatherMethods(runs)
+  const first = methods.find((method) => method.runs.includes(baseline))!
+  const answers = answerQuestions(questions, methods)
+  const others = methods.filter((method) => method !== first && method.runs.some((r) => r.documents.length))
+  return {
+    title,
+    createdAt: new Date().toISOString(),
+    runs,
+    methods,
+    comparison,
+    tables: [
+      ...verdictTable(
+        'What was asked',
+        answers.flatMap(({ verdicts }) => verdicts),
+      ),
+      ...methodTables(methods),
+      ...(questions.length
+        ? []
+        : verdictTable(
+            `Differences to ${first.label}`,
+            judge(others.map((method) => [method, first] as const)),
+          )),
+      summary(runs),
+      perCorpus('Perplexity by corpus', 'perplexity', runs, corpora, library),
+      perCorpus('Bits per byte by corpus', 'bitsPerByte', runs, corpora, library),
+      ...alphaTable(
+        methods.map((method) => method.runs[0]!),
+        corpora,
+      ),
+      ...calibrationTables(methods),
+      ...paperTable(runs),
+    ],
+    settings: settingsTable(comparison),
+    findings: [...answers.map(({ text }) => text), ...findings(runs, methods, corpora, library)],
+  }
+}
+
+function corporaOf(runs: readonly ReportedRun[]): Corpus[] {
+  const byId = new Map(runs.flatMap(({ config }) => config.corpora.map(({ row }) => [row.id, row] as const)))
+  return [...byId.values()]
+}
+
+function summary(runs: readonly ReportedRun[]): Table {
+  const own = runs.some(({ row }) => row.method === 'single-teacher')
+  return {
+    title: 'Held-out metrics',
+    note: `At the last evaluation of each run.${own ? ' A single-teacher run has its one teacher as fused target, so its KL is to another target than that of the others.' : ''}`,
+    columns: [
+      { title: 'Perplexity', better: 'lower' },
+      { title: 'Bits per byte', better: 'lower' },
+      { title: 'KL to fused target', unit: 'nats/token', better: 'lower' },
+      { title: 'Distillation loss', better: 'lower' },
+      { title: 'Top-1 agreement', better: 'higher' },
+      { title: 'ECE', better: 'lower' },
+      { title: 'BLEU', better: 'higher' },
+      { title: 'Step', better: 'neither' },
+      { title: 'Training speed', unit: 'tokens/s', better: 'neither' },
+    ],
+    rows: runs.map(({ row, steps }) => ({
+      head: `${row.name} (${row.method})`,
+      run: row.id,
+      cells: [
+        row.evaluation?.perplexity ?? null,
+        row.evaluation?.bitsPerByte ?? null,
+        row.evaluation?.klToFused ?? null,
+        row.evaluation?.distillationLoss ?? null,
+        row.evaluation?.agreement ?? null,
+        row.evaluation?.ece ?? null,
+        row.evaluation?.bleu ?? null,
+        row.step,
+        medianSpeed(steps) ?? null,
+      ],
+    })),
+  }
+}
+
+type PerCorpus = 'perplexity' | 'bitsPerByte'
+
+/** The matrix of teachers (as far as they were scored) and students by corpora, with the floor where it is known. */
+function perCorpus(
+  title: string,
+  key: PerCorpus,
+  runs: readonly ReportedRun[],
+  corpora: readonly Corpus[],
+  { scores }: { scores: readonly ModelScore[] },
+): Table {
+  const rows: Table['rows'] = []
+  for (const teacher of teachersOf(runs)) {
+    const cells = corpora.map(
+      ({ id }) => scores.find((s) => s.model === teacher.id && s.corpus === id)?.[key] ?? null,
+    )
+    if (cells.some((cell) => cell !== null)) rows.push({ head: `${teacher.name} (teacher)`, cells })
+  }
+  for (const { row } of runs) {
+    const cells = corpora.map(
+      ({ id }) => row.evaluation?.corpora.find(({ corpus }) => corpus === id)?.[key] ?? null,
+    )
+    rows.push({ head: row.name, run: row.id, cells })
+  }
+  const known = corpora.some(({ entropyFloor }) => entropyFloor !== undefined)
+  if (key === 'bitsPerByte' && known) {
+    rows.push({
+      head: 'true entropy (floor)',
+      cells: corpora.map(({ entropyFloor }) => entropyFloor ?? null),
+    })
+  }
+  return {
+    title,
+    note:
+      key === 'bitsPerByte' && known
+        ? 'The floor is the exact code length of the held-out text under the grammar that wrote it: no model can be below it on average.'
+        : undefined,
+    columns: corpora.map(({ name }) => ({ title: name, better: 'lower' })),
+    rows,
+  }
+}
+
+/** Where the weight went: mean alpha by teacher and corpus. */
+function alphaTable(runs: readonly ReportedRun[], corpora: readonly Corpus[]): Table[] {
+  return runs
+    .filter(({ row }) => row.teachers.length > 1 && row.evaluation?.corpora.some(({ alpha }) => alpha))
+    .map(({ row }) => ({
+      title: `Mean weight by teacher and corpus: ${row.name}`,
+      columns: corpora.map(({ name }) => ({ title: name, better: 'neither' as const })),
+      rows: row.teachers.map(({ name }, k) => ({
+        head: name,
+        cells: corpora.map(
+          ({ id }) => row.evaluation!.corpora.find(({ corpus }) => corpus === id)?.alpha?.[k] ?? null,
+        ),
+      })),
+    }))
+}
+
+function settingsTable({ configDiff, rows }: Comparison): ReportContent['settings'] {
+  return {
+    columns: rows.map(({ name }) => name),
+    rows: configDiff.map(({ path, values }) => ({ head: path, cells: values.map((v) => JSON.stringify(v)) })),
+  }
+}

@@ -1,0 +1,146 @@
+import type { EvaluationRecord, HeldOutDocument, Run, RunConfig } from '#contract'
+import { holm, isReal, meanAndDeviation, pairedBootstrap, type Difference } from '../statistics'
+import type { Table } from './content'
+
+/** What grouping needs of a run. */
+export interface GroupableRun {
+  row: Run
+  config: RunConfig
+  documents: HeldOutDocument[]
+}
+
+/** Runs that differ in nothing but their seed. */
+export interface Method<R extends GroupableRun = GroupableRun> {
+  label: string
+  runs: R[]
+}
+
+/** Runs gathered by everything but name and seed, in the order of their first. */
+export function gatherMethods<R extends GroupableRun>(runs: readonly R[]): Method<R>[] {
+  const byKey = new Map<string, Method<R>>()
+  for (const run of runs) {
+    const { name: _, seed: __, ...settings } = run.config.experiment
+    const corpora = run.config.corpora.map(({ row }) => row.digest)
+    const key = JSON.stringify([settings, corpora, run.config.tokenizer.digest])
+    const known = byKey.get(key)
+    if (known) known.runs.push(run)
+    else byKey.set(key, { label: run.row.name.replace(/[\s,;:_-]*seed[\s=]*\d+(-\d+)?$/i, ''), runs: [run] })
+  }
+  return [...byKey.values()]
+}
+
+/** A difference of cross-entropy between two methods, judged within its family. */
+export interface Verdict {
+  first: string
+  second: string
+  difference: Difference
+  /** p after Holm's correction over the family. */
+  corrected: number
+  /** False: no difference. */
+  real: boolean
+}
+
+/**
+ * Compares pairs of methods by their scores on the documents that both were evaluated on; the pairs are one family.
+ * Pairs that share no seed or no document, or have other tokenizers, are left out: their cross-entropies do not compare.
+ */
+export function judge(pairs: readonly (readonly [Method, Method])[]): Verdict[] {
+  const compared = pairs.flatMap(([first, second]) => {
+    if (first.runs[0]!.config.tokenizer.digest !== second.runs[0]!.config.tokenizer.digest) return []
+    const difference = pairedBootstrap(scoresOf(first), scoresOf(second))
+    return difference ? [{ first: first.label, second: second.label, difference }] : []
+  })
+  const corrected = holm(compared.map(({ difference }) => difference.p))
+  return compared.map((pair, i) => ({
+    ...pair,
+    corrected: corrected[i]!,
+    real: isReal(pair.difference, corrected[i]!),
+  }))
+}
+
+function scoresOf({ runs }: Method): Map<number, HeldOutDocument[]> {
+  return new Map(runs.map(({ row, documents }) => [row.seed, documents]))
+}
+
+/** Change of perplexity in per cent that a difference of cross-entropies is. */
+export const perplexityChange = (difference: number) => 100 * (Math.exp(difference) - 1)
+
+/** The verdict as a sentence. */
+export function sayVerdict({ first, second, difference, corrected, real }: Verdict): string {
+  const { value, low, high, seeds, documents } = difference
+  const percent = (d: number) => `${d > 0 ? '+' : ''}${perplexityChange(d).toFixed(2)} %`
+  const basis = `95 % interval ${percent(low)} to ${percent(high)}; p = ${Number(corrected.toPrecision(2))} after Holm; ${seeds} seed${seeds === 1 ? '' : 's'}, ${documents} documents`
+  if (!real) return `${first} against ${second}: no difference (perplexity ${percent(value)}; ${basis}).`
+  const verb = value < 0 ? 'better' : 'worse'
+  return `${first} is ${verb} than ${second}: perplexity ${percent(value)} (${basis}).`
+}
+
+const METRICS: [title: string, key: keyof EvaluationRecord, better: 'lower' | 'higher', unit?: string][] = [
+  ['Perplexity', 'perplexity', 'lower'],
+  ['Bits per byte', 'bitsPerByte', 'lower'],
+  ['KL to fused target', 'klToFused', 'lower', 'nats/token'],
+  ['Top-1 agreement', 'agreement', 'higher'],
+  ['ECE', 'ece', 'lower'],
+  ['BLEU', 'bleu', 'higher'],
+  ['Weight and correctness', 'weightCorrectness', 'higher', 'rank correlation'],
+]
+
+/** Mean and standard deviation over the seeds, a row a method; nothing when no method has a second seed. */
+export function methodTables(methods: readonly Method[]): Table[] {
+  if (!methods.some(({ runs }) => runs.length > 1)) return []
+  const values = ({ runs }: Method, key: keyof EvaluationRecord) =>
+    runs.map(({ row }) => row.evaluation?.[key]).filter((v): v is number => typeof v === 'number')
+  const shown = METRICS.filter(([, key]) => methods.some((method) => values(method, key).length))
+  return [
+    {
+      title: 'Methods over seeds',
+      note: 'Mean over the seeds and sample standard deviation (sd), at the last evaluation of each run.',
+      columns: [
+        { title: 'Seeds' },
+        ...shown.flatMap(([title, , better, unit]) => [{ title, better, unit }, { title: 'sd' }]),
+      ],
+      rows: methods.map((method) => ({
+        head: method.label,
+        run: method.runs[0]!.row.id,
+        cells: [
+          method.runs.length,
+          ...shown.flatMap(([, key]) => {
+            const own = values(method, key)
+            const { mean, deviation } = meanAndDeviation(own)
+            return own.length ? [mean, deviation] : [null, null]
+          }),
+        ],
+      })),
+    },
+  ]
+}
+
+/** The verdicts as a table: change of perplexity with its interval. */
+export function verdictTable(title: string, verdicts: readonly Verdict[]): Table[] {
+  if (!verdicts.length) return []
+  return [
+    {
+      title,
+      note: 'Change of held-out perplexity. Intervals: paired bootstrap over seeds and held-out documents (10,000 replicates, seeded), 95 %. Holm-corrected p over the rows. A row whose interval holds 0, or whose p is 0.05 or more, is no difference. Few seeds make intervals that are too narrow rather than too wide.',
+      columns: [
+        { title: 'Change', unit: '%' },
+        { title: 'from', unit: '%' },
+        { title: 'to', unit: '%' },
+        { title: 'p', unit: 'Holm' },
+        { title: 'Seeds' },
+        { title: 'Documents' },
+      ],
+      rows: verdicts.map(({ first, second, difference: d, corrected, real }) => ({
+        head: `${first} against ${second}: ${real ? (d.value < 0 ? 'better' : 'worse') : 'no difference'}`,
+        cells: [
+          perplexityChange(d.value),
+          perplexityChange(d.low),
+          perplexityChange(d.high),
+          corrected,
+          d.seeds,
+          d.documents,
+        ],
+      })),
+    },
+  ]
+}

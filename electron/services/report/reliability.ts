@@ -1,0 +1,53 @@
+import type { CalibrationScore } from '#contract'
+import { lineChart } from './chart'
+import type { ReportedRun, Table } from './content'
+import type { Method } from './methods'
+
+/** Diagrams that a report shows at most. */
+const DIAGRAMS = 6
+
+/** Calibration of each method's student and of every teacher, once each. */
+export function calibrationTables(methods: readonly Method<ReportedRun>[]): Table[] {
+  const teachers = new Map<string, CalibrationScore>()
+  const students: Table['rows'] = []
+  for (const { label, runs } of methods) {
+    const [student, ...others] = runs[0]!.detail?.calibration ?? []
+    if (student) students.push({ head: label, run: runs[0]!.row.id, cells: cells(student) })
+    for (const score of others) teachers.set(score.model, score)
+  }
+  if (!students.length) return []
+  const rows = [...teachers.values()].map((score) => ({
+    head: `${score.model} (teacher)`,
+    cells: cells(score),
+  }))
+  return [
+    {
+      title: 'Calibration on held-out tokens',
+      note: 'Expected calibration error over 15 bins of equal mass, and Brier score over the vocabulary. Students: the first seed of each method.',
+      columns: [
+        { title: 'Top-1 accuracy', better: 'higher' },
+        { title: 'ECE', better: 'lower' },
+        { title: 'Brier score', better: 'lower' },
+      ],
+      rows: [...students, ...rows],
+    },
+  ]
+}
+
+const cells = ({ accuracy, ece, brier }: CalibrationScore) => [accuracy, ece, brier]
+
+/** Reliability diagrams: accuracy over confidence, student and teachers, beside what a calibrated model shows. */
+export function reliabilityCharts(methods: readonly Method<ReportedRun>[]): string {
+  return methods
+    .filter(({ runs }) => runs[0]!.detail?.calibration.length)
+    .slice(0, DIAGRAMS)
+    .map(({ label, runs }) => {
+      const lines = runs[0]!.detail!.calibration.map(({ model, bins }) => ({
+        name: model,
+        points: bins.map(({ confidence, accuracy }) => [confidence, accuracy] as const),
+      }))
+      const diagonal = { name: 'calibrated', points: [[0, 0] as const, [1, 1] as const] }
+      return lineChart(`Reliability: ${label}`, 'accuracy', [...lines, diagonal], 'confidence')
+    })
+    .join('')
+}

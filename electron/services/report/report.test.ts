@@ -1,0 +1,204 @@
+import { describe, expect, it } from 'vitest'
+import {
+  experiment,
+  parse,
+  SCHEMA_VERSION,
+  type EvaluationRecord,
+  type HeldOutDocument,
+  type RunConfig,
+} from '#contract'
+import { createRandom } from '../../files'
+import { describeRun } from '../../store'
+import { methodOf } from '../resolve'
+import { reportContent } from './assemble'
+import type { ReportedRun } from './content'
+import { htmlReport } from './html'
+import { gatherMethods, judge, sayVerdict } from './methods'
+import { csvReport, jsonReport, latexReport, markdownReport } from './plain'
+
+const now = '2026-01-01T00:00:00.000Z'
+const digest = '0'.repeat(64)
+const corpus = {
+  id: 'plays',
+  name: 'plays',
+  format: 'text' as const,
+  source: 'here',
+  bytes: 1,
+  documents: 1,
+  heldOutDocuments: 1,
+  digest,
+  sample: '',
+  createdAt: now,
+}
+const tokenizer = {
+  id: 'tok',
+  name: 'tok',
+  kind: 'bpe' as const,
+  vocab: 300,
+  digest,
+  lossless: true,
+  createdAt: now,
+}
+
+/** A completed run whose documents cost about `nll` nats per token. */
+function run(name: string, seed: number, nll: number, teachers: string[] = []): ReportedRun {
+  const definition = parse(experiment, {
+    name: `${name}, seed ${seed}`,
+    corpus: 'plays',
+    tokenizer: 'tok',
+    student: { width: 16, layers: 1, heads: 2 },
+    teachers,
+    seed,
+  })
+  const random = createRandom(seed, name)
+  const documents: HeldOutDocument[] = Array.from({ length: 30 }, (_, document) => {
+    const hard = 0.5 * createRandom(document, 'difficulty').normal()
+    const tokens = 100
+    return {
+      corpus: 'plays',
+      document,
+      tokens,
+      bytes: 200,
+      nll: tokens * (nll + hard + 0.02 * random.normal()),
+    }
+  })
+  const crossEntropy = documents.reduce((sum, d) => sum + d.nll / d.tokens, 0) / documents.length
+  const perplexity = Math.exp(crossEntropy)
+  const bitsPerByte = crossEntropy / 2 / Math.LN2
+  const score = { corpus: 'plays', tokens: 3000, bytes: 6000, crossEntropy, perplexity, bitsPerByte }
+  const evaluation: EvaluationRecord = {
+    split: 'held-out',
+    step: 400,
+    crossEntropy,
+    perplexity,
+    bitsPerByte,
+    corpora: [score],
+    ece: 0.05,
+    brier: 0.8,
+    seconds: 1,
+  }
+  const config: RunConfig = {
+    schemaVersion: SCHEMA_VERSION,
+    id: `${name}-${seed}`.replaceAll(' ', '-'),
+    name: definition.name,
+    kind: 'student',
+    method: methodOf(definition),
+    experiment: definition,
+    corpora: [{ weight: 1, row: corpus }],
+    tokenizer,
+    teachers: [],
+    student: {
+      ...definition.student,
+      vocab: 300,
+      ropeBase: 10000,
+      normEpsilon: 1e-5,
+    } as RunConfig['student'],
+    createdAt: now,
+  }
+  delete (config.student as Record<string, unknown>)['init']
+  const bins = [
+    { count: 10, confidence: 0.2, accuracy: 0.25 },
+    { count: 10, confidence: 0.8, accuracy: 0.7 },
+  ]
+  const calibration = [{ model: 'student', accuracy: 0.4, ece: 0.05, brier: 0.8, bins }]
+  const row = {
+    ...describeRun(config),
+    teachers: teachers.map((id) => ({ id, name: id })),
+    status: 'completed' as const,
+    step: 400,
+    evaluation,
+  }
+  return {
+    row,
+    config,
+    steps: [],
+    evaluations: [evaluation],
+    documents,
+    detail: { step: 400, calibration, continuations: [] },
+  }
+}
+
+const seeds = [1, 2, 3]
+const better = seeds.map((seed) => run('better', seed, 2.9, ['a']))
+const plain = seeds.map((seed) => run('plain', seed, 3))
+const twin = seeds.map((seed) => run('twin', seed, 3.0001, ['b']))
+const library = { teachers: [], scores: [] }
+const all = [...better, ...plain, ...twin]
+
+describe('methods over seeds', () => {
+  it('are gathered by everything but the seed, under one name', () => {
+    const methods = gatherMethods([better[0]!, plain[0]!, better[1]!])
+    expect(methods.map(({ label, runs }) => [label, runs.length])).toEqual([
+      ['better', 2],
+      ['plain', 1],
+    ])
+  })
+
+  it('differ or do not, and the words say which', () => {
+    const [a, b, c] = gatherMethods(all)
+    const [real, chance] = judge([
+      [a!, b!],
+      [c!, b!],
+    ])
+    expect(real).toMatchObject({ real: true, difference: { seeds: 3, documents: 30 } })
+    expect(sayVerdict(real!)).toMatch(/^better is better than plain: perplexity -\d/)
+    expect(chance!.real).toBe(false)
+    expect(sayVerdict(chance!)).toContain('no difference')
+  })
+
+  it('of different tokenizers are not compared by token', () => {
+    const other = { ...run('other', 1, 2) }
+    other.config = { ...other.config, tokenizer: { ...tokenizer, digest: '1'.repeat(64) } }
+    expect(judge([[gatherMethods([other])[0]!, gatherMethods(plain)[0]!]])).toEqual([])
+  })
+})
+
+describe('a report', () => {
+  const questions = [
+    { ask: 'Is better better?', compare: [['better', 'plain']] as [string, string][] },
+    { ask: 'Is the twin better?', compare: [['twin', 'plain']] as [string, string][] },
+    { ask: 'And what never ran?', compare: [['ghost', 'plain']] as [string, string][] },
+  ]
+  const content = reportContent('Study', all, library, questions)
+
+  it('answers its questions first, whatever the answer is', () => {
+    expect(content.findings[0]).toMatch(/^Is better better\? Yes\./)
+    expect(content.findings[1]).toMatch(/^Is the twin better\? No difference\./)
+    expect(content.findings[2]).toMatch(/Not answered/)
+    const table = content.tables.find(({ title }) => title === 'What was asked')!
+    expect(table.rows.map(({ head }) => head.split(': ')[1])).toEqual(['better', 'no difference'])
+    const [change, low, high] = table.rows[0]!.cells as number[]
+    expect(low!).toBeLessThan(change!)
+    expect(high!).toBeGreaterThan(change!)
+  })
+
+  it('gives mean and deviation over the seeds', () => {
+    const table = content.tables.find(({ title }) => title === 'Methods over seeds')!
+    const own = better.map(({ row }) => row.evaluation!.perplexity!)
+    const mean = own.reduce((a, b) => a + b) / 3
+    const deviation = Math.sqrt(own.reduce((sum, v) => sum + (v - mean) ** 2, 0) / 2)
+    expect(table.rows[0]!.cells.slice(0, 3)).toEqual([
+      3,
+      expect.closeTo(mean, 10),
+      expect.closeTo(deviation, 10),
+    ])
+  })
+
+  it('without questions compares with the run that has no teacher', () => {
+    const { tables } = reportContent('Runs', all, library)
+    const table = tables.find(({ title }) => title === 'Differences to plain')!
+    expect(table.rows).toHaveLength(2)
+  })
+
+  it('is written in every format, the paper’s figures marked as of other data', () => {
+    const html = htmlReport(content)
+    for (const { columns, rows } of content.tables) {
+      for (const { cells } of rows) expect(cells).toHaveLength(columns.length)
+    }
+    expect(html).toContain('Reliability: better')
+    for (const text of [html, markdownReport(content), csvReport(content), latexReport(content)]) {
+      expect(text).toContain('paper, other data')
+    }
+    expect(JSON.parse(jsonReport(content)).findings).toEqual(content.findings)
+  })
+})

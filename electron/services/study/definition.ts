@@ -1,0 +1,69 @@
+import { dirname, resolve } from 'node:path'
+import { z } from 'zod'
+import { badInput, corpusFormats, objectName, parse } from '#contract'
+import { readYaml } from '../definition'
+
+const settings = z.record(z.string(), z.unknown())
+
+const spec = z.strictObject({
+  name: objectName,
+  description: z.string(),
+  corpora: z.array(
+    z.strictObject({
+      name: objectName,
+      path: z.string(),
+      format: z.enum(['auto', ...corpusFormats]).default('auto'),
+      field: z.string().default('text'),
+    }),
+  ),
+  /** In this order: a teacher may be made from one before it. */
+  teachers: z.array(
+    z.union([
+      z.strictObject({ name: objectName, import: z.string() }),
+      /** A teacher's definition without its name. */
+      z.strictObject({ name: objectName, train: settings }),
+      z.strictObject({
+        name: objectName,
+        derive: z.strictObject({ from: objectName, logitScale: z.number().positive() }),
+      }),
+    ]),
+  ),
+  /** The experiment that all runs vary, without its name. */
+  base: settings,
+  /** Paths of the experiment and their values, by method. */
+  runs: z.array(z.strictObject({ name: objectName, set: settings.default({}) })).min(1),
+  seeds: z.array(z.number().int().nonnegative()).min(1),
+  /** Pairs of methods: is the first better than the second? */
+  questions: z
+    .array(z.strictObject({ ask: z.string(), compare: z.array(z.tuple([z.string(), z.string()])).min(1) }))
+    .min(1),
+})
+export type StudyDefinition = z.output<typeof spec>
+
+/**
+ * A study: what it needs, the runs, and the questions that they are to answer.
+ *
+ * @param source folder that its relative paths start from; default: the file's own
+ * @throws bad-input naming file and field
+ */
+export function parseStudy(text: string, file: string, source = dirname(file)): StudyDefinition {
+  const study = parse(spec, readYaml(text, file), file)
+  const names = study.runs.map(({ name }) => name)
+  for (const [i, { compare }] of study.questions.entries()) {
+    const stray = compare.flat().find((name) => !names.includes(name))
+    if (stray === undefined) continue
+    const field = `questions.${i}.compare`
+    throw badInput(`there are no runs named "${stray}"`, {
+      file,
+      field,
+      expected: `one of ${names.join(', ')}`,
+    })
+  }
+  return {
+    ...study,
+    corpora: study.corpora.map((corpus) => ({ ...corpus, path: resolve(source, corpus.path) })),
+    teachers: study.teachers.map((teacher) =>
+      'import' in teacher ? { ...teacher, import: resolve(source, teacher.import) } : teacher,
+    ),
+  }
+}
