@@ -1,4 +1,5 @@
 import { tf } from '../backend/tf'
+import { chunkedLoss, chunksOf, type Chunk } from '../distill/chunks'
 import { fuseTeachers, type FusedTarget } from '../distill/objective'
 import { mixedLoss } from '../distill/losses'
 import { causalAttention, rmsNorm, swish } from '../model/layers'
@@ -27,7 +28,9 @@ export class ReferenceStep {
   readonly parameters = new Map<string, tf.Variable>()
   private readonly optimizer: AdamW
   private readonly mask: tf.Tensor2D
-  private readonly logits: tf.Tensor2D[]
+  private readonly chunks: Chunk[]
+  /** Of each chunk, each teacher's. */
+  private readonly logits: tf.Tensor2D[][]
   private readonly features: tf.Tensor2D[]
 
   constructor(private readonly c: Configuration) {
@@ -47,11 +50,14 @@ export class ReferenceStep {
     this.mask = tf.keep(tf.tensor2d(mask, [time, time]))
     const tokens = batch * time
     const fixed = (name: string, size: number) =>
-      Array.from({ length: TEACHERS }, (_, k) =>
-        tf.keep(tf.tensor2d(normals(`${name}.${k}`, tokens * size, 1), [tokens, size])),
-      )
-    this.logits = fixed('logits', vocab)
-    this.features = fixed('features', teacherWidth)
+      Array.from({ length: TEACHERS }, (_, k) => normals(`${name}.${k}`, tokens * size, 1))
+    const table = (data: Float32Array, size: number) => tf.keep(tf.tensor2d(data, [data.length / size, size]))
+    this.chunks = chunksOf(batch, time, vocab)
+    const logits = fixed('logits', vocab)
+    this.logits = this.chunks.map(({ from, size }) =>
+      logits.map((data) => table(data.subarray(from * vocab, (from + size) * vocab), vocab)),
+    )
+    this.features = fixed('features', teacherWidth).map((data) => table(data, teacherWidth))
     this.optimizer = new AdamW(this.parameters, OPTIMIZER)
   }
 
@@ -64,13 +70,14 @@ export class ReferenceStep {
         Int32Array.from({ length: tokens }, (_, i) => (i * 31) % vocab),
         'int32',
       )
-      const labels = tf.tensor1d(
-        Int32Array.from({ length: tokens }, (_, i) => (i * 17) % vocab),
-        'int32',
+      const next = Int32Array.from({ length: tokens }, (_, i) => (i * 17) % vocab)
+      const labels = this.chunks.map(({ from, size }) =>
+        tf.tensor1d(next.subarray(from, from + size), 'int32'),
       )
-      const target = fuseTeachers(WEIGHTING, 1, this.logits, batch)
+      const sequences = batch / this.chunks.length
+      const targets = this.logits.map((logits) => fuseTeachers(WEIGHTING, 1, logits, sequences))
       const { value, grads } = tf.variableGrads(
-        () => this.loss(inputs, labels, target),
+        () => this.loss(inputs, labels, targets),
         [...this.parameters.values()],
       )
       const gradients = new Map([...this.parameters].map(([name, v]) => [name, grads[v.name]!]))
@@ -82,10 +89,11 @@ export class ReferenceStep {
     return loss!
   }
 
-  private loss(inputs: tf.Tensor1D, labels: tf.Tensor1D, target: FusedTarget): tf.Scalar {
+  private loss(inputs: tf.Tensor1D, labels: tf.Tensor1D[], targets: FusedTarget[]): tf.Scalar {
     const hidden = this.forward(inputs)
-    const logits: tf.Tensor2D = tf.matMul(hidden, this.of('embedding'), false, true)
-    const { loss } = mixedLoss(logits, labels, target.p, tf.scalar(0), { lambda: 0.7, tau: 1 })
+    const { loss } = chunkedLoss(hidden, this.of('embedding'), this.chunks, (logits, i) => {
+      return mixedLoss(logits, labels[i]!, targets[i]!.p, tf.scalar(0), { lambda: 0.7, tau: 1 })
+    })
     const projected = tf.matMul(hidden, this.of('projection'))
     const aligned = this.features
       .map((feature) => tf.mean<tf.Scalar>(tf.squaredDifference(projected, feature)))

@@ -63,7 +63,8 @@ export function tokenCrossEntropy(logits: tf.Tensor2D, labels: tf.Tensor1D): tf.
 /** L = lambda * L_KD + (1 - lambda) * L_CE, and its parts for the record. */
 export interface MixedLoss {
   loss: tf.Scalar
-  kd: tf.Scalar
+  /** Absent without teachers. */
+  kd?: tf.Scalar
   ce: tf.Scalar
 }
 

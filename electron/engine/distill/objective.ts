@@ -57,16 +57,29 @@ export function objective(
   alignments: readonly Alignment[],
   stage: Stage = 'both',
 ): Objective {
-  if (!target) {
-    const ce = crossEntropy(student.logits, labels)
-    return { loss: ce, ce }
-  }
-  const { features } = setting.loss
   const mixed = logitLoss(setting, student.logits, labels, target)
+  return target ? withFeatures(setting, mixed, student, target.alpha, teachers, alignments, stage) : mixed
+}
+
+/**
+ * The loss of the logits and that of the features together.
+ *
+ * @param alpha the teachers' weights, [tokens, K]
+ */
+export function withFeatures(
+  setting: Setting,
+  mixed: MixedLoss,
+  student: FeatureStates,
+  alpha: tf.Tensor2D,
+  teachers: readonly FeatureStates[],
+  alignments: readonly Alignment[],
+  stage: Stage = 'both',
+): Objective {
+  const { features } = setting.loss
   if (features === false || features.gamma === 0 || stage === 'logits') return mixed
   const inputs = alignments.map(({ beta, ...rest }, k) => ({
     ...rest,
-    beta: beta === 'alpha' ? meanWeight(target.alpha, k) : beta,
+    beta: beta === 'alpha' ? meanWeight(alpha, k) : beta,
     hidden: teachers[k]!.hidden,
     attention: teachers[k]!.attention,
   }))
@@ -75,13 +88,17 @@ export function objective(
   return { ...mixed, features: alignment, loss: stage === 'features' ? scaled : tf.add(mixed.loss, scaled) }
 }
 
-/** lambda * L_KD + (1 - lambda) * L_CE by the setting's objective, lambda one for all tokens or gated. */
-function logitLoss(
+/** lambda * L_KD + (1 - lambda) * L_CE by the setting's objective, lambda one for all tokens or gated; else L_CE. */
+export function logitLoss(
   { loss }: Setting,
   logits: tf.Tensor2D,
   labels: tf.Tensor1D,
-  target: FusedTarget,
+  target: FusedTarget | undefined,
 ): MixedLoss {
+  if (!target) {
+    const ce = crossEntropy(logits, labels)
+    return { loss: ce, ce }
+  }
   const gated = loss.conflict === 'gate' && target.alpha.shape[1] > 1
   if (loss.objective === 'forward-kl' && !gated)
     return mixedLoss(logits, labels, target.p, tf.mean(target.entropy), loss)

@@ -51,8 +51,10 @@ export function createTables(config: ModelConfig, time: number): Tables {
 }
 
 export interface Output {
-  /** [batch * time, vocab] */
-  logits: tf.Tensor2D
+  /** [batch * time, vocab]; computed when it is asked for */
+  readonly logits: tf.Tensor2D
+  /** What the logits are the product of: the last normalised states [batch * time, width], the head [vocab, width]. */
+  final: { normal: tf.Tensor2D; head: tf.Tensor2D }
   /** The embedding's output, then each layer's: layers + 1 tensors [batch * time, width]. */
   hidden: tf.Tensor2D[]
   /** Each layer's attention probabilities, [batch, heads, time, time]; only where they were asked for. */
@@ -86,7 +88,15 @@ export function forward(
   }
   const normal = rmsNorm(x, parameters.get(FINAL_NORM) as tf.Tensor1D, config.normEpsilon)
   const head = config.tied ? embedding : (parameters.get(HEAD) as tf.Tensor2D)
-  return { logits: tf.matMul(normal, head, false, true), hidden, ...(maps && { attention: maps }) }
+  let logits: tf.Tensor2D | undefined
+  return {
+    hidden,
+    final: { normal, head },
+    get logits() {
+      return (logits ??= tf.matMul<tf.Tensor2D>(normal, head, false, true))
+    },
+    ...(maps && { attention: maps }),
+  }
 }
 
 function block(

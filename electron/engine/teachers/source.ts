@@ -4,7 +4,9 @@ import type { tf } from '../backend/tf'
 /** What a teacher says of a batch of token ids. */
 export interface TeacherSignal {
   /** [tokens, vocab] */
-  logits: tf.Tensor2D
+  readonly logits: tf.Tensor2D
+  /** What the logits are the product of, where it is known: [tokens, width] and [vocab, width]. Some of them cost less. */
+  final?: { normal: tf.Tensor2D; head: tf.Tensor2D }
   /** Embedding output and each layer's, [tokens, width] each. A cached teacher has those that were asked for. */
   hidden: tf.Tensor2D[]
   /** Each layer's attention probabilities, [sequences, heads, time, time]; only where they were asked for. */

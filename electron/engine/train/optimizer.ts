@@ -39,24 +39,29 @@ export class AdamW {
   apply(gradients: ReadonlyMap<string, tf.Tensor>, step: number, learningRate: number): tf.Scalar {
     const { betas, weightDecay, clip } = this.setting
     const [beta1, beta2] = betas
-    const rate = tf.scalar(learningRate)
-    const correction1 = tf.scalar(1 / (1 - beta1 ** step))
-    const correction2 = tf.scalar(1 / (1 - beta2 ** step))
     const norm = globalNorm([...gradients.values()])
-    const scale = clip > 0 ? tf.minimum(tf.div(clip, tf.add(norm, 1e-6)), 1) : undefined
+    const scale: tf.Scalar = clip > 0 ? tf.minimum(tf.div(clip, tf.add(norm, 1e-6)), 1) : tf.scalar(1)
+    // Every factor is one tensor for all parameters, and factors of the same tensor are multiplied first: what is
+    // left is the fewest passes over the parameters, beta1 m + (1 - beta1) g and so on with the clipping inside.
+    const [keep1, keep2] = [tf.scalar(beta1), tf.scalar(beta2)]
+    const take1 = tf.mul(scale, 1 - beta1)
+    const take2 = tf.mul(scale, Math.sqrt(1 - beta2))
+    const root = Math.sqrt(1 - beta2 ** step)
+    // m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + eps) = rate * m / (sqrt(v) + eps root), root / (1 - beta1^t) in rate.
+    const epsilon = tf.scalar(EPSILON * root)
+    const rate = tf.scalar((learningRate * root) / (1 - beta1 ** step))
+    const shrink = tf.scalar(1 - learningRate * weightDecay)
 
     for (const [name, parameter] of this.parameters) {
-      const raw = gradients.get(name)
-      if (!raw) continue
-      const g = scale ? tf.mul(raw, scale) : raw
-      const m = tf.add(tf.mul(this.m.get(name)!, beta1), tf.mul(g, 1 - beta1))
-      const v = tf.add(tf.mul(this.v.get(name)!, beta2), tf.mul(tf.square(g), 1 - beta2))
+      const g = gradients.get(name)
+      if (!g) continue
+      const m = tf.add(tf.mul(this.m.get(name)!, keep1), tf.mul(g, take1))
+      const v = tf.add(tf.mul(this.v.get(name)!, keep2), tf.square(tf.mul(g, take2)))
       this.m.get(name)!.assign(m)
       this.v.get(name)!.assign(v)
-      const update = tf.div(tf.mul(m, correction1), tf.add(tf.sqrt(tf.mul(v, correction2)), EPSILON))
-      const decayed =
-        weightDecay > 0 && parameter.rank > 1 ? tf.add(update, tf.mul(parameter, weightDecay)) : update
-      parameter.assign(tf.sub(parameter, tf.mul(rate, decayed)))
+      const update = tf.mul(tf.div(m, tf.add(tf.sqrt(v), epsilon)), rate)
+      const decayed = weightDecay > 0 && parameter.rank > 1 ? tf.mul(parameter, shrink) : parameter
+      parameter.assign(tf.sub(decayed, update))
     }
     return norm
   }

@@ -1,6 +1,15 @@
 import type { Experiment, RunConfig, StepRecord } from '#contract'
 import { tf } from '../backend/tf'
-import { fuseTeachers, objective, stageOf, type FusedTarget, type Stage } from '../distill/objective'
+import { chunkedLoss, chunksOf, rowsOf, type Chunk } from '../distill/chunks'
+import {
+  fuseTeachers,
+  logitLoss,
+  stageOf,
+  withFeatures,
+  type FusedTarget,
+  type Objective,
+  type Stage,
+} from '../distill/objective'
 import { drawWeights } from '../distill/weighting'
 import { finite } from '../finite'
 import { forward, type Tables } from '../model/llama'
@@ -100,38 +109,66 @@ export class TrainingStep {
     { inputs, targets, drawn }: StepBatch,
     stage: Stage,
   ): { gradients: Gradients; metrics: tf.Tensor1D } {
-    const { train, weighting, loss } = this.experiment
+    const { train } = this.experiment
     const sequences = inputs.length / train.context
     const tokens = tf.tensor2d(inputs, [sequences, train.context], 'int32')
-    const labels = tf.tensor1d(targets, 'int32')
-    const signals = this.teachers.map((teacher) => teacher.signal(tokens, { attention: this.attention }))
-    const target = signals.length
-      ? fuseTeachers(
-          weighting,
-          loss.tau,
-          signals.map((s) => s.logits),
-          sequences,
-          {
-            labels,
-            conflict: loss,
-            drawn: drawn && tf.tensor2d(drawn, [inputs.length, signals.length]),
-          },
-        )
-      : undefined
+    const options = { attention: this.attention }
+    const signals = this.teachers.map((teacher) => teacher.signal(tokens, options))
+    const chunks = this.chunks(sequences)
+    const parts = chunks.map((chunk) => {
+      const labels = tf.tensor1d(targets.subarray(chunk.from, chunk.from + chunk.size), 'int32')
+      return { labels, target: this.target(signals, labels, drawn, chunk) }
+    })
+    const alpha = join(parts, (target) => target.alpha)
 
     const variables = this.student.parameters()
-    const parts: tf.Scalar[] = []
+    const losses: tf.Scalar[] = []
     const { value, grads } = tf.variableGrads(() => {
-      const output = forward(this.config.student, this.student.weights, tokens, this.tables, {
-        attention: this.attention,
-      })
-      const o = objective(this.experiment, output, labels, target, signals, this.student.alignments(), stage)
-      for (const part of [o.kd, o.ce, o.features]) parts.push(tf.keep(part ? tf.clone(part) : tf.scalar(0)))
+      const output = forward(this.config.student, this.student.weights, tokens, this.tables, options)
+      const mixed = chunkedLoss(output.final.normal, output.final.head, chunks, (logits, i) =>
+        logitLoss(this.experiment, logits, parts[i]!.labels, parts[i]!.target),
+      )
+      const o: Objective = alpha
+        ? withFeatures(this.experiment, mixed, output, alpha, signals, this.student.alignments(), stage)
+        : mixed
+      for (const part of [o.kd, o.ce, o.features]) losses.push(tf.keep(part ? tf.clone(part) : tf.scalar(0)))
       return o.loss
     }, [...variables.values()])
-    const metrics = tf.concat([value, ...parts, ...summary(target, signals)].map((t) => tf.reshape(t, [-1])))
-    tf.dispose(parts)
+    const means = alpha ? summary(parts, alpha) : []
+    const metrics = tf.concat([value, ...losses, ...means].map((t) => tf.reshape(t, [-1])))
+    tf.dispose(losses)
     return { gradients: byName(variables, grads), metrics: metrics as tf.Tensor1D }
+  }
+
+  /** One chunk where what is said of a token depends on tokens of other sequences. */
+  private chunks(sequences: number): Chunk[] {
+    const { train, weighting, loss } = this.experiment
+    const together = weighting.granularity === 'batch' || loss.conflict === 'drop'
+    if (together && this.teachers.length) return [{ from: 0, size: sequences * train.context }]
+    return chunksOf(sequences, train.context, this.config.student.vocab)
+  }
+
+  /** What the teachers say together of a chunk's tokens. */
+  private target(
+    signals: readonly TeacherSignal[],
+    labels: tf.Tensor1D,
+    drawn: Float32Array | undefined,
+    chunk: Chunk,
+  ): FusedTarget | undefined {
+    const { train, weighting, loss } = this.experiment
+    const count = signals.length
+    if (!count) return undefined
+    const { from, size } = chunk
+    const logits = signals.map((signal) =>
+      signal.final
+        ? tf.matMul<tf.Tensor2D>(rowsOf(signal.final.normal, chunk), signal.final.head, false, true)
+        : rowsOf(signal.logits, chunk),
+    )
+    return fuseTeachers(weighting, loss.tau, logits, size / train.context, {
+      labels,
+      conflict: loss,
+      drawn: drawn && tf.tensor2d(drawn.subarray(from * count, (from + size) * count), [size, count]),
+    })
   }
 
   /** The weights of the strategy `random`: a function of seed and step alone. */
@@ -159,10 +196,21 @@ export class TrainingStep {
 
 type Measured = Omit<StepMetrics, 'step' | 'learningRate'>
 
+interface Part {
+  target: FusedTarget | undefined
+}
+
+/** A table of all tokens from those of the chunks; undefined without teachers. */
+function join(parts: readonly Part[], of: (target: FusedTarget) => tf.Tensor2D): tf.Tensor2D | undefined {
+  const tables = parts.flatMap(({ target }) => (target ? [of(target)] : []))
+  return tables.length > 1 ? tf.concat(tables) : tables[0]
+}
+
 /** Means over the tokens: disagreement, alpha per teacher, entropy per teacher. */
-function summary(target: FusedTarget | undefined, signals: readonly TeacherSignal[]): tf.Tensor[] {
-  if (!target || !signals.length) return []
-  return [tf.mean(target.disagreement), tf.mean(target.alpha, 0), tf.mean(target.entropies, 0)]
+function summary(parts: readonly Part[], alpha: tf.Tensor2D): tf.Tensor[] {
+  const apart = join(parts, (target) => target.disagreement)!
+  const entropies = join(parts, (target) => target.entropies)!
+  return [tf.mean(apart), tf.mean(alpha, 0), tf.mean(entropies, 0)]
 }
 
 function byName(variables: ReadonlyMap<string, tf.Variable>, grads: tf.NamedTensorMap): Gradients {
