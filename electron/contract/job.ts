@@ -192,7 +192,7 @@ export const benchJob = z.object({
   ...base,
   kind: z.literal('bench'),
   part: z.enum(['step', 'teacher', 'generation', 'tokenizer']).default('step'),
-  config: z.enum(['tiny', 'A', 'B']),
+  config: z.enum(['tiny', 'A', 'B', 'C']),
   steps: z.number().int().positive().default(12),
   backend: z.enum(backends).default('auto'),
 })
@@ -202,7 +202,13 @@ export const benchResult = z.object({
   minMsPerStep: z.number(),
   tokensPerSecond: z.number(),
   gflops: z.number(),
+  /** Of one large matrix product in the same process, between the steps: the median. */
+  ceilingGflops: z.number(),
+  /** Model FLOP utilisation: gflops / ceilingGflops. */
+  mfu: z.number(),
   peakRssMb: z.number(),
+  /** Resident memory after step 200 and after the last, of runs of 400 steps and more. */
+  growth: z.object({ startMb: z.number(), endMb: z.number() }).optional(),
   backend: z.string(),
   threads: z.number(),
   parameters: z.number(),

@@ -11,6 +11,7 @@ export const configurations = {
   tiny: { vocab: 256, width: 32, layers: 2, heads: 2, time: 16, batch: 2, teacherWidth: 32 },
   A: { vocab: 2048, width: 192, layers: 4, heads: 6, time: 128, batch: 16, teacherWidth: 256 },
   B: { vocab: 4096, width: 384, layers: 6, heads: 6, time: 256, batch: 8, teacherWidth: 512 },
+  C: { vocab: 12288, width: 512, layers: 6, heads: 8, time: 256, batch: 4, teacherWidth: 512 },
 } as const
 export type Configuration = (typeof configurations)[keyof typeof configurations]
 

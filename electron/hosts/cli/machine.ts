@@ -1,11 +1,12 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Option, type Command } from 'commander'
-import { VERSION, type AnyBenchResult, type SelfTestResult } from '#contract'
+import { VERSION, type AnyBenchResult, type BenchResult, type SelfTestResult } from '#contract'
 import { performJob, type JobOf } from '../../services/job'
 import { show } from '../../services/report/content'
 import { rebuildCatalogue, RunFolder, takeLock } from '../../store'
 import { nodeWorkerLauncher } from '../nodeWorker'
+import { compareWithPeer, findPeer } from './peer'
 import { dataDirOf, report, type GlobalOptions } from './session'
 
 export function machineCommands(program: Command): void {
@@ -17,18 +18,17 @@ export function machineCommands(program: Command): void {
         .choices(['step', 'teacher', 'generation', 'tokenizer'])
         .default('step'),
     )
-    .addOption(new Option('--config <name>', 'of the design').choices(['tiny', 'A', 'B']).default('A'))
+    .addOption(new Option('--config <name>', 'of the design').choices(['tiny', 'A', 'B', 'C']).default('A'))
     .addOption(
       new Option('--backend <name>').choices(['auto', 'onnx', 'webgpu', 'tensorflow', 'cpu']).default('auto'),
     )
     .option('--steps <n>', 'timed steps', Number, 12)
     .option('--threads <n>', 'of the worker; 0 is one a core', Number, 0)
+    .option('--peer', "the step in turns with PyTorch's, on one thread and on two")
+    .option('--peer-script <file>', "PyTorch's step; default beside the checkout")
+    .option('--rounds <n>', 'turns of the comparison', Number, 5)
     .action(async (own: BenchOptions, command: Command) => {
-      await report(command.optsWithGlobals<GlobalOptions>(), async () => {
-        const { threads, ...job } = own
-        const result = await bareJob<AnyBenchResult>({ kind: 'bench', ...job }, threads)
-        return { json: result, text: describeBench(result) }
-      })
+      await report(command.optsWithGlobals<GlobalOptions>(), () => bench(own))
     })
 
   program
@@ -42,9 +42,23 @@ export function machineCommands(program: Command): void {
     })
 }
 
+async function bench({ threads, peer, peerScript, rounds, ...job }: BenchOptions) {
+  const measure = () => bareJob<AnyBenchResult>({ kind: 'bench', ...job }, threads)
+  const found = peer && job.part === 'step' ? await findPeer(job.config, peerScript) : undefined
+  if (typeof found !== 'object') {
+    const result = await measure()
+    const text = [describeBench(result), ...(found ? [found] : [])].join('\n')
+    return { json: found ? { ...result, peer: null, peerNote: found } : result, text }
+  }
+  const own = () => measure() as Promise<BenchResult>
+  const { result, comparison } = await compareWithPeer(found, job.config, rounds, own)
+  const text = `${describeBench(result)}\nPyTorch, ${comparison.threads} threads: ${show(comparison.tokensPerSecond)} tokens/s, peak ${show(comparison.peakRssMb)} MB; ours ${show(comparison.ratio)} times as many tokens/s (medians of ${rounds} rounds)`
+  return { json: { ...result, peer: comparison }, text }
+}
+
 function describeBench(result: AnyBenchResult): string {
   if (!('part' in result)) {
-    return `${result.config} on ${result.backend}, ${result.threads} threads: ${show(result.msPerStep)} ms a step, ${show(result.tokensPerSecond)} tokens/s, ${show(result.gflops)} GFLOP/s, peak ${show(result.peakRssMb)} MB`
+    return `${result.config} on ${result.backend}, ${result.threads} threads: ${show(result.msPerStep)} ms a step, ${show(result.tokensPerSecond)} tokens/s, ${show(result.gflops)} GFLOP/s of ${show(result.ceilingGflops)} (${show(result.mfu * 100)} %), peak ${show(result.peakRssMb)} MB${grown(result)}`
   }
   switch (result.part) {
     case 'teacher':
@@ -56,12 +70,21 @@ function describeBench(result: AnyBenchResult): string {
   }
 }
 
+function grown({ growth }: BenchResult): string {
+  return growth
+    ? `, resident ${show(growth.startMb)} MB after step 200, ${show(growth.endMb)} at the end`
+    : ''
+}
+
 interface BenchOptions {
   part: 'step' | 'teacher' | 'generation' | 'tokenizer'
-  config: 'tiny' | 'A' | 'B'
+  config: 'tiny' | 'A' | 'B' | 'C'
   backend: 'auto' | 'onnx' | 'webgpu' | 'tensorflow' | 'cpu'
   steps: number
   threads: number
+  peer?: boolean
+  peerScript?: string
+  rounds: number
 }
 
 /** A job that needs no data directory. */
