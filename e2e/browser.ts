@@ -1,32 +1,9 @@
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants, existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { installedBrowser } from '../electron/services/report/browser'
 
-const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome']
-const PLACES = [
-  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-  '/Applications/Chromium.app/Contents/MacOS/Chromium',
-  'C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe',
-]
-
-/** A Chrome or Chromium that is there: CHROME_PATH, PATH, or the usual places. */
-function installed(): string | undefined {
-  const folders = (process.env.PATH ?? '').split(delimiter)
-  const candidates = [
-    process.env.CHROME_PATH,
-    ...folders.flatMap((folder) => NAMES.map((name) => join(folder, name))),
-    ...PLACES,
-  ]
-  return candidates.find((path) => {
-    if (!path || !existsSync(path)) return false
-    try {
-      accessSync(path, constants.X_OK)
-      return true
-    } catch {
-      return false
-    }
-  })
-}
+export { browserArguments } from '../electron/services/report/browser'
 
 function run(command: string, ...args: string[]): boolean {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
@@ -40,18 +17,15 @@ function run(command: string, ...args: string[]): boolean {
  * @throws in one line when there is none to be had
  */
 export function findBrowser(): string | undefined {
-  const there = installed()
+  const there = installedBrowser()
   if (there) return there
   if (existsSync('/etc/debian_version') && process.getuid?.() === 0) {
     run('apt-get', 'update')
     run('apt-get', 'install', '-y', '--no-install-recommends', 'chromium')
-    const now = installed()
+    const now = installedBrowser()
     if (now) return now
   }
   if (run(process.execPath, join('node_modules', 'playwright-core', 'cli.js'), 'install', 'chromium'))
     return undefined
   throw new Error('no Chrome or Chromium was found and none could be installed; set CHROME_PATH to one')
 }
-
-/** Chromium's own sandbox does not start for root. */
-export const browserArguments = process.getuid?.() === 0 ? ['--no-sandbox'] : []

@@ -4,6 +4,7 @@ import { Option, type Command } from 'commander'
 import { badInput, corpusFormats, reportFormats } from '#contract'
 import { writeFileAtomic } from '../../files'
 import type { ReportFormat } from '../../services/report'
+import { printPdf } from '../../services/report/pdf'
 import { nonNegative, positiveInteger } from './arguments'
 import { controlOf, perform, type GlobalOptions } from './session'
 
@@ -111,9 +112,11 @@ function modelCommands(program: Command): void {
           if (!existsSync(dirname(file)))
             throw badInput('there is no such folder', { file: dirname(file), field: '--out' })
           const names = ids.map((id) => rooms.runs.row(id).name)
-          const content = rooms.reports.write(ids, own.format, own.title ?? names.join(' vs '))
+          const title = own.title ?? names.join(' vs ')
+          const text = rooms.reports.write(ids, own.format === 'pdf' ? 'html' : own.format, title)
+          const content = own.format === 'pdf' ? await printPdf(text) : Buffer.from(text)
           writeFileAtomic(file, content)
-          const bytes = Buffer.byteLength(content)
+          const bytes = content.length
           return { json: { file, bytes }, text: `${file}: ${bytes} bytes` }
         })
       },

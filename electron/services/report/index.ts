@@ -43,7 +43,7 @@ export class ReportService {
   ): string {
     const writer = writers[format]
     if (!writer) {
-      const expected = `one of ${Object.keys(writers).join(', ')}; print the html report to get a pdf`
+      const expected = `one of ${Object.keys(writers).join(', ')}; the command line prints a pdf`
       throw badInput(`reports as ${format} are not part of this version`, { field: 'format', expected })
     }
     return writer(
