@@ -34,14 +34,17 @@ export function tokenStatistics(logits: tf.Tensor2D, labels: tf.Tensor1D): tf.Te
  * order of the text.
  *
  * @param table called inside a tidy; [rows, tokens of the batch]
+ * @param before awaited before each batch's table
  */
 export async function collectTokens(
   windows: readonly WindowBatch[],
   table: (window: WindowBatch, index: number) => tf.Tensor2D,
   onBatch: (fraction: number) => void = () => {},
+  before: (index: number) => Promise<void> = async () => {},
 ): Promise<number[][]> {
   const lists: number[][] = []
   for (const [i, window] of windows.entries()) {
+    await before(i)
     const tensor = tf.tidy(() => table(window, i))
     const [rows, tokens] = tensor.shape
     const values = await tensor.data()

@@ -22,7 +22,7 @@ import {
 import type { WindowBatch } from '../evaluate/windows'
 import { finite } from '../finite'
 import { forward } from '../model/llama'
-import type { TeacherSource } from '../teachers/source'
+import { prepareTeachers, type TeacherSource } from '../teachers/source'
 import type { HeldOut } from './evaluation'
 import type { Student } from './student'
 
@@ -60,8 +60,12 @@ async function evaluateLast(
   const documents: HeldOutDocument[] = []
   const all: number[][] = []
   for (const { id, text, windows } of splits) {
-    const rows = await collectTokens(windows, (window, i) =>
-      tokenTable(heldOut, window, student, teachers, heldOut.draw(`${id}/${i}`, teachers.length)),
+    const rows = await collectTokens(
+      windows,
+      (window, i) =>
+        tokenTable(heldOut, window, student, teachers, heldOut.draw(`${id}/${i}`, teachers.length)),
+      undefined,
+      (i) => prepareTeachers(teachers, { split: id, batch: i, first: 0 }),
     )
     documents.push(...scoreDocuments(id, text.ids, rows[0] ?? [], tokenizer))
     for (const [r, row] of rows.entries()) all[r] = (all[r] ?? []).concat(row)
