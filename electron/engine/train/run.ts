@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import {
   badInput,
   checkpointFolder,
@@ -91,6 +92,13 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
   let crossEntropy: number | null | undefined
   let saved = at
 
+  let batchOfStep = plan.at(at + 1)
+  /** Reads the next batch while the step is on the runtime's threads: by the next turn of the loop it is. */
+  async function batchAfter(step: number): Promise<ReturnType<BatchPlan['at']>> {
+    await nextTurn()
+    return plan.at(step + 1)
+  }
+
   function raise(alarms: readonly Alarm[]): void {
     for (const alarm of alarms) log.alarm(alarm)
     const divergence = alarms.find(({ signature }) => signature === 'divergence')
@@ -124,7 +132,8 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
       await waitWhilePaused(control, log, emit, at)
       if (control.stopRequested) break
       const started = performance.now()
-      const metrics = await step.run(at + 1, plan.at(at + 1))
+      const [metrics, following] = await Promise.all([step.run(at + 1, batchOfStep), batchAfter(at + 1)])
+      batchOfStep = following
       const elapsed = (performance.now() - started) / 1000
       at++
       seconds += elapsed
