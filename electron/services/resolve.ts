@@ -30,6 +30,7 @@ export function resolveExperiment(
   file?: string,
   name?: string,
 ): RunConfig {
+  checkSampling(definition, file)
   const teachers = definition.teachers.map((teacher, i) =>
     findNamed('teacher', library.teachers, teacher, { file, field: `teachers.${i}` }),
   )
@@ -48,6 +49,28 @@ export function resolveExperiment(
     student: modelOf(definition.student, tokenizer),
     createdAt: new Date().toISOString(),
   }
+}
+
+/** Draws leave most tokens at probability 0: what divides by it, or takes its logarithm, has no meaning then. */
+function checkSampling(
+  { cache, weighting: { fusion, strategy }, loss: { conflict } }: Experiment,
+  file?: string,
+): void {
+  if (cache.mode !== 'sample') return
+  const wrong =
+    fusion === 'geometric'
+      ? 'weighting.fusion'
+      : strategy === 'kl-to-consensus'
+        ? 'weighting.strategy'
+        : conflict !== 'none'
+          ? 'loss.conflict'
+          : undefined
+  if (!wrong) return
+  throw badInput(`sampled teacher outputs cannot go with ${wrong} as it is`, {
+    file,
+    field: 'cache.mode',
+    expected: 'exact or top-k',
+  })
 }
 
 /** A teacher's training is a run by cross-entropy alone, of kind `teacher`. */

@@ -1,5 +1,6 @@
 import type { Experiment } from '#contract'
 import { tf } from '../backend/tf'
+import type { TeacherSignal } from '../teachers/source'
 import { dropOutliers } from './conflict'
 import { disagreement, divergenceTo, entropy, entropyOfProbabilities, logProbabilities } from './divergence'
 import { fuse } from './fusion'
@@ -26,6 +27,8 @@ export interface FusionContext {
   labels?: tf.Tensor1D
   /** Of the weighting `random`, [tokens, K]. */
   drawn?: tf.Tensor2D
+  /** Per teacher what it said itself, where its logits are an approximation. */
+  statistics?: readonly TeacherSignal['statistics'][]
   /** How conflicts between teachers are settled. */
   conflict?: Pick<Experiment['loss'], 'conflict' | 'quantile'>
 }
@@ -36,14 +39,15 @@ export function fuseTeachers(
   tau: number,
   logits: readonly tf.Tensor2D[],
   sequences: number,
-  { labels, drawn, conflict }: FusionContext = {},
+  { labels, drawn, conflict, statistics = [] }: FusionContext = {},
 ): FusedTarget {
   const logP = logits.map((z) => logProbabilities(z, tau))
-  const entropies = columns(logP.map(entropy))
+  const entropies = columns(logP.map((l, k) => statistics[k]?.entropy ?? entropy(l)))
   const evidence: TeacherEvidence = {
     entropies,
     toConsensus: () => toConsensus(logP, entropies),
-    labelLoss: () => columns(logits.map((z) => labelLoss(z, required(labels, 'labels')))),
+    labelLoss: () =>
+      columns(logits.map((z, k) => statistics[k]?.labelLoss ?? labelLoss(z, required(labels, 'labels')))),
     drawn: () => required(drawn, 'drawn weights'),
   }
   let alpha = weigh(setting, evidence, sequences)

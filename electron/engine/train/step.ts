@@ -167,6 +167,10 @@ export class TrainingStep {
     return fuseTeachers(weighting, loss.tau, logits, size / train.context, {
       labels,
       conflict: loss,
+      statistics: signals.map(
+        ({ statistics: known }) =>
+          known && { entropy: rowsOf(known.entropy, chunk), labelLoss: rowsOf(known.labelLoss, chunk) },
+      ),
       drawn: drawn && tf.tensor2d(drawn.subarray(from * count, (from + size) * count), [size, count]),
     })
   }

@@ -37,6 +37,14 @@ export function sharedPasses(configs: readonly RunConfig[]): SharedPasses {
   return { passes: passes.size, alone, bytes }
 }
 
+/** The keys of all that a run reads from the teacher-output cache. */
+export function cacheKeys(config: RunConfig): string[] {
+  return config.teachers.flatMap((teacher) => [
+    trainingPlan(config, teacher).key,
+    ...config.corpora.map(({ row }) => heldOutPlan(config, teacher, row.digest).key),
+  ])
+}
+
 /** `auto`: exact where a pass is shared at all and its outputs fit on the disk and under the limit. */
 export function autoCache(
   configs: readonly RunConfig[],

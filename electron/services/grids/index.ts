@@ -10,6 +10,7 @@ import {
   type RunConfig,
   type StoredGrid,
 } from '#contract'
+import { evictTeacherCache } from '../../files'
 import { RunFolder } from '../../store'
 import type { Context } from '../context'
 import type { ExperimentService } from '../experiments'
@@ -19,7 +20,7 @@ import type { ReportService } from '../report'
 import { resolveExperiment } from '../resolve'
 import { blamingAxis, expandGrid, type ExpandedGrid } from './definition'
 import { configDigest } from './digest'
-import { autoCache, estimateGrid } from './estimate'
+import { autoCache, cacheKeys, estimateGrid } from './estimate'
 import { presetGrid } from './presets'
 import { gridView } from './view'
 
@@ -220,6 +221,7 @@ export class GridService {
     // Held until all of it is queued: cells then start in the grid's order.
     queue.hold(row.id)
     const cells = this.resolve(this.expand(row.definition))
+    this.evict(cells.map(({ config }) => config))
     const cache = this.cacheFor(cells.map(({ config }) => config))
     for (const [i, { config, digest }] of cells.entries()) {
       const run = this.runWith(digest)
@@ -340,6 +342,18 @@ export class GridService {
     if (!configs.length) throw badInput('there are no cells')
     const done = configs.filter((config) => this.runWith(configDigest(config))?.status === 'completed').length
     return { ...estimateGrid(configs, this.parts.experiments.measured(), this.cacheFor(configs)), done }
+  }
+
+  /** Makes room in the teacher-output cache before new passes; what this grid and the active runs read stays. */
+  private evict(configs: readonly RunConfig[]): void {
+    const { dataDir, catalogue } = this.parts.context
+    const { runs, settings } = catalogue.data
+    const active = runs
+      .filter(({ status }) => ['queued', 'running', 'paused'].includes(status))
+      .flatMap(({ id }) => new RunFolder(dataDir, id).config() ?? [])
+    const keys = new Set([...configs, ...active].flatMap(cacheKeys))
+    const limit = { bytes: settings.cacheGb * 2 ** 30, days: settings.cacheDays }
+    evictTeacherCache(dataDir, limit, (key) => keys.has(key))
   }
 
   private cacheFor(configs: readonly RunConfig[]): Run['autoCache'] {

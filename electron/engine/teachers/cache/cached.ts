@@ -60,6 +60,8 @@ interface Block {
   split: string
   batch: number
   logits: Float32Array
+  /** Entropy, then label's log-probability, of every token; where the logits are an approximation. */
+  statistics?: Float32Array
   hidden: Map<number, Float32Array>
 }
 
@@ -203,7 +205,15 @@ export class CachedTeacher implements TeacherSource {
     const { block } = current
     const hidden: tf.Tensor2D[] = []
     for (const [layer, data] of block.hidden) hidden[layer] = part(data, this.row.model.width)
-    return { logits: part(block.logits, this.row.model.vocab), hidden }
+    const { statistics } = block
+    return {
+      logits: part(block.logits, this.row.model.vocab),
+      hidden,
+      statistics: statistics && {
+        entropy: part(statistics.subarray(0, statistics.length / 2), 1),
+        labelLoss: tf.neg(part(statistics.subarray(statistics.length / 2), 1)),
+      },
+    }
   }
 
   dispose(): void {
@@ -256,7 +266,7 @@ export class CachedTeacher implements TeacherSource {
       return [
         coding.mode === 'exact' ? signal.logits : logP,
         entropy(logP),
-        labelLogProbabilities(logP, tf.tensor1d(targets, 'int32')),
+        labelLogProbabilities(logProbabilities(signal.logits, 1), tf.tensor1d(targets, 'int32')),
         ...layers.map((layer) => signal.hidden[layer]!),
       ] as tf.Tensor[]
     })
@@ -287,7 +297,9 @@ export class CachedTeacher implements TeacherSource {
       [streams.logits, ...streams.hidden.values()].map((file) => file.read(batch, inputs)),
     )
     if (!payload || states.some((s) => !s)) return undefined
-    const logits = decode(coding, payload.subarray(tokens * STATISTICS * 4), tokens)
+    const head = tokens * STATISTICS * 4
+    const logits = decode(coding, payload.subarray(head), tokens)
+    const statistics = coding.mode === 'exact' ? undefined : floatsOf(payload.subarray(0, head))
     // The losses divide by tau what is the logarithm of a distribution at tau already.
     if (coding.mode !== 'exact' && tau !== 1) for (let i = 0; i < logits.length; i++) logits[i]! *= tau
     const hidden = new Map(
@@ -296,7 +308,7 @@ export class CachedTeacher implements TeacherSource {
         coding.mode === 'exact' ? floatsOf(states[i]!) : fromHalf(states[i]!),
       ]),
     )
-    return { split: name, batch, logits, hidden }
+    return { split: name, batch, logits, statistics, hidden }
   }
 
   private closeLive(): void {

@@ -1,0 +1,97 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { stringify } from 'yaml'
+import { createServices, type Services } from '../../services'
+import { nodeWorkerLauncher } from '../nodeWorker'
+
+let folder: string
+let dataDir: string
+const open = (dir = dataDir) =>
+  createServices({ dataDir: dir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+
+const base = {
+  name: 'base',
+  corpus: 'recipes',
+  student: { width: 16, layers: 1, heads: 2, context: 16 },
+  teachers: ['t1', 't2'],
+  train: { steps: 6, batch: 2, context: 16, learningRate: 0.003, warmup: 2 },
+  evaluate: { every: 3, tokens: 100 },
+  checkpoint: { every: 3 },
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'retort-'))
+  dataDir = join(folder, 'data')
+  const services = await open()
+  const { library, experiments, queue } = services.rooms
+  await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes: 30_000, seed: 1 })
+  await library.trainTokenizer({ name: 'bpe', corpora: ['recipes'], vocab: 300 })
+  const { student, train, teachers, ...rest } = base
+  for (const [i, name] of teachers.entries()) {
+    const run = experiments.startTeacher(
+      stringify({ ...rest, name, tokenizer: 'bpe', model: student, train, seed: i + 1 }),
+    )
+    await queue.finished(run.id)
+  }
+  experiments.save({ definition: stringify(base) })
+  await services.close()
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+function losses(dir: string, run: string): (number | null)[] {
+  const lines = readFileSync(join(dir, 'runs', run, 'metrics.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+  return lines.map((line) => JSON.parse(line) as Record<string, number>).map((r) => r.loss ?? r.klToFused!)
+}
+
+async function work(services: Services, params: Parameters<Services['rooms']['grids']['start']>[0]) {
+  const { grids } = services.rooms
+  return grids.finished(grids.start(params).id)
+}
+
+describe('a grid at work', () => {
+  it('costs one pass per teacher, changes no loss by it, takes up what is done, and ends in a report', async () => {
+    const cached = join(folder, 'cached')
+    cpSync(dataDir, cached, { recursive: true })
+    const axes = { 'loss.tau': [1, 2], 'loss.features.gamma': [0, 0.1] }
+    const grid = (mode: string, more = axes) =>
+      stringify({ name: 'g', base: { ...base, cache: { mode } }, axes: more })
+
+    const shared = await open(cached)
+    const row = await work(shared, { definition: grid('exact') })
+    expect(row).toMatchObject({ status: 'completed', teacherPasses: 2, cacheHits: 4 })
+    expect(shared.rooms.reports.list()).toMatchObject([{ id: row.report }])
+    // An edited grid keeps its cells: only what is new is computed.
+    const larger = await work(shared, { definition: grid('exact', { ...axes, 'loss.tau': [1, 2, 3] }) })
+    expect(larger.id).toBe(row.id)
+    const before = row.cells.map(({ run }) => run)
+    expect(larger.cells.map(({ run }) => run)).toEqual(expect.arrayContaining(before))
+    expect(larger.cells).toHaveLength(6)
+    expect(larger.teacherPasses).toBe(2)
+    await shared.close()
+
+    const alone = await open()
+    const live = await work(alone, { definition: grid('off') })
+    expect(live).toMatchObject({ teacherPasses: 8, cacheHits: 0 })
+    for (const [i, cell] of live.cells.entries()) {
+      const [a, b] = [losses(dataDir, cell.run!), losses(cached, row.cells[i]!.run!)]
+      expect(b).toHaveLength(a.length)
+      for (const [j, loss] of a.entries()) expect(Math.abs(loss! - b[j]!)).toBeLessThan(1e-5)
+    }
+    await alone.close()
+  })
+
+  it('starts from a preset on an experiment with one call and needs no other', async () => {
+    const services = await open()
+    const row = await work(services, { preset: 'teacher-count', experiment: 'base', seeds: [1] })
+    expect(row.cells.map(({ axes, status }) => [axes.teachers, status])).toEqual([
+      [['t1'], 'completed'],
+      [['t1', 't2'], 'completed'],
+    ])
+    expect(services.rooms.reports.get(row.report!).row.runs).toEqual(row.cells.map(({ run }) => run))
+    await services.close()
+  })
+})
