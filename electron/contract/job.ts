@@ -259,7 +259,14 @@ export type AnyBenchResult = BenchResult | TeacherBench | GenerationBench | Toke
 export const selfTestJob = z.object({ ...base, kind: z.literal('self-test') })
 export const selfTestResult = z.object({
   backends: z.array(
-    z.object({ name: z.string(), available: z.boolean(), version: z.string().optional(), note: z.string() }),
+    z.object({
+      name: z.string(),
+      available: z.boolean(),
+      version: z.string().optional(),
+      note: z.string(),
+      /** What it lacks, or lacks for its GPU: a line each. */
+      missing: z.array(z.string()).optional(),
+    }),
   ),
 })
 export type SelfTestResult = z.output<typeof selfTestResult>

@@ -1,3 +1,5 @@
+import type { Tensor } from 'onnxruntime-node'
+
 export type Dtype = 'float32' | 'int32' | 'bool'
 export type Data = Float32Array | Int32Array | Uint8Array
 export type Attribute = number | string | readonly number[] | { float: number }
@@ -9,7 +11,7 @@ export type OnnxType = Dtype | 'int64'
 let nextId = 0
 
 /**
- * A value of the lazy graph: known (its data is there) or still to be computed (its operator and inputs are). A
+ * A value of the lazy graph: known (its data is there, on the host or on the device) or still to be computed (its operator and inputs are). A
  * constant is part of the graph's structure and never an input.
  */
 export class Value {
@@ -17,6 +19,8 @@ export class Value {
   /** How many tensors of tfjs stand for it. */
   live = 0
   data: Data | undefined
+  /** Where the data is if it has stayed in the device's memory. */
+  resident: Tensor | undefined
   op: Operation | undefined
   constant: Constant | undefined
 
@@ -24,6 +28,11 @@ export class Value {
     readonly shape: readonly number[],
     readonly type: OnnxType,
   ) {}
+
+  /** Known: it needs no computing. */
+  get ready(): boolean {
+    return this.data !== undefined || this.resident !== undefined
+  }
 
   get size(): number {
     return this.shape.reduce((a, b) => a * b, 1)
@@ -64,7 +73,7 @@ export function traceGraph(outputs: Value[]): Graph {
 
   function name(value: Value): boolean {
     if (names.has(value)) return true
-    if (value.data) {
+    if (value.ready) {
       names.set(value, `i${leaves.length}`)
       leaves.push(value)
       parts.push(`${value.type}[${value.shape.join()}]`)
@@ -100,7 +109,7 @@ export function traceGraph(outputs: Value[]): Graph {
       }
       stack.pop()
       const at = nodes.push(top.op) - 1
-      for (const [i, value] of top.op.outputs.entries()) if (!value.data) names.set(value, outputName(at, i))
+      for (const [i, value] of top.op.outputs.entries()) if (!value.ready) names.set(value, outputName(at, i))
       parts.push(describe(top.op, names))
     }
   }

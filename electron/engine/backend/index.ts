@@ -1,11 +1,14 @@
 import { availableParallelism } from 'node:os'
 import { createRequire } from 'node:module'
-import nodeUtil from 'node:util'
+import type { InferenceSession } from 'onnxruntime-node'
 import { failed, type Experiment, type SelfTestResult } from '#contract'
 import { registerGradients } from './gradients'
 import { registerKernels } from './kernels'
 import { LazyBackend } from './lazyBackend'
+import { Residency } from './residency'
+import { examineTensorflow, registerTensorflow } from './tensorflow'
 import { tf } from './tf'
+import { chooseProvider, listAdapters, probeWebgpu } from './webgpu'
 
 export type BackendKind = Experiment['backend']
 
@@ -25,27 +28,45 @@ export interface BackendOptions {
 const nodeRequire = createRequire(import.meta.url)
 
 /**
- * Makes a backend the one that tfjs computes with. `auto` is onnx on the CPU.
+ * Makes a backend the one that tfjs computes with. `auto` is WebGPU where there is a GPU that answers, else onnx on
+ * the CPU.
+ *
  * @throws failed, in one line, when what it needs is not there
  */
 export async function startBackend(kind: BackendKind, options: BackendOptions): Promise<BackendInfo> {
   const threads = options.threads || availableParallelism()
   registerGradients()
+  if (kind === 'auto') {
+    const chosen = await (automatic ??= chooseProvider())
+    if (chosen.note) process.stderr.write(`computing on the CPU: ${chosen.note}\n`)
+    return startBackend(chosen.kind, options)
+  }
   if (kind === 'cpu') {
     await use('cpu')
     return { kind, version: tf.version['tfjs-backend-cpu'] ?? tf.version.tfjs, threads: 1 }
   }
-  if (kind === 'tensorflow') return startTensorflow(threads)
-  const name = kind === 'webgpu' ? 'onnx-webgpu' : 'onnx'
-  await startOnnx(name, threads)
-  return { kind: kind === 'webgpu' ? kind : 'onnx', version: versionOf('onnxruntime-node'), threads }
+  if (kind === 'tensorflow') {
+    const version = registerTensorflow()
+    await use('tensorflow')
+    return { kind, version, threads }
+  }
+  if (kind === 'webgpu') {
+    await probeWebgpu().catch((error: Error) => {
+      throw failed(`WebGPU cannot be used: ${error.message}`, error)
+    })
+  }
+  await startOnnx(kind, threads)
+  return { kind, version: versionOf('onnxruntime-node'), threads }
 }
 
-async function startOnnx(name: 'onnx' | 'onnx-webgpu', threads: number): Promise<void> {
-  const ort = await import('onnxruntime-node')
-  const provider = name === 'onnx' ? 'cpu' : 'webgpu'
-  const backend = new LazyBackend(ort.default ?? ort, {
-    executionProviders: [provider],
+/** Found out once a process. */
+let automatic: ReturnType<typeof chooseProvider> | undefined
+
+async function startOnnx(kind: 'onnx' | 'webgpu', threads: number): Promise<void> {
+  const module = await import('onnxruntime-node')
+  const ort = module.default ?? module
+  const options: InferenceSession.SessionOptions = {
+    executionProviders: [kind === 'onnx' ? 'cpu' : 'webgpu'],
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     graphOptimizationLevel: 'all',
@@ -54,28 +75,13 @@ async function startOnnx(name: 'onnx' | 'onnx-webgpu', threads: number): Promise
     logSeverityLevel: 3,
     // Spinning threads gain 3 % alone and lose a factor of two when a neighbour takes a core.
     extra: { session: { intra_op: { allow_spinning: '0' }, set_denormal_as_zero: '1' } },
-  })
-  if (tf.findBackend(name)) tf.removeBackend(name)
-  else registerKernels(name)
-  tf.registerBackend(name, () => backend, 1)
-  await use(name)
-}
-
-async function startTensorflow(threads: number): Promise<BackendInfo> {
-  // tfjs-node 4.22 calls util.isNullOrUndefined, which Node 23 no longer has.
-  const legacy = nodeUtil as unknown as { isNullOrUndefined?: (value: unknown) => boolean }
-  legacy.isNullOrUndefined ??= (value) => value === null || value === undefined
-  try {
-    nodeRequire('@tensorflow/tfjs-node-gpu')
-  } catch (error) {
-    const [reason] = String(error instanceof Error ? error.message : error).split('\n')
-    throw failed(
-      `the tensorflow backend is not installed (${reason}); "npm run setup:cuda" fetches its library`,
-      error,
-    )
   }
-  await use('tensorflow')
-  return { kind: 'tensorflow', version: versionOf('@tensorflow/tfjs-node-gpu'), threads }
+  const residency = kind === 'webgpu' ? new Residency(ort, options) : undefined
+  const backend = new LazyBackend(ort, options, undefined, residency)
+  if (tf.findBackend(kind)) tf.removeBackend(kind)
+  else registerKernels(kind)
+  tf.registerBackend(kind, () => backend, 1)
+  await use(kind)
 }
 
 async function use(name: string): Promise<void> {
@@ -127,27 +133,27 @@ export async function detectBackends(): Promise<SelfTestResult['backends']> {
   } catch (error) {
     found.push({ name: 'onnx', available: false, note: firstLine(error) })
   }
-  found.push({ name: 'webgpu', available: false, note: 'not looked for; ask for it with backend: webgpu' })
-  found.push(tensorflowNote())
+  found.push(await examineWebgpu())
+  found.push({ name: 'tensorflow', ...(await examineTensorflow()) })
   found.push({ name: 'cpu', available: true, version: tf.version.tfjs, note: 'slow reference of the tests' })
   return found
 }
 
-function tensorflowNote(): SelfTestResult['backends'][number] {
+async function examineWebgpu(): Promise<SelfTestResult['backends'][number]> {
+  const adapters = listAdapters()
+  const names = adapters.map(({ name, software }) => (software ? `${name} (software)` : name)).join(', ')
   try {
-    nodeRequire.resolve('@tensorflow/tfjs-node-gpu/lib/napi-v8/tfjs_binding.node')
+    await probeWebgpu()
+    const version = versionOf('onnxruntime-node')
     return {
-      name: 'tensorflow',
+      name: 'webgpu',
       available: true,
-      version: versionOf('@tensorflow/tfjs-node-gpu'),
-      note: 'CUDA',
+      version,
+      note: names || 'an adapter that the system does not name',
     }
-  } catch {
-    return {
-      name: 'tensorflow',
-      available: false,
-      note: 'its library is not there; "npm run setup:cuda" fetches it',
-    }
+  } catch (error) {
+    const note = `${names ? `${names}: ` : ''}${firstLine(error)}`
+    return { name: 'webgpu', available: false, note }
   }
 }
 

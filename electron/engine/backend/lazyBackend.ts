@@ -3,6 +3,7 @@ import type { InferenceSession } from 'onnxruntime-node'
 import { failed } from '#contract'
 import { traceGraph, Value, type Data, type Dtype, type Graph } from './graph'
 import { encodeModel } from './onnx'
+import type { Residency } from './residency'
 import { tf } from './tf'
 
 type Ort = typeof import('onnxruntime-node')
@@ -49,11 +50,15 @@ export class LazyBackend extends tf.KernelBackend {
   /** By structure, in order of last use. */
   private readonly sessions = new Map<string, InferenceSession>()
   private flushing: Promise<void> | undefined
+  /** Values that somebody waits to read: the outputs that come to the host. */
+  private readonly wanted = new Set<Value>()
 
   constructor(
     private readonly ort: Ort,
     private readonly options: InferenceSession.SessionOptions,
     private readonly capacity = SESSIONS,
+    /** Keeps what is not read in the device's memory. */
+    private readonly residency?: Residency,
   ) {
     super()
   }
@@ -94,13 +99,16 @@ export class LazyBackend extends tf.KernelBackend {
 
   override async read(dataId: DataId): Promise<tfTypes.BackendValues> {
     const { value } = this.entry(dataId)
-    while (!value.data) await this.flush()
-    return value.data
+    if (!value.ready) this.wanted.add(value)
+    while (!value.ready) await this.flush()
+    this.wanted.delete(value)
+    return value.data ?? this.residency!.read(value)
   }
 
   override readSync(dataId: DataId): tfTypes.BackendValues {
     const { value } = this.entry(dataId)
     if (value.data) return value.data
+    if (value.resident) throw failed('the tensor is in the memory of the device; await data()')
     throw failed(
       `the tensor made by ${value.op?.name} has not been computed; the onnx backend computes when data() is awaited, dataSync() cannot wait`,
     )
@@ -118,7 +126,10 @@ export class LazyBackend extends tf.KernelBackend {
     if (!entry) return true
     entry.references--
     if (!force && entry.references > 0) return false
-    if (--entry.value.live === 0) this.live.delete(entry.value)
+    if (--entry.value.live === 0) {
+      this.live.delete(entry.value)
+      this.residency?.retire(entry.value)
+    }
     this.entries.delete(dataId)
     this.entryCount--
     return true
@@ -163,6 +174,7 @@ export class LazyBackend extends tf.KernelBackend {
   override dispose(): void {
     for (const session of this.sessions.values()) void session.release()
     this.sessions.clear()
+    this.residency?.dispose(this.live)
     this.live.clear()
   }
 
@@ -172,8 +184,9 @@ export class LazyBackend extends tf.KernelBackend {
 
   private async compute(): Promise<void> {
     const started = performance.now()
-    const outputs = [...this.live].filter((value) => !value.data)
-    if (!outputs.length) return
+    const release = this.residency?.mark()
+    const outputs = [...this.live].filter((value) => !value.ready)
+    if (!outputs.length) return release?.()
     const graph = traceGraph(outputs)
     this.statistics.flushes++
     this.statistics.nodes = graph.nodes.length
@@ -183,26 +196,34 @@ export class LazyBackend extends tf.KernelBackend {
     const running = performance.now()
     const feeds: Record<string, InstanceType<Ort['Tensor']>> = {}
     for (const leaf of graph.leaves) {
-      feeds[graph.names.get(leaf)!] = new this.ort.Tensor(leaf.type as Dtype, leaf.data as never, leaf.shape)
+      feeds[graph.names.get(leaf)!] = this.residency
+        ? await this.residency.feed(leaf)
+        : new this.ort.Tensor(leaf.type as Dtype, leaf.data as never, leaf.shape)
     }
     const results = await session.run(feeds)
     for (const output of outputs) {
-      output.data = results[graph.names.get(output)!]!.data as Data
+      const tensor = results[graph.names.get(output)!]!
+      if (tensor.location === 'cpu') output.data = tensor.data as Data
+      else output.resident = tensor
       output.op = undefined
     }
+    release?.()
     this.statistics.runMs += performance.now() - running
   }
 
   private async session(graph: Graph): Promise<InferenceSession> {
-    const cached = this.sessions.get(graph.key)
+    const locations = this.locations(graph)
+    const key = locations ? `${graph.key}@${Object.values(locations).join()}` : graph.key
+    const cached = this.sessions.get(key)
     if (cached) {
-      this.sessions.delete(graph.key)
-      this.sessions.set(graph.key, cached)
+      this.sessions.delete(key)
+      this.sessions.set(key, cached)
       return cached
     }
     const started = performance.now()
-    const session = await this.ort.InferenceSession.create(encodeModel(graph), this.options)
-    this.sessions.set(graph.key, session)
+    const options = locations ? { ...this.options, preferredOutputLocation: locations } : this.options
+    const session = await this.ort.InferenceSession.create(encodeModel(graph), options)
+    this.sessions.set(key, session)
     this.statistics.compiled++
     this.statistics.compileMs += performance.now() - started
     if (this.sessions.size > this.capacity) {
@@ -211,6 +232,13 @@ export class LazyBackend extends tf.KernelBackend {
       await unused.release()
     }
     return session
+  }
+
+  /** Where each output stays: with the device, but for those that are waited for. */
+  private locations({ outputs, names }: Graph): Record<string, 'cpu' | 'gpu-buffer'> | undefined {
+    if (!this.residency) return undefined
+    const place = (value: Value) => (this.wanted.has(value) ? ('cpu' as const) : ('gpu-buffer' as const))
+    return Object.fromEntries(outputs.map((value) => [names.get(value)!, place(value)]))
   }
 
   private store(dataId: DataId, value: Value, references: number): void {

@@ -1,7 +1,7 @@
 import { experiment, parse, SCHEMA_VERSION, type ModelConfig, type RunConfig } from '#contract'
 import { tf } from '../backend/tf'
 import { createTables, forward } from '../model/llama'
-import { initialise, toTensors } from '../model/weights'
+import { EMBEDDING, initialise, toTensors } from '../model/weights'
 import { createRandom } from '../random'
 import type { TeacherSource } from '../teachers/source'
 import { TrainingStep } from './step'
@@ -70,8 +70,12 @@ export function runConfig(changes: Record<string, unknown> = {}, teachers = 2): 
   }
 }
 
-export function teacherSource(config: RunConfig, k: number, seed = 100 + k): TeacherSource {
-  const parameters = toTensors(initialise(teacherModel, seed))
+/** @param sharpness scales the logits: fresh weights say nearly the same of every token */
+export function teacherSource(config: RunConfig, k: number, seed = 100 + k, sharpness = 1): TeacherSource {
+  const weights = initialise(teacherModel, seed)
+  const embedding = weights.get(EMBEDDING)!.data
+  for (const [i, value] of embedding.entries()) embedding[i] = value * sharpness
+  const parameters = toTensors(weights)
   const tables = createTables(teacherModel, config.experiment.train.context)
   return {
     row: config.teachers[k]!,

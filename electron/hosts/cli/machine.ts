@@ -115,9 +115,10 @@ async function examine(options: GlobalOptions) {
   const lines = [
     `Retort ${VERSION}, Node ${process.version}, ${process.platform} ${process.arch}`,
     `data directory: ${dataDir}`,
-    ...backends.map(
-      ({ name, available, version, note }) => `${available ? '✓' : '✗'} ${name} ${version ?? ''} ${note}`,
-    ),
+    ...backends.flatMap(({ name, available, version, note, missing = [] }) => [
+      [available ? '✓' : '✗', name, version, note].filter(Boolean).join(' '),
+      ...missing.map((line) => `    missing ${line}`),
+    ]),
     ...(problems.length ? problems.map((problem) => `! ${problem}`) : ['no problems found']),
   ]
   return { json: { version: VERSION, dataDir, backends, problems }, text: lines.join('\n') }

@@ -85,5 +85,5 @@ function toValues(backend: LazyBackend, inputs: Parameters<tf.KernelFunc>[0]['in
 
 /** A value with no elements needs no computing, and ONNX Runtime refuses many operators on such. */
 function settle(value: Value): Value {
-  return value.size === 0 && !value.data ? empty(value.shape, value.type as Dtype) : value
+  return value.size === 0 && !value.ready ? empty(value.shape, value.type as Dtype) : value
 }
