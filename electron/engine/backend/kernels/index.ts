@@ -30,6 +30,8 @@ export const kernels: KernelTable = {
 /** Tells tfjs of the kernels, for the backend of that name. */
 export function registerKernels(backendName: string): void {
   for (const [kernelName, kernel] of Object.entries(kernels)) {
+    // ONNX Runtime 1.30's WebGPU provider computes a training step with these wrongly; plain operations do instead.
+    if (backendName === 'webgpu' && kernelName in fused) continue
     tf.registerKernel({
       kernelName,
       backendName,
