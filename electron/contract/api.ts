@@ -153,6 +153,8 @@ export const api = {
   /** Creates without `id`, replaces with it. The definition must parse; names in it need not exist yet. */
   'experiments.save': method(z.strictObject({ id: id.optional(), definition: z.string() }), experimentRow),
   'experiments.duplicate': method(byId, experimentRow),
+  /** An edited copy of a run's definition that goes on from its best checkpoint: change its teachers, then start it. */
+  'experiments.continue': method(z.strictObject({ run: id }), experimentRow),
   'experiments.remove': method(byId, none),
   /** Parses YAML without saving: every problem, and the definition with its defaults when there is none. */
   'experiments.check': method(
@@ -255,7 +257,8 @@ export const api = {
   'runs.metrics': method(
     z.strictObject({
       id,
-      afterStep: z.number().int().default(0),
+      /** -1: from the start, with a continued run's evaluation at step 0. */
+      afterStep: z.number().int().default(-1),
       points: z.number().int().positive().default(2000),
     }),
     metricsPage,

@@ -152,6 +152,20 @@ export const teacherCache = z.strictObject({
 })
 export type TeacherCache = z.output<typeof teacherCache>
 
+/** An earlier run whose student this run goes on with: its teachers and corpora may be others (METHOD: incremental). */
+export const continueFrom = z.strictObject({
+  /** A run of the library that has ended; its student must have this one's shape and tokenizer. */
+  run: objectName,
+  checkpoint: z.enum(['best', 'last']).default('best'),
+  /**
+   * Adds weight * tau^2 KL(earlier self || student) to the loss, against forgetting. The earlier self is frozen and has
+   * no part in the teachers' weighting.
+   */
+  retention: z
+    .union([z.literal(false), z.strictObject({ weight: positive.default(0.1), tau: positive.default(1) })])
+    .default(false),
+})
+
 export const backends = ['auto', 'onnx', 'webgpu', 'tensorflow', 'cpu'] as const
 
 function multiple(t: { batch: number; accumulate: number }, context: z.core.$RefinementCtx): void {
@@ -181,6 +195,8 @@ export const experimentFields = z.strictObject({
   evaluate: evaluation.prefault({}),
   checkpoint: checkpointing.prefault({}),
   cache: teacherCache.prefault({}),
+  /** Absent: the student begins at `student.init`. */
+  continue: continueFrom.optional(),
   seed: natural.default(1),
   backend: z.enum(backends).default('auto'),
 })

@@ -15,6 +15,8 @@ export const stepRecord = z.object({
   kd: value.optional(),
   ce: value,
   features: value.optional(),
+  /** tau^2 KL(earlier self || student); absent without retention. */
+  retention: value.optional(),
   /** Mean weight per teacher, in the definition's order. */
   alpha: z.array(z.number()).optional(),
   teacherEntropy: z.array(z.number()).optional(),
@@ -115,6 +117,8 @@ export const evaluationRecord = z.object({
   /** Of greedy continuations of held-out prompts against the text itself: 0..100, and 0..1. */
   bleu: z.number().optional(),
   rougeL: z.number().optional(),
+  /** A continued run: scores on the earlier run's corpora that it no longer trains on. They enter no mean. */
+  retained: z.array(corpusScore).optional(),
   /** Seconds the evaluation took. Differs between two runs. */
   seconds: z.number(),
   /** A greedy continuation of a held-out prompt, to watch the student learn. */

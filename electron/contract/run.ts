@@ -22,6 +22,17 @@ export const methods = [
   'top-k',
 ] as const
 
+/** The student that a continued run begins with, and what its run was trained on. */
+export const continued = z.strictObject({
+  run: id,
+  name: objectName,
+  /** The checkpoint's step, and the SHA-256 of its model.safetensors. */
+  step: z.number().int().nonnegative(),
+  digest,
+  /** The earlier run's corpora that are not among this run's: evaluated too, to see what is forgotten. */
+  corpora: z.array(corpus),
+})
+
 /**
  * A run with everything resolved: names to library rows with digests, defaults filled in. It is `config.json` of the
  * run folder, never changed after the start. A teacher's training is a run without teachers, of kind `teacher`.
@@ -38,6 +49,7 @@ export const runConfig = z.strictObject({
   tokenizer,
   teachers: z.array(teacher),
   student: modelConfig,
+  continues: continued.optional(),
   createdAt: timestamp,
 })
 export type RunConfig = z.output<typeof runConfig>
@@ -136,6 +148,8 @@ export const runFiles = {
   /** What else it found out. */
   detail: 'evaluation.json',
   checkpoints: 'checkpoints',
+  /** The student that a continued run began with: its model folder. */
+  earlier: 'earlier',
 } as const
 
 /** `step-000500`: the folder of a checkpoint below `checkpoints/`. */

@@ -1,4 +1,13 @@
-import type { Comparison, ComparisonColumn, HeldOutDocument, Run, RunConfig, StepRecord } from '#contract'
+import type {
+  Comparison,
+  ComparisonColumn,
+  EvaluationRecord,
+  HeldOutDocument,
+  Run,
+  RunConfig,
+  StepRecord,
+} from '#contract'
+import { forgetting } from './forgetting'
 import { holm, isReal, pairedBootstrap, type ScoreUnit } from './statistics'
 
 export interface ComparedRun {
@@ -7,6 +16,7 @@ export interface ComparedRun {
   steps: readonly StepRecord[]
   /** Of the last evaluation; empty when the run never came to it. */
   documents: readonly HeldOutDocument[]
+  evaluations: readonly EvaluationRecord[]
 }
 
 const COLUMNS: readonly (ComparisonColumn & { value: (run: ComparedRun) => number | null | undefined })[] = [
@@ -54,6 +64,13 @@ const COLUMNS: readonly (ComparisonColumn & { value: (run: ComparedRun) => numbe
   },
   { key: 'ece', title: 'ECE', unit: '', better: 'lower', value: ({ row }) => row.evaluation?.ece },
   { key: 'bleu', title: 'BLEU', unit: '', better: 'higher', value: ({ row }) => row.evaluation?.bleu },
+  {
+    key: 'forgetting',
+    title: 'Forgetting',
+    unit: 'bits/byte',
+    better: 'lower',
+    value: forgetting,
+  },
   { key: 'steps', title: 'Steps', unit: '', better: 'neither', value: ({ row }) => row.step },
   {
     key: 'tokensPerSecond',

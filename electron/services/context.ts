@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import type { Catalogue } from '../store'
+import type { Catalogue, CatalogueData } from '../store'
 import type { PushLog } from './pushLog'
 import type { SpawnWorker } from './worker'
 
@@ -28,4 +28,14 @@ export function concurrencyOf({ catalogue, jobs }: Pick<Context, 'catalogue' | '
 export function threadsOf(context: Pick<Context, 'catalogue' | 'jobs'>): number {
   const { threads } = context.catalogue.data.settings
   return threads || Math.max(1, Math.floor(availableParallelism() / concurrencyOf(context)))
+}
+
+/** What definitions are resolved against: the catalogue's rows, and the folder in which the rows' files lie. */
+export type LibraryRows = Pick<CatalogueData, 'corpora' | 'tokenizers' | 'teachers' | 'runs'> & {
+  dataDir: string
+}
+
+export function libraryRows({ catalogue, dataDir }: Context): LibraryRows {
+  const { corpora, tokenizers, teachers, runs } = catalogue.data
+  return { corpora, tokenizers, teachers, runs, dataDir }
 }

@@ -12,7 +12,7 @@ import {
   type ReportRow,
   type Run,
 } from '#contract'
-import type { Context } from './context'
+import { libraryRows, type Context } from './context'
 import { override, readYaml } from './definition'
 import type { ExperimentService } from './experiments'
 import { stopped } from './job'
@@ -135,7 +135,7 @@ export class Demo {
     const { library, queue, context } = this.parts
     for (const [i, definition] of demo.teachers.entries()) {
       if (library.teachers.some(({ name }) => name === definition.name)) continue
-      const run = queue.add(resolveTeacher(definition, context.catalogue.data), { group: 'demo' })
+      const run = queue.add(resolveTeacher(definition, libraryRows(context)), { group: 'demo' })
       const share = (TAUGHT - PREPARED) / demo.teachers.length
       const start = PREPARED + share * i
       await this.follow(run, `training ${definition.name}`, within(control, start, start + share))
@@ -161,7 +161,7 @@ export class Demo {
       const definition = studentDefinition(demo, student, best)
       const known = experiments.list().find(({ name }) => name === student.name)
       const row = known ?? experiments.save({ definition: stringify(definition) }, true)
-      const config = resolveExperiment(parse(experiment, definition), context.catalogue.data)
+      const config = resolveExperiment(parse(experiment, definition), libraryRows(context))
       const run = queue.add(config, { group, experiment: row.id })
       const share = (1 - SCORED) / demo.students.length
       const start = SCORED + share * i

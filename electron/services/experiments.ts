@@ -11,7 +11,7 @@ import {
 import { isDeepStrictEqual } from 'node:util'
 import { isMap, parseDocument, stringify } from 'yaml'
 import { RunFolder } from '../store'
-import type { Context } from './context'
+import { libraryRows, type Context } from './context'
 import { overrideText, parseExperiment, parseTeacher } from './definition'
 import { estimateRun } from './estimate'
 import { checkFree, find, freeName, newId } from './identity'
@@ -61,6 +61,20 @@ export class ExperimentService {
     return this.save({ definition: document.toString() })
   }
 
+  /** A definition that goes on from a run, under a free name, for its teachers to be changed. */
+  continueRun(id: string): ExperimentRow {
+    const run = find('run', this.context.catalogue.data.runs, id)
+    const config = new RunFolder(this.context.dataDir, run.id).config()
+    if (!config) throw conflict(`run "${run.name}" has no folder`)
+    const settings = [
+      `name=${JSON.stringify(freeName(this.list(), `${run.name}-continued`))}`,
+      // Named, for it is no longer the teachers' affair: they may all be taken away.
+      `tokenizer=${JSON.stringify(config.tokenizer.name)}`,
+      `continue={ run: ${run.id} }`,
+    ]
+    return this.save({ definition: overrideText(this.written(run, config.experiment), settings) })
+  }
+
   remove(id: string): void {
     const row = this.get(id)
     this.context.catalogue.update((data) => {
@@ -73,7 +87,7 @@ export class ExperimentService {
     try {
       const resolved = parseExperiment(definition)
       try {
-        const config = resolveExperiment(resolved, this.context.catalogue.data)
+        const config = resolveExperiment(resolved, libraryRows(this.context))
         return { problems: [], resolved, estimate: estimateRun(config, this.measured()) }
       } catch (error) {
         return { problems: [toErrorShape(error)], resolved }
@@ -90,19 +104,18 @@ export class ExperimentService {
   ): Run {
     const row = id === undefined ? undefined : this.get(id)
     const parsed = parseExperiment(definition ?? row?.definition ?? '', file)
-    const config = resolveExperiment(parsed, this.context.catalogue.data, file, name)
+    const config = resolveExperiment(parsed, libraryRows(this.context), file, name)
     return this.queue.add(config, { experiment: row?.id, ...origin })
   }
 
   startTeacher(definition: string, file?: string): Run {
     const parsed = parseTeacher(definition, file)
     checkFree('teacher', this.context.catalogue.data.teachers, parsed.name)
-    return this.queue.add(resolveTeacher(parsed, this.context.catalogue.data, file))
+    return this.queue.add(resolveTeacher(parsed, libraryRows(this.context), file))
   }
 
   /**
-   * A copy of what a run was started from, with the mend of its alarm applied. The text that a person wrote is kept,
-   * comments and all, as long as it still says what the run did.
+   * A copy of what a run was started from, with the mend of its alarm applied.
    *
    * @throws conflict when the run has raised no such alarm, or one that no setting mends
    */
@@ -114,10 +127,19 @@ export class ExperimentService {
     const alarm = folder.log().findLast((entry) => entry.alarm?.signature === signature)?.alarm
     if (!config || !alarm) throw conflict(`run "${run.name}" has raised no alarm "${signature}"`)
     if (!alarm.mend.length) throw conflict(`no setting mends this: ${alarm.advice}`)
-    const written = this.list().find(({ id }) => id === run.experiment)?.definition
-    const text = written && says(written, config.experiment) ? written : stringify(config.experiment)
     const name = freeName(this.list(), `${config.experiment.name}-mended`)
-    return this.save({ definition: overrideText(text, [...alarm.mend, `name=${JSON.stringify(name)}`]) })
+    return this.save({
+      definition: overrideText(this.written(run, config.experiment), [
+        ...alarm.mend,
+        `name=${JSON.stringify(name)}`,
+      ]),
+    })
+  }
+
+  /** The text that a person wrote, comments and all, as long as it still says what the run did. */
+  private written(run: Run, definition: Experiment): string {
+    const text = this.list().find(({ id }) => id === run.experiment)?.definition
+    return text && says(text, definition) ? text : stringify(definition)
   }
 
   /** Recent runs with what they were, to tell speeds from. */

@@ -168,6 +168,7 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'experiments.get': ({ id }) => experiments.get(id),
     'experiments.save': (params) => experiments.save(params),
     'experiments.duplicate': ({ id }) => experiments.duplicate(id),
+    'experiments.continue': ({ run }) => experiments.continueRun(run),
     'experiments.remove': ({ id }) => nothing(() => experiments.remove(id)),
     'experiments.check': (params) => experiments.check(params),
     'experiments.start': (params) => experiments.start(params),

@@ -13,20 +13,20 @@ import {
   type TeacherDefinition,
   type Tokenizer,
 } from '#contract'
-import type { CatalogueData } from '../store'
+import type { LibraryRows } from './context'
+import { resolveContinuation } from './continuation'
 import { findNamed, freeName, newId } from './identity'
-
-type Library = Pick<CatalogueData, 'corpora' | 'tokenizers' | 'teachers' | 'runs'>
 
 /**
  * A definition with every name looked up in the library and every default filled in: what a run's `config.json` holds.
  *
  * @param file for error messages, where the definition came from
- * @throws bad-input naming the field: an unknown name, teachers that do not share one vocabulary
+ * @throws bad-input naming the field: an unknown name, teachers that do not share one vocabulary, a run that cannot
+ *   be continued
  */
 export function resolveExperiment(
   definition: Experiment,
-  library: Library,
+  library: LibraryRows,
   file?: string,
   name?: string,
 ): RunConfig {
@@ -36,6 +36,9 @@ export function resolveExperiment(
   )
   const tokenizer = agreedTokenizer(definition, teachers, library, file)
   checkFixedWeights(definition, file)
+  const student = modelOf(definition.student, tokenizer)
+  const corpora = resolveCorpora(definition.corpus, library, file)
+  const continues = resolveContinuation(definition, { student, tokenizer, corpora }, library, file)
   const identity = runIdentity(name ?? definition.name, library)
   return {
     schemaVersion: SCHEMA_VERSION,
@@ -43,10 +46,11 @@ export function resolveExperiment(
     kind: 'student',
     method: methodOf(definition),
     experiment: definition,
-    corpora: resolveCorpora(definition.corpus, library, file),
+    corpora,
     tokenizer,
     teachers,
-    student: modelOf(definition.student, tokenizer),
+    student,
+    ...(continues && { continues }),
     createdAt: new Date().toISOString(),
   }
 }
@@ -74,7 +78,11 @@ function checkSampling(
 }
 
 /** A teacher's training is a run by cross-entropy alone, of kind `teacher`. */
-export function resolveTeacher(definition: TeacherDefinition, library: Library, file?: string): RunConfig {
+export function resolveTeacher(
+  definition: TeacherDefinition,
+  library: LibraryRows,
+  file?: string,
+): RunConfig {
   const { model, ...rest } = definition
   const tokenizer = tokenizerNamed(definition.tokenizer, library, file)
   return {
@@ -108,14 +116,14 @@ function checkFixedWeights({ weighting, teachers }: Experiment, file: string | u
   })
 }
 
-function runIdentity(wanted: string, { runs }: Library): { id: string; name: string } {
+function runIdentity(wanted: string, { runs }: LibraryRows): { id: string; name: string } {
   const name = freeName(runs, wanted)
   return { id: newId(name, runs), name }
 }
 
 function resolveCorpora(
   mixture: Experiment['corpus'],
-  { corpora }: Library,
+  { corpora }: LibraryRows,
   file: string | undefined,
 ): { weight: number; row: Corpus }[] {
   return mixture.map(({ name, weight }, i) => {
@@ -128,7 +136,7 @@ function resolveCorpora(
 function agreedTokenizer(
   definition: Experiment,
   teachers: readonly Teacher[],
-  library: Library,
+  library: LibraryRows,
   file: string | undefined,
 ): Tokenizer {
   const ofTeacher = (teacher: Teacher) => library.tokenizers.find(({ id }) => id === teacher.tokenizer)
@@ -155,7 +163,7 @@ function agreedTokenizer(
 /** A tokenizer's name or id, or those of a teacher whose tokenizer is meant. */
 function tokenizerNamed(
   name: string,
-  { tokenizers, teachers }: Library,
+  { tokenizers, teachers }: LibraryRows,
   file: string | undefined,
 ): Tokenizer {
   const teacher = teachers.find((row) => row.name === name || row.id === name)

@@ -70,7 +70,8 @@ export class RunService {
     const folder = this.folder(id)
     const config = folder.config()
     if (!config) throw conflict(`run "${row.name}" has no folder`)
-    return { row, config, steps: folder.metrics().steps, documents: folder.lastEvaluation().documents }
+    const { steps, evaluations } = folder.metrics()
+    return { row, config, steps, evaluations, documents: folder.lastEvaluation().documents }
   }
 }
 

@@ -41,16 +41,17 @@ export function chunkedLoss(
   const logitsOf = (rows: tf.Tensor2D) => tf.matMul<tf.Tensor2D>(rows, head, false, true)
   if (chunks.length === 1) return lossOf(logitsOf(hidden), 0)
   const parts = chunks.map((chunk, i) => {
-    const kept: { kd?: tf.Scalar; ce?: tf.Scalar } = {}
+    const kept: { kd?: tf.Scalar; ce?: tf.Scalar; retention?: tf.Scalar } = {}
     const rows = rowsOf(hidden, chunk)
     const { value, grad } = tf.valueAndGrad((logits) => {
-      const { loss, kd, ce } = lossOf(logits as tf.Tensor2D, i)
+      const { loss, kd, ce, retention } = lossOf(logits as tf.Tensor2D, i)
       if (kd) kept.kd = tf.keep(tf.clone(kd))
+      if (retention) kept.retention = tf.keep(tf.clone(retention))
       kept.ce = tf.keep(tf.clone(ce))
       return loss
     })(logitsOf(rows))
     const gradient = [tf.matMul(grad, head), tf.matMul(grad, rows, true)]
-    return { loss: value as tf.Scalar, kd: kept.kd, ce: kept.ce!, gradient }
+    return { loss: value as tf.Scalar, kd: kept.kd, ce: kept.ce!, retention: kept.retention, gradient }
   })
   const gradientOfHidden = tf.concat(parts.map((part) => part.gradient[0]!))
   const gradientOfHead = parts.map((part) => part.gradient[1]!).reduce((a, b) => tf.add(a, b))
@@ -70,8 +71,9 @@ export function chunkedLoss(
   const loss = op(hidden, head) as tf.Scalar
   const ce = mean(parts.map((part) => part.ce))
   const kd = parts[0]!.kd && mean(parts.map((part) => part.kd!))
-  tf.dispose(parts.map((part) => [part.ce, part.kd]))
-  return { loss, ce, kd }
+  const retention = parts[0]!.retention && mean(parts.map((part) => part.retention!))
+  tf.dispose(parts.map((part) => [part.ce, part.kd, part.retention]))
+  return { loss, ce, kd, retention }
 }
 
 /** A chunk's rows of [tokens, ...]. */

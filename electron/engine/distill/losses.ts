@@ -66,6 +66,8 @@ export interface MixedLoss {
   /** Absent without teachers. */
   kd?: tf.Scalar
   ce: tf.Scalar
+  /** KL to the student's earlier self, where it is retained. */
+  retention?: tf.Scalar
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { CorpusScore, EvaluationRecord, RunConfig } from '#contract'
+import type { Corpus, CorpusScore, EvaluationRecord, RunConfig } from '#contract'
 import { tf } from '../backend/tf'
 import type { TextTokenizer } from '../data/tokenizer'
 import { entropyOfProbabilities, logProbabilities } from '../distill/divergence'
@@ -32,22 +32,26 @@ export class HeldOut {
     readonly config: RunConfig,
     readonly tokenizer: TextTokenizer,
     readonly splits: readonly Split[],
+    private readonly retained: readonly Split[],
     readonly tables: Tables,
   ) {}
 
   static async open(dataDir: string, config: RunConfig, tokenizer: TextTokenizer): Promise<HeldOut> {
     const { train, evaluate } = config.experiment
-    const splits: Split[] = []
-    for (const { row } of config.corpora) {
+    const open = async (row: Corpus): Promise<Split> => {
       const text = await heldOutText(dataDir, row, config.tokenizer, tokenizer, evaluate.tokens)
       const windows = scoringWindows(text.ids, {
         context: train.context,
         batch: train.batch,
         bos: tokenizer.bos,
       })
-      splits.push({ id: row.id, text, windows })
+      return { id: row.id, text, windows }
     }
-    return new HeldOut(config, tokenizer, splits, createTables(config.student, train.context))
+    const splits: Split[] = []
+    for (const { row } of config.corpora) splits.push(await open(row))
+    const retained: Split[] = []
+    for (const row of config.continues?.corpora ?? []) retained.push(await open(row))
+    return new HeldOut(config, tokenizer, splits, retained, createTables(config.student, train.context))
   }
 
   /** What is read at every evaluation. */
@@ -68,12 +72,16 @@ export class HeldOut {
     const started = performance.now()
     const corpora: CorpusScore[] = []
     for (const split of this.splits) corpora.push(await this.score(split, student, teachers))
+    const retained: CorpusScore[] = []
+    // By the student alone: what the new teachers say of text that they are not asked about does not matter.
+    for (const split of this.retained) retained.push(await this.score(split, student, []))
     const sample = await this.sample(student)
     return {
       split: 'held-out',
       step,
       ...means(corpora),
       corpora,
+      ...(retained.length && { retained }),
       seconds: (performance.now() - started) / 1000,
       ...(sample && { sample }),
     }

@@ -23,9 +23,11 @@ import { loadTokenizer } from '../data/tokenizer'
 import { describeEnvironment } from '../environment'
 import { createTables } from '../model/llama'
 import { RunTeachers } from '../teachers/open'
+import { toTensors } from '../model/weights'
 import { listCheckpoints, pruneCheckpoints, readCheckpoint, writeCheckpoint } from './checkpoint'
 import type { Control } from './control'
 import { Watch } from './detectors'
+import { keepEarlier, readEarlier } from './earlier'
 import { HeldOut } from './evaluation'
 import { initialWeights } from './initial'
 import { completeEvaluation } from './lastEvaluation'
@@ -54,7 +56,8 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
   const tokenizer = await loadTokenizer(dataDir, config.tokenizer)
   const plan = await openBatchPlan(dataDir, config, emit)
   const heldOut = await HeldOut.open(dataDir, config, tokenizer)
-  const initial = await initialWeights(dataDir, config)
+  const earlier = await readEarlier(dataDir, config)
+  const initial = earlier ?? (await initialWeights(dataDir, config))
   const { mode } = experiment.cache
   const outputs = await RunTeachers.open(
     dataDir,
@@ -69,18 +72,20 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
   const checkpoints = join(folder, runFiles.checkpoints)
   mkdirSync(checkpoints, { recursive: true })
   writeJsonAtomic(join(folder, runFiles.config), config)
+  if (earlier) keepEarlier(dataDir, config, earlier)
   const environment = describeEnvironment(backend)
   writeJsonAtomic(join(folder, runFiles.environment), environment)
   emit({ type: 'environment', environment })
 
   const last = job.resume ? listCheckpoints(checkpoints).at(-1) : undefined
-  const log = new RunLog(folder, last?.step ?? 0, emit)
+  const log = new RunLog(folder, last?.step ?? -1, emit)
   const watch = watchFrom(config, join(folder, runFiles.metrics))
   log.event(last ? 'resumed' : 'started', last?.step ?? 0)
   if (!last) log.event('log', 0, `first weights: ${initial.note}`)
   const student = new Student(config, last && (await readCheckpoint(checkpoints, last)), initial.weights)
   const tables = createTables(config.student, experiment.train.context)
-  const step = new TrainingStep(config, student, tables, teachers)
+  const retained = earlier && experiment.continue?.retention ? toTensors(earlier.weights) : undefined
+  const step = new TrainingStep(config, student, tables, teachers, retained)
 
   const { steps, batch, context } = experiment.train
   const { every: evaluateEvery } = experiment.evaluate
@@ -127,6 +132,12 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
         tell,
       })
       tell(outputs.outputs())
+    }
+    // What a continued student is worth before its new teachers say a word.
+    if (earlier && at === 0 && !control.stopRequested) {
+      const record = await heldOut.evaluate(0, student, teachers)
+      log.evaluation(record)
+      raise(watch.evaluation(record))
     }
     while (at < steps) {
       await waitWhilePaused(control, log, emit, at)

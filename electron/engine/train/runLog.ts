@@ -19,7 +19,10 @@ export class RunLog {
   private readonly metrics: JsonLinesWriter
   private readonly events: JsonLinesWriter
 
-  /** @param step records after this step belong to a future that a resumed run computes again; they are dropped */
+  /**
+   * @param step records after this step belong to a future that a resumed run computes again; they are dropped; -1 drops all,
+   *   a continued run's evaluation at step 0 too
+   */
   constructor(
     folder: string,
     step: number,

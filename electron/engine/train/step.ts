@@ -1,5 +1,7 @@
 import type { Experiment, RunConfig, StepRecord } from '#contract'
 import { tf } from '../backend/tf'
+import { logProbabilities } from '../distill/divergence'
+import { distillationLoss, type MixedLoss } from '../distill/losses'
 import { chunkedLoss, chunksOf, rowsOf, type Chunk } from '../distill/chunks'
 import {
   fuseTeachers,
@@ -12,7 +14,7 @@ import {
 } from '../distill/objective'
 import { drawWeights } from '../distill/weighting'
 import { finite } from '../finite'
-import { forward, type Tables } from '../model/llama'
+import { forward, type Output, type Tables } from '../model/llama'
 import { prepareTeachers, type TeacherSignal, type TeacherSource } from '../teachers/source'
 import { createRandom } from '../random'
 import { learningRate } from './schedule'
@@ -40,12 +42,16 @@ export class TrainingStep {
   private readonly experiment: Experiment
   private readonly teachers: readonly TeacherSource[]
 
-  /** @param teachers in the definition's order; not asked when the loss does not need them */
+  /**
+   * @param teachers in the definition's order; not asked when the loss does not need them
+   * @param earlier the student's earlier self, frozen, where the loss has a retention term
+   */
   constructor(
     private readonly config: RunConfig,
     private readonly student: Student,
     private readonly tables: Tables,
     teachers: readonly TeacherSource[],
+    private readonly earlier?: ReadonlyMap<string, tf.Tensor>,
   ) {
     this.experiment = config.experiment
     const { features } = config.experiment.loss
@@ -104,7 +110,7 @@ export class TrainingStep {
     return this.named([...total!, normValue!])
   }
 
-  /** Gradients of the loss, and the vector [loss, kd, ce, features, disagreement, alpha..., entropy...]. */
+  /** Gradients of the loss, and the vector [loss, kd, ce, features, retention, disagreement, alpha..., entropy...]. */
   private gradients(
     { inputs, targets, drawn }: StepBatch,
     stage: Stage,
@@ -121,17 +127,24 @@ export class TrainingStep {
     })
     const alpha = join(parts, (target) => target.alpha)
 
+    const earlier = this.earlier && forward(this.config.student, this.earlier, tokens, this.tables)
     const variables = this.student.parameters()
     const losses: tf.Scalar[] = []
     const { value, grads } = tf.variableGrads(() => {
       const output = forward(this.config.student, this.student.weights, tokens, this.tables, options)
       const mixed = chunkedLoss(output.final.normal, output.final.head, chunks, (logits, i) =>
-        logitLoss(this.experiment, logits, parts[i]!.labels, parts[i]!.target),
+        this.retaining(
+          logitLoss(this.experiment, logits, parts[i]!.labels, parts[i]!.target),
+          logits,
+          earlier,
+          chunks[i]!,
+        ),
       )
       const o: Objective = alpha
         ? withFeatures(this.experiment, mixed, output, alpha, signals, this.student.alignments(), stage)
         : mixed
-      for (const part of [o.kd, o.ce, o.features]) losses.push(tf.keep(part ? tf.clone(part) : tf.scalar(0)))
+      for (const part of [o.kd, o.ce, o.features, mixed.retention])
+        losses.push(tf.keep(part ? tf.clone(part) : tf.scalar(0)))
       return o.loss
     }, [...variables.values()])
     const means = alpha ? summary(parts, alpha) : []
@@ -184,16 +197,33 @@ export class TrainingStep {
     return drawWeights(random, weighting.granularity, sequences, train.context, this.teachers.length)
   }
 
+  /** The loss of a chunk with weight * tau^2 KL(earlier self || student) added, where there is something to retain. */
+  private retaining(
+    mixed: MixedLoss,
+    logits: tf.Tensor2D,
+    earlier: Output | undefined,
+    chunk: Chunk,
+  ): MixedLoss {
+    const setting = this.experiment.continue?.retention
+    if (!earlier || !setting) return mixed
+    const { normal, head } = earlier.final
+    const before = tf.matMul<tf.Tensor2D>(rowsOf(normal, chunk), head, false, true)
+    const p = tf.exp<tf.Tensor2D>(logProbabilities(before, setting.tau))
+    const retention = distillationLoss(logits, p, setting.tau)
+    return { ...mixed, retention, loss: tf.add(mixed.loss, tf.mul(retention, setting.weight)) }
+  }
+
   private named(values: ArrayLike<number>): Measured {
     const count = this.teachers.length
     const at = (i: number) => finite(values[i]!)
     const measured: Measured = { loss: at(0), ce: at(2), gradNorm: at(values.length - 1) }
+    if (this.earlier) measured.retention = at(4)
     if (!count) return measured
     measured.kd = at(1)
     if (this.student.alignments().length) measured.features = at(3)
-    measured.disagreement = values[4]!
-    measured.alpha = Array.from({ length: count }, (_, k) => values[5 + k]!)
-    measured.teacherEntropy = Array.from({ length: count }, (_, k) => values[5 + count + k]!)
+    measured.disagreement = values[5]!
+    measured.alpha = Array.from({ length: count }, (_, k) => values[6 + k]!)
+    measured.teacherEntropy = Array.from({ length: count }, (_, k) => values[6 + count + k]!)
     return measured
   }
 }

@@ -12,7 +12,7 @@ import {
 } from '#contract'
 import { evictTeacherCache } from '../../files'
 import { RunFolder } from '../../store'
-import type { Context } from '../context'
+import { libraryRows, type Context } from '../context'
 import type { ExperimentService } from '../experiments'
 import { checkFree, find, freeName, newId } from '../identity'
 import type { RunQueue } from '../queue'
@@ -174,9 +174,9 @@ export class GridService {
 
   /** Every cell's configuration and digest; names that the library does not have are told as their axis'. */
   private resolve({ cells }: ExpandedGrid, file?: string) {
-    const { data } = this.parts.context.catalogue
+    const library = libraryRows(this.parts.context)
     return cells.map((cell) => {
-      const config = blamingAxis(cell.axes, file, () => resolveExperiment(cell.experiment, data))
+      const config = blamingAxis(cell.axes, file, () => resolveExperiment(cell.experiment, library))
       return { ...cell, config, digest: configDigest(config) }
     })
   }

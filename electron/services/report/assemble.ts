@@ -1,6 +1,7 @@
 import type { Comparison, Corpus, ModelScore, Teacher } from '#contract'
 import { compareRuns, medianSpeed } from '../comparison'
 import { teachersOf, type ReportContent, type ReportedRun, type Table } from './content'
+import { beforeAndAfterTable } from './continued'
 import { findings } from './findings'
 import { gatherMethods, judge, methodTables, verdictTable } from './methods'
 import { paperTable } from './paper'
@@ -46,6 +47,7 @@ export function reportContent(
         methods.map((method) => method.runs[0]!),
         corpora,
       ),
+      ...runs.flatMap(beforeAndAfterTable),
       ...calibrationTables(methods),
       ...paperTable(runs),
     ],

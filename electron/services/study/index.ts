@@ -1,7 +1,7 @@
 import { stringify } from 'yaml'
 import { evaluation, experiment, failed, parse, type ReportRow, type Run } from '#contract'
 import { RunFolder } from '../../store'
-import type { Context } from '../context'
+import { libraryRows, type Context } from '../context'
 import { override } from '../definition'
 import type { ExperimentService } from '../experiments'
 import { configDigest } from '../grids/digest'
@@ -96,7 +96,10 @@ export class Study {
         override(definition, `${path}=${JSON.stringify(value)}`)
       const named = { ...definition, name: `${cell.name}, seed ${cell.seed}`, seed: cell.seed }
       const { data } = context.catalogue
-      const config = resolveExperiment(parse(experiment, named, `${name}: ${cell.name}`), data)
+      const config = resolveExperiment(
+        parse(experiment, named, `${name}: ${cell.name}`),
+        libraryRows(context),
+      )
       const digest = configDigest(config)
       const known = data.runs.find(
         (run) => run.name === named.name && run.kind === 'student' && this.digestOf(run) === digest,

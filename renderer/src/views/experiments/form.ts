@@ -6,7 +6,7 @@ import {
   tableMethods,
   weightingStrategies,
 } from '#contract'
-import { parseDocument } from 'yaml'
+import { isMap, parseDocument } from 'yaml'
 
 /** A field of the form: a path of the definition, with what a person needs to know to set it. */
 export interface Field {
@@ -210,6 +210,23 @@ export const groups: readonly FieldGroup[] = [
     ],
   },
   {
+    title: 'Continuation',
+    fields: [
+      {
+        path: 'continue.run',
+        label: 'Continues run',
+        help: 'Name or id; its student goes on with these teachers',
+        kind: 'text',
+      },
+      {
+        path: 'continue.retention.weight',
+        label: 'Retention',
+        help: 'Weight of staying close to its earlier self; empty is off',
+        kind: 'number',
+      },
+    ],
+  },
+  {
     title: 'Training',
     fields: [
       { path: 'train.steps', label: 'Steps', help: 'Optimiser updates', kind: 'number', fallback: 400 },
@@ -239,8 +256,12 @@ export function valueAt(text: string, path: string): unknown {
 export function withValue(text: string, path: string, value: unknown): string {
   const document = parseDocument(text)
   const keys = path.split('.')
-  if (value === undefined) document.deleteIn(keys)
-  else {
+  if (value === undefined) {
+    document.deleteIn(keys)
+    // A group that says nothing more goes too: `continue: {}` would name no run.
+    for (let i = keys.length - 1; i > 0 && isEmpty(document.getIn(keys.slice(0, i))); i--)
+      document.deleteIn(keys.slice(0, i))
+  } else {
     // `features: false` has no gamma: it becomes a group again.
     for (let i = 1; i < keys.length; i++) {
       const inner = document.getIn(keys.slice(0, i))
@@ -251,3 +272,5 @@ export function withValue(text: string, path: string, value: unknown): string {
   }
   return document.toString({ lineWidth: 0 })
 }
+
+const isEmpty = (group: unknown): boolean => isMap(group) && !group.items.length
