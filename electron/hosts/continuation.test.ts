@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse as parseYaml, stringify } from 'yaml'
 import type { Run } from '#contract'
-import { nodeWorkerLauncher } from '../hosts/nodeWorker'
-import { createServices, type Services } from '.'
+import { nodeWorkerLauncher } from './nodeWorker'
+import { createServices, type Services } from '../services'
 
 let folder: string
 let services: Services
