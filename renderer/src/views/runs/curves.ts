@@ -3,7 +3,15 @@ import type { Stroke } from '../../charts/palette'
 import type { Series } from '../../charts/series'
 
 type StepKey =
-  'loss' | 'kd' | 'ce' | 'features' | 'disagreement' | 'gradNorm' | 'tokensPerSecond' | 'learningRate'
+  | 'loss'
+  | 'kd'
+  | 'ce'
+  | 'features'
+  | 'retention'
+  | 'disagreement'
+  | 'gradNorm'
+  | 'tokensPerSecond'
+  | 'learningRate'
 type EvaluationKey = 'perplexity' | 'bitsPerByte' | 'klToFused' | 'crossEntropy' | 'agreement'
 
 /** More points than pixels cannot be seen. */
