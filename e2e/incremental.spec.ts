@@ -1,0 +1,33 @@
+import { expect, rail, test } from './fixtures'
+
+test('an alarm is shown with its evidence, and its mend opens as a copy', async ({ app }) => {
+  await rail(app, 'Experiments').click()
+  await app.getByRole('link', { name: 'small', exact: true }).click()
+  await app.getByLabel('Learning rate').fill('50')
+  await app.getByLabel('Learning rate').press('Tab')
+  await app.getByRole('button', { name: 'Run', exact: true }).click()
+  const alarm = app.getByRole('article', { name: 'Alarm divergence' })
+  await expect(alarm).toContainText(/step \d+/)
+  await rail(app, 'Runs').click()
+  await expect(app.getByRole('row', { name: /small/ }).getByText(/1 alarm/)).toBeVisible()
+  await app.getByRole('link', { name: 'small', exact: true }).click()
+  await app.getByRole('tab', { name: 'Log' }).click()
+  await expect(app.getByRole('cell', { name: 'alarm', exact: true })).toBeVisible()
+  await alarm.getByRole('button').press('Enter')
+  await expect(app.getByRole('heading', { level: 1, name: 'small-mended' })).toBeVisible()
+  await expect(app.getByLabel('Learning rate')).not.toHaveValue('50')
+})
+
+test('a finished run goes on with other teachers, and both are told apart', async ({ app }) => {
+  await rail(app, 'Runs').click()
+  await app.getByRole('link', { name: 'cook', exact: true }).click()
+  await app.getByRole('button', { name: 'More' }).click()
+  await app.getByRole('menuitem', { name: 'Continue with other teachers' }).click()
+  await expect(app.getByRole('heading', { level: 1, name: 'cook-continued' })).toBeVisible()
+  await expect(app.getByLabel('Continues run')).toHaveValue(/^cook-/)
+  await app.getByLabel('Retention').fill('0.2')
+  await app.getByLabel('Retention').press('Tab')
+  await app.getByRole('button', { name: 'Run', exact: true }).click()
+  await expect(app.getByText('completed', { exact: true })).toBeVisible({ timeout: 90_000 })
+  await expect(app.getByRole('columnheader', { name: 'Before' })).toBeVisible()
+})
