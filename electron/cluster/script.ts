@@ -1,0 +1,40 @@
+import { CELL_STOPPED, type ClusterProfile } from '#contract'
+import { quote, quoteAll } from './quote'
+
+/**
+ * The batch script of a job array, a task a cell. A task runs `retort cell <run>`, whose run folder is the truth;
+ * whatever ends a task, the next one of the same run goes on from its last checkpoint.
+ *
+ * - USR1 comes `warning` seconds before the time limit (`--signal=B:USR1@...`): the cell makes a checkpoint, and the
+ *   task is queued again.
+ * - TERM comes from `scancel` and before a preemption: the cell makes a checkpoint and the task ends.
+ *
+ * @param folder the submission's folder as the cluster sees it; logs go there
+ */
+export function batchScript(profile: ClusterProfile, runs: readonly string[], folder: string): string {
+  const { modules, environment, command, dataDir } = profile
+  return `#!/bin/bash
+runs=(${quoteAll(runs)})
+run=\${runs[$SLURM_ARRAY_TASK_ID]}
+task=\${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
+exec >>${quote(folder)}/"$SLURM_ARRAY_TASK_ID.log" 2>&1 </dev/null
+echo "task $task on $(hostname), start $((\${SLURM_RESTART_COUNT:-0} + 1))"
+${modules.map((name) => `module load ${quote(name)} || exit 1\n`).join('')}${Object.entries(environment)
+    .map(([name, value]) => `export ${name}=${quote(value)}\n`)
+    .join('')}
+limit=
+trap 'limit=1; kill -TERM "$cell" 2>/dev/null' USR1
+trap 'limit=; kill -TERM "$cell" 2>/dev/null' TERM
+${quoteAll(command)} cell "$run" --data-dir ${quote(dataDir)} --threads "\${SLURM_CPUS_PER_TASK:-1}" &
+cell=$!
+# A trap interrupts the wait.
+while kill -0 "$cell" 2>/dev/null; do wait "$cell"; status=$?; done
+echo "exit status $status"
+# Before the cell listens, TERM ends it at once: 143.
+if [ "$limit" ] && { [ "$status" = ${CELL_STOPPED} ] || [ "$status" = 143 ]; }; then
+  echo "time limit: queued again"
+  scontrol requeue "$task" && sleep 60
+fi
+exit "$status"
+`
+}

@@ -1,0 +1,89 @@
+import { z } from 'zod'
+import { objectName } from './experiment'
+import { id, timestamp } from './library'
+
+const noLineBreak = (what: string) =>
+  z
+    .string()
+    .min(1)
+    .regex(/^[^\0\r\n]*$/, `${what} is one line`)
+const option = noLineBreak('an option')
+/** A word that stands first after a command's own options must not be taken for another one. */
+const host = noLineBreak('a host').regex(/^[^-]/, 'a host does not begin with a dash')
+const path = noLineBreak('a path').regex(/^\//, 'the path is absolute, as the cluster sees it')
+
+/** How Retort uses a Slurm cluster: `<data dir>/clusters/<name>.yaml`. */
+export const clusterProfile = z.strictObject({
+  name: objectName,
+  /** Login host, as `ssh` is given it (an alias of the user's config will do); absent: Slurm's commands are here. */
+  host: host.optional(),
+  /** The command for `ssh`, with options before the host. */
+  ssh: z.array(option).min(1).default(['ssh']),
+  /** Data directory on the file system that the cluster's nodes share. */
+  dataDir: path,
+  /**
+   * `shared`: this is the app's own data directory, mounted here and there. `rsync`: what cells need is copied there
+   * before they are submitted, and their run folders are copied back.
+   */
+  transfer: z.enum(['shared', 'rsync']).default('shared'),
+  /** The command that starts retort on a node, a word an entry. It must pass signals on, as a script with `exec` does. */
+  command: z.array(option).min(1).default(['retort']),
+  /** Environment modules to load before it. */
+  modules: z.array(option).default([]),
+  environment: z
+    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'a variable is letters, digits, _'), option.or(z.literal('')))
+    .default({}),
+  partition: option.optional(),
+  account: option.optional(),
+  /** Per cell. */
+  cpus: z.number().int().positive().default(1),
+  /** Per cell, in Slurm's notation: `4G`. */
+  memory: z
+    .string()
+    .regex(/^\d+[KMGT]?$/i, 'memory is a number and K, M, G or T, as in 4G')
+    .optional(),
+  /** Per cell, in Slurm's notation: `30` (minutes), `2:00:00`, `1-12`. A cell that needs longer is queued again. */
+  time: z
+    .string()
+    .regex(/^(\d+-)?\d+(:\d+){0,2}$/, 'a time is minutes, h:mm:ss or d-hh')
+    .optional(),
+  /** Per cell: `gpu:1`. */
+  gres: option.optional(),
+  /** Cells at the same time. */
+  throttle: z.number().int().positive().default(8),
+  /** Seconds before the time limit at which a cell makes its checkpoint. */
+  warning: z.number().int().min(1).max(65535).default(120),
+  /** Further options of `sbatch`, a word an entry. */
+  options: z.array(option).default([]),
+})
+export type ClusterProfile = z.output<typeof clusterProfile>
+
+export const clusterStates = ['pending', 'running', 'ended'] as const
+export type ClusterState = (typeof clusterStates)[number]
+
+/** One job array: a task a cell. `<data dir>/submissions/<id>/submission.json`. */
+export const submission = z.strictObject({
+  id,
+  /** Id of the grid. */
+  group: id,
+  /** The profile as it was. */
+  profile: clusterProfile,
+  /** Slurm's number of the array; absent while `sbatch` has not answered. */
+  job: z.string().regex(/^\d+$/).optional(),
+  /** Run ids: task i computes the i-th. */
+  runs: z.array(id).min(1),
+  /** Runs whose end has been collected. */
+  collected: z.array(id).default([]),
+  submittedAt: timestamp,
+})
+export type Submission = z.output<typeof submission>
+
+/** What `clusters.test` found, a line a question. */
+export const clusterCheck = z.object({
+  ok: z.boolean(),
+  checks: z.array(z.object({ what: z.string(), ok: z.boolean(), answer: z.string() })),
+})
+export type ClusterCheck = z.output<typeof clusterCheck>
+
+/** Exit status of `retort cell` when it has stopped with a checkpoint and wants to be queued again. */
+export const CELL_STOPPED = 75
