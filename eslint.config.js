@@ -11,7 +11,8 @@ const rooms = {
   files: ['contract'],
   engine: ['contract', 'files'],
   store: ['contract', 'files'],
-  services: ['contract', 'files', 'store'],
+  cluster: ['contract', 'files'],
+  services: ['contract', 'files', 'store', 'cluster'],
   hosts: ['contract', 'files', 'store', 'services'],
 }
 
@@ -59,7 +60,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['electron/{contract,files,engine,store,services}/**', 'electron/hosts/{cli,web}/**'],
+    files: ['electron/{contract,files,engine,store,cluster,services}/**', 'electron/hosts/{cli,web}/**'],
     rules: {
       'no-restricted-imports': [
         'error',

@@ -33,7 +33,8 @@ export class Login {
   /** As `ask`, for a command that must succeed. Resolves to its standard output. */
   async demand(words: readonly string[], input = ''): Promise<string> {
     const { status, stdout, stderr } = await this.ask(words, input)
-    if (status !== 0) throw failed(`${words[0]} failed (exit status ${status}): ${lastLine(stderr || stdout)}`)
+    if (status !== 0)
+      throw failed(`${words[0]} failed (exit status ${status}): ${lastLine(stderr || stdout)}`)
     return stdout
   }
 }

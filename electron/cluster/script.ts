@@ -33,7 +33,7 @@ echo "exit status $status"
 # Before the cell listens, TERM ends it at once: 143.
 if [ "$limit" ] && { [ "$status" = ${CELL_STOPPED} ] || [ "$status" = 143 ]; }; then
   echo "time limit: queued again"
-  scontrol requeue "$task" && sleep 60
+  scontrol requeue "$task" && exit 0
 fi
 exit "$status"
 `

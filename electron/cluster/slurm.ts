@@ -10,7 +10,14 @@ export interface TaskState {
   reason?: string
 }
 
-const WAITING = new Set(['PENDING', 'REQUEUED', 'REQUEUE_HOLD', 'REQUEUE_FED', 'SPECIAL_EXIT', 'RESV_DEL_HOLD'])
+const WAITING = new Set([
+  'PENDING',
+  'REQUEUED',
+  'REQUEUE_HOLD',
+  'REQUEUE_FED',
+  'SPECIAL_EXIT',
+  'RESV_DEL_HOLD',
+])
 const WORKING = new Set([
   'RUNNING',
   'CONFIGURING',
@@ -30,7 +37,8 @@ export function stateOf(word: string): ClusterState {
 /** The arguments of `sbatch` for an array of `tasks` tasks. Everything is an argument: nothing of a profile is parsed. */
 export function batchArguments(profile: ClusterProfile, tasks: number, name: string): string[] {
   const { partition, account, cpus, memory, time, gres, throttle, warning, options } = profile
-  const given = (option: string, value: string | undefined) => (value === undefined ? [] : [`--${option}=${value}`])
+  const given = (option: string, value: string | undefined) =>
+    value === undefined ? [] : [`--${option}=${value}`]
   return [
     '--parsable',
     `--job-name=${name}`,
@@ -50,19 +58,28 @@ export function batchArguments(profile: ClusterProfile, tasks: number, name: str
   ]
 }
 
-/** Submits a job array. Resolves to its number. */
+/**
+ * Submits a job array. Resolves to its number, or to why Slurm will not have it: asking again will not help.
+ *
+ * @throws failed when the login host cannot be reached
+ */
 export async function submit(
   login: Login,
   profile: ClusterProfile,
   tasks: number,
   name: string,
   script: string,
-): Promise<string> {
-  const answer = await login.demand(['sbatch', ...batchArguments(profile, tasks, name)], script)
+): Promise<{ job: string } | { refused: string }> {
+  const { status, stdout, stderr } = await login.ask(
+    ['sbatch', ...batchArguments(profile, tasks, name)],
+    script,
+  )
   // `number` or `number;cluster`, below whatever the site's profile prints.
-  const job = /^(\d+)(;.*)?$/.exec(lastLine(answer))?.[1]
-  if (!job) throw failed(`sbatch gave no job number but "${lastLine(answer)}"`)
-  return job
+  const job = /^(\d+)(;.*)?$/.exec(lastLine(stdout))?.[1]
+  if (status === 0 && job) return { job }
+  return {
+    refused: `sbatch refused the job: ${lastLine(stderr) || lastLine(stdout) || `exit status ${status}`}`,
+  }
 }
 
 /** The number of a submitted array by its name, for when the answer of `sbatch` was lost. */
@@ -84,7 +101,8 @@ export async function taskStates(login: Login, job: string): Promise<Map<number,
     throw failed(`squeue does not answer: ${lastLine(queue.stderr)}`)
   }
   const remembered = await login.ask(['scontrol', '--oneliner', 'show', 'job', job])
-  if (remembered.status === 0) for (const [task, state] of parseJobs(remembered.stdout)) states.set(task, state)
+  if (remembered.status === 0)
+    for (const [task, state] of parseJobs(remembered.stdout)) states.set(task, state)
   if (!states.size) {
     const accounts = await login.ask([
       'sacct',

@@ -19,7 +19,10 @@ export class Transfer {
   async push(folders: readonly string[]): Promise<void> {
     if (this.profile.transfer === 'shared' || !folders.length) return
     await this.login.demand(['mkdir', '-p', '--', this.profile.dataDir])
-    await this.rsync(['--relative', ...folders.map((folder) => `${this.dataDir}/./${folder}`)], this.there(''))
+    await this.rsync(
+      ['--update', '--relative', ...folders.map((folder) => `${this.dataDir}/./${folder}`)],
+      this.there(''),
+    )
   }
 
   /** Fetches folders; what the cluster has removed from them, as old checkpoints, goes here too. */

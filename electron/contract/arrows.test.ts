@@ -19,6 +19,7 @@ describe('the arrows of the house', () => {
     ['electron/store/probe.ts', "import '../engine/worker'"],
     ['electron/services/probe.ts', "import '../engine/random'"],
     ['electron/services/probe.ts', "import '../hosts/nodeWorker'"],
+    ['electron/cluster/probe.ts', "import '../services'"],
     ['electron/contract/probe.ts', "import '../files'"],
     ['renderer/src/probe.ts', "import '../../electron/store'"],
   ])('%s may not %s', async (file, text) => {
@@ -27,7 +28,7 @@ describe('the arrows of the house', () => {
 
   it.each([
     ['electron/engine/probe.ts', "import '../files'\nimport '#contract'"],
-    ['electron/services/probe.ts', "import '../store'"],
+    ['electron/services/probe.ts', "import '../store'\nimport '../cluster'"],
     ['electron/hosts/cli/probe.ts', "import '../../services'"],
     ['renderer/src/probe.ts', "import '#contract'"],
   ])('%s may %s', async (file, text) => {

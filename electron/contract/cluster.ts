@@ -31,7 +31,10 @@ export const clusterProfile = z.strictObject({
   /** Environment modules to load before it. */
   modules: z.array(option).default([]),
   environment: z
-    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'a variable is letters, digits, _'), option.or(z.literal('')))
+    .record(
+      z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'a variable is letters, digits, _'),
+      option.or(z.literal('')),
+    )
     .default({}),
   partition: option.optional(),
   account: option.optional(),

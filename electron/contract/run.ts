@@ -108,6 +108,8 @@ export const run = z.strictObject({
   status: z.enum(runStatuses),
   /** The experiment of the library it was started from. */
   experiment: id.optional(),
+  /** The cluster that computes it; absent when it is this machine. */
+  cluster: objectName.optional(),
   /** Runs started together: the demo's, or the id of their grid. */
   group: z.string().optional(),
   /** Of the waiting ones the highest goes first, then the lowest place. */

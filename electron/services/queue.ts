@@ -339,7 +339,7 @@ export class RunQueue {
 }
 
 /** A run's folder has one writer. A worker whose host was killed ends within a step; this waits for it, bounded. */
-async function waitForWriter(folder: RunFolder): Promise<void> {
+export async function waitForWriter(folder: RunFolder): Promise<void> {
   const patience = Date.now() + WRITER_GRACE_MS
   while (folder.hasLiveWriter() && Date.now() < patience) await sleep(100)
 }

@@ -15,6 +15,10 @@ export const paths = {
   lock: (dataDir: string) => join(dataDir, 'lock.json'),
   runs: (dataDir: string) => join(dataDir, 'runs'),
   run: (dataDir: string, id: string) => join(dataDir, 'runs', id),
+  /** Held by `retort cell` while it computes the run. */
+  cellLock: (dataDir: string, id: string) => join(dataDir, 'runs', id, 'cell.lock'),
+  clusters: (dataDir: string) => join(dataDir, 'clusters'),
+  submissions: (dataDir: string) => join(dataDir, 'submissions'),
   reports: (dataDir: string) => join(dataDir, 'reports'),
   library: (dataDir: string, noun: LibraryNoun) => join(dataDir, 'library', noun),
   libraryItem: (dataDir: string, noun: LibraryNoun, id: string) => join(dataDir, 'library', noun, id),

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '#contract'
+import { clusterCommands } from './cluster'
 import { demoCommand } from './demo'
 import { gridCommands } from './grids'
 import { evaluateCommand } from './evaluate'
@@ -26,6 +27,7 @@ gridCommands(program)
 libraryCommands(program)
 evaluateCommand(program)
 studyCommands(program)
+clusterCommands(program)
 serveCommand(program)
 machineCommands(program)
 

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { toErrorShape, type ErrorShape } from '#contract'
+import { toErrorShape, type CELL_STOPPED, type ErrorShape } from '#contract'
 import { createServices, type Rooms, type Services } from '../../services'
 import { defaultDataDir } from '../../store/dataDirectory'
 import { nodeWorkerLauncher } from '../nodeWorker'
@@ -25,8 +25,8 @@ export interface Outcome {
   json: unknown
   /** For a person. */
   text: string
-  /** 1 when the job ended, but not well. */
-  status?: 1
+  /** 1 when the job ended, but not well; a cell that stopped with a checkpoint has a status of its own. */
+  status?: 1 | typeof CELL_STOPPED
 }
 
 export function dataDirOf(options: GlobalOptions): string {
