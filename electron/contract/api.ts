@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { alarmSignatures } from './alarm'
 import { experiment, objectName } from './experiment'
+import { clusterCheck, clusterProfile } from './cluster'
 import { grid, gridEstimate, gridPreset, gridRow } from './grid'
 import { generateResult, modelScore, selfTestResult } from './job'
 import { corpus, corpusFormats, id, teacher, timestamp, tokenizer } from './library'
@@ -11,6 +12,9 @@ import { errorShape } from './errors'
 
 const none = z.strictObject({})
 const byId = z.strictObject({ id })
+const byName = z.strictObject({ name: objectName })
+/** The cluster that computes a grid's cells; absent: this machine. */
+const onCluster = objectName.optional()
 const ids = z.strictObject({ ids: z.array(id).min(1) })
 
 /** An experiment of the library; `definition` is kept as the person wrote it, defaults not filled in. */
@@ -191,9 +195,10 @@ export const api = {
    */
   'grids.start': method(
     z.union([
-      z.strictObject({ id }),
-      z.strictObject({ definition: z.string() }),
+      z.strictObject({ id, cluster: onCluster }),
+      z.strictObject({ definition: z.string(), cluster: onCluster }),
       z.strictObject({
+        cluster: onCluster,
         preset: objectName,
         experiment: z.string().min(1),
         name: objectName.optional(),
@@ -210,6 +215,14 @@ export const api = {
   /** Removes the grid; its runs stay. */
   'grids.remove': method(byId, none),
   'grids.presets': method(none, z.array(gridPreset)),
+
+  'clusters.list': method(none, z.array(clusterProfile)),
+  /** The profile's YAML, as the person wrote it. */
+  'clusters.get': method(byName, z.object({ definition: z.string() })),
+  /** Adds a profile, or replaces the one of its name. */
+  'clusters.save': method(z.strictObject({ definition: z.string() }), clusterProfile),
+  'clusters.remove': method(byName, none),
+  'clusters.test': method(byName, clusterCheck),
 
   'corpora.list': method(none, z.array(corpus)),
   'corpora.import': method(

@@ -56,6 +56,8 @@ export const clusterProfile = z.strictObject({
   throttle: z.number().int().positive().default(8),
   /** Seconds before the time limit at which a cell makes its checkpoint. */
   warning: z.number().int().min(1).max(65535).default(120),
+  /** Seconds between two questions to Slurm how it goes. */
+  poll: z.number().positive().default(10),
   /** Further options of `sbatch`, a word an entry. */
   options: z.array(option).default([]),
 })

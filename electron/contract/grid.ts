@@ -103,6 +103,8 @@ export const gridRow = z.strictObject({
   /** Axis path to its values, in the definition's order. */
   axes: z.record(z.string(), z.array(z.unknown())),
   seeds: z.array(z.number().int()),
+  /** The cluster that computes its cells; absent when it is this machine. */
+  cluster: objectName.optional(),
   cells: z.array(gridCell),
   /** Teachers' readings of a batch plan, counted as they happen: computed, and taken from the cache instead. */
   teacherPasses: z.number().int(),

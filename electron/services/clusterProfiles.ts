@@ -29,6 +29,10 @@ export class ClusterProfiles {
     return find('cluster', rows, name).profile
   }
 
+  text(name: string): { definition: string } {
+    return { definition: readFileSync(this.file(this.get(name).name), 'utf8') }
+  }
+
   /** Adds a profile, or replaces the one of that name. */
   save(definition: string, file?: string): ClusterProfile {
     const profile = parseProfile(definition, file)

@@ -8,8 +8,6 @@ import { ClusterProfiles } from './clusterProfiles'
 import type { Context } from './context'
 import { newId } from './identity'
 
-/** How often Slurm is asked how it goes. */
-const POLL_MS = 10_000
 /** What Slurm is told a task's end is, when nobody had to do with it but a person. */
 const CANCELLED = 'CANCELLED'
 
@@ -31,7 +29,6 @@ export class ClusterService {
   constructor(
     private readonly context: Context,
     scope: 'all' | 'own',
-    private readonly pollMs = POLL_MS,
   ) {
     this.profiles = new ClusterProfiles(context.dataDir)
     for (const row of this.stored()) if (row.runs.length > row.collected.length) this.open.set(row.id, row)
@@ -66,15 +63,17 @@ export class ClusterService {
     this.follow()
   }
 
-  /** Asks Slurm to end a run's task: it makes a checkpoint and ends `stopped`. */
-  async stop(run: string): Promise<void> {
-    for (const row of this.open.values()) {
-      const task = row.runs.indexOf(run)
-      if (task < 0 || row.collected.includes(run)) continue
-      if (row.job) await cancel(new Login(row.profile), row.job, [task])
-      else {
-        this.change(run, { status: 'stopped', reason: 'taken out of the queue', cluster: undefined })
-        this.collected(row, run)
+  /** Asks Slurm to end the tasks of runs: those at work make a checkpoint, and all end `stopped`. */
+  async stop(runs: readonly string[]): Promise<void> {
+    // Not while an array is on its way to Slurm.
+    await this.round
+    for (const row of [...this.open.values()]) {
+      const own = this.waiting(row).filter((run) => runs.includes(run))
+      if (row.job === undefined) {
+        for (const run of own) this.end(row, run, { status: 'stopped', reason: 'taken out of the queue' })
+      } else if (own.length) {
+        const tasks = own.map((run) => row.runs.indexOf(run))
+        await cancel(new Login(row.profile), row.job, tasks)
       }
     }
     this.follow()
@@ -88,7 +87,8 @@ export class ClusterService {
       this.round = this.refresh().finally(() => {
         if (this.closed || !this.open.size) return
         clearTimeout(this.timer)
-        this.timer = setTimeout(() => this.follow(), this.pollMs)
+        const seconds = Math.min(...[...this.open.values()].map(({ profile }) => profile.poll))
+        this.timer = setTimeout(() => this.follow(), seconds * 1000)
       })
     }, 0)
   }

@@ -15,6 +15,7 @@ import {
   type SelfTestResult,
 } from '#contract'
 import { Catalogue, takeLock } from '../store'
+import { ClusterService } from './clusters'
 import { threadsOf, type Context } from './context'
 import { Demo } from './demo'
 import { ExperimentService } from './experiments'
@@ -51,6 +52,7 @@ export interface Rooms {
   reports: ReportService
   experiments: ExperimentService
   grids: GridService
+  clusters: ClusterService
   tasks: TaskBoard
   demo: Demo
   study: Study
@@ -97,7 +99,7 @@ export async function createServices(options: ServiceOptions): Promise<Services>
       },
       close: () =>
         (closing ??= (async () => {
-          await Promise.all([rooms.tasks.close(), rooms.queue.close()])
+          await Promise.all([rooms.tasks.close(), rooms.queue.close(), rooms.clusters.close()])
           rooms.grids.close()
           catalogue.flush()
           lock?.release()
@@ -122,15 +124,22 @@ function createRooms(context: Context, host: ServiceOptions['host']): Rooms {
   const runs = new RunService(context)
   const reports = new ReportService(context, runs)
   const experiments = new ExperimentService(context, queue)
-  const parts = { context, library, models, queue, runs, reports, experiments }
-  const grids = new GridService(parts, host === 'cli' ? 'own' : 'all')
-  return { ...parts, grids, tasks, demo: new Demo(parts), study: new Study(parts) }
+  const scope = host === 'cli' ? 'own' : 'all'
+  const clusters = new ClusterService(context, scope)
+  const parts = { context, library, models, queue, runs, reports, experiments, clusters }
+  return {
+    ...parts,
+    grids: new GridService(parts, scope),
+    tasks,
+    demo: new Demo(parts),
+    study: new Study(parts),
+  }
 }
 
 type Methods = { [M in MethodName]: (params: ParsedParams<M>) => Result<M> | Promise<Result<M>> }
 
 function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
-  const { context, library, models, queue, runs, reports, experiments, grids, tasks, demo } = rooms
+  const { context, library, models, queue, runs, reports, experiments, grids, clusters, tasks, demo } = rooms
   const { catalogue, pushes } = context
   const nothing = (act: () => void): Record<string, never> => {
     act()
@@ -183,6 +192,11 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'grids.stop': ({ id }) => grids.stop(id),
     'grids.remove': ({ id }) => nothing(() => grids.remove(id)),
     'grids.presets': () => listPresets(),
+    'clusters.list': () => clusters.profiles.list(),
+    'clusters.get': ({ name }) => clusters.profiles.text(name),
+    'clusters.save': ({ definition }) => clusters.profiles.save(definition),
+    'clusters.remove': ({ name }) => nothing(() => clusters.profiles.remove(name)),
+    'clusters.test': ({ name }) => clusters.profiles.test(name),
     'corpora.list': () => library.corpora,
     'corpora.import': (params) => library.startImportCorpus(params),
     'corpora.remove': ({ id }) => nothing(() => library.remove('corpora', id)),
@@ -202,7 +216,12 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'runs.checkpoints': ({ id }) => runs.folder(id).checkpoints(),
     'runs.pause': ({ id }) => queue.pause(runId(id)),
     'runs.continue': ({ id }) => queue.continue(runId(id)),
-    'runs.stop': ({ id }) => queue.stop(runId(id)),
+    'runs.stop': async ({ id }) => {
+      const row = runs.row(id)
+      if (row.cluster === undefined) return queue.stop(row.id)
+      await clusters.stop([row.id])
+      return runs.row(row.id)
+    },
     'runs.resume': ({ id }) => queue.resume(runId(id)),
     'runs.rename': (params) => runs.rename(params),
     'runs.remove': ({ id }) => nothing(() => runs.remove(id)),

@@ -30,6 +30,8 @@ interface Active {
 export interface RunOrigin {
   experiment?: string
   group?: string
+  /** The cluster that is to compute it: this queue leaves it alone. */
+  cluster?: string
   /** How often it is started again when its worker crashes. */
   retries?: number
   /** What `cache.mode: auto` is for it. */
@@ -124,8 +126,16 @@ export class RunQueue {
     this.startNext()
   }
 
+  /** Gives a waiting run to a cluster. */
+  assign(id: string, cluster: string): void {
+    const row = this.row(id)
+    this.require(row, ['queued'], 'move')
+    this.change(row.id, { cluster })
+  }
+
   pause(id: string): Run {
     const row = this.row(id)
+    if (row.cluster) throw conflict(`run "${row.name}" is on a cluster: stop it, and it goes on from there`)
     this.require(row, ['running'], 'pause')
     this.active.get(row.id)?.worker.send({ type: 'pause' })
     return row
@@ -150,12 +160,13 @@ export class RunQueue {
     return this.row(id)
   }
 
-  resume(id: string): Run {
+  /** @param cluster that is to compute the rest; default this machine */
+  resume(id: string, cluster?: string): Run {
     const row = this.row(id)
     this.require(row, ['stopped', 'failed'], 'resume')
     this.resuming.add(row.id)
     this.own.add(row.id)
-    this.change(row.id, { status: 'queued', reason: undefined, endedAt: undefined })
+    this.change(row.id, { status: 'queued', reason: undefined, endedAt: undefined, cluster })
     this.startNext()
     return this.row(id)
   }
@@ -197,7 +208,8 @@ export class RunQueue {
     }
   }
 
-  private mayStart({ id, group }: Run): boolean {
+  private mayStart({ id, group, cluster }: Run): boolean {
+    if (cluster !== undefined) return false
     if (this.active.has(id) || this.backingOff.has(id)) return false
     if (this.options.scope === 'own' && !this.own.has(id)) return false
     return group === undefined || !this.held.has(group)

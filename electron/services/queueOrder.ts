@@ -42,7 +42,10 @@ export function placeBefore(
  * @returns the ids of those that failed so
  */
 export function adoptOrphans({ catalogue, dataDir }: Context): Set<string> {
-  const orphans = catalogue.data.runs.filter(({ status }) => status === 'running' || status === 'paused')
+  // A cluster's runs go on without a host.
+  const orphans = catalogue.data.runs.filter(
+    ({ status, cluster }) => cluster === undefined && (status === 'running' || status === 'paused'),
+  )
   const failed = new Set<string>()
   if (!orphans.length) return failed
   catalogue.update(() => {

@@ -11,19 +11,26 @@ export function gridCommands(program: Command): void {
     .description('an ablation grid; started again, it goes on with what is unfinished')
     .argument('<grid>', 'YAML file')
     .option('--jobs <n>', 'cells computed side by side', count)
-    .action(async (file: string, own: { jobs?: number }, command: Command) => {
+    .option('--cluster <name>', 'a Slurm cluster computes the cells; Ctrl-C ends this command, not them')
+    .action(async (file: string, own: { jobs?: number; cluster?: string }, command: Command) => {
       await perform(command.optsWithGlobals<GlobalOptions>(), 'write', async (session) => {
         const { rooms, services, progress, signal } = session
         const { grids, context } = rooms
         const began = Date.now()
         if (own.jobs !== undefined) context.jobs = own.jobs
-        const { id } = grids.start({ definition: readDefinition(file) }, file)
+        const { id } = grids.start({ definition: readDefinition(file), cluster: own.cluster }, file)
         services.onPush((_, push) => {
           if (push.topic === 'grid' && push.grid.id === id) progress.show(...phaseOf(push.grid, began))
         })
         const stop = () => void (['running', 'paused'].includes(grids.get(id).status) && grids.stop(id))
-        signal.addEventListener('abort', stop, { once: true })
-        const row = await grids.finished(id)
+        // A cluster's cells go on without this command; the same command follows them again.
+        const left = new Promise<void>((resolve) => {
+          signal.addEventListener('abort', () => (own.cluster === undefined ? stop() : resolve()), {
+            once: true,
+          })
+        })
+        await Promise.race([grids.finished(id), left])
+        const row = grids.get(id)
         const seconds = (Date.now() - began) / 1000
         const cells = row.cells.map(({ axes, seed, run, status, reason, metrics }) => ({
           axes,

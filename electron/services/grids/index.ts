@@ -12,6 +12,7 @@ import {
 } from '#contract'
 import { evictTeacherCache } from '../../files'
 import { RunFolder } from '../../store'
+import type { ClusterService } from '../clusters'
 import { libraryRows, type Context } from '../context'
 import type { ExperimentService } from '../experiments'
 import { checkFree, find, freeName, newId } from '../identity'
@@ -29,6 +30,7 @@ export interface GridParts {
   queue: RunQueue
   reports: ReportService
   experiments: ExperimentService
+  clusters: ClusterService
 }
 
 /** How often a cell is started again when its worker crashes. */
@@ -89,7 +91,10 @@ export class GridService {
 
   /** @param file where a definition is from, for messages and for its base's path */
   start(params: ParsedParams<'grids.start'>, file?: string): GridRow {
-    if ('id' in params) return this.resume(params.id)
+    const { cluster } = params
+    // Looked up before anything is written.
+    if (cluster !== undefined) this.parts.clusters.profiles.get(cluster)
+    if ('id' in params) return this.resume(params.id, cluster)
     if ('preset' in params) {
       const { experiments } = this.parts
       const base = experiments.get(params.experiment)
@@ -97,16 +102,18 @@ export class GridService {
         name: params.name ?? freeName(this.stored, `${base.name} ${params.preset}`.slice(0, 100)),
         seeds: params.seeds,
       })
-      return this.work(this.store(this.expand(text)))
+      return this.work(this.store(this.expand(text)), cluster)
     }
     const expanded = this.expand(params.definition, file)
     const old = this.stored.find(({ name }) => name === expanded.grid.name)
-    return this.work(this.store(expanded, old, file))
+    return this.work(this.store(expanded, old, file), cluster)
   }
 
   pause(id: string): GridRow {
     const row = this.row(id)
     this.require(row, ['running'], 'pause')
+    if (row.cluster !== undefined)
+      throw conflict(`grid "${row.name}" is on a cluster: stop it, and it goes on from its checkpoints`)
     this.change(row, { status: 'paused' })
     this.parts.queue.hold(row.id)
     for (const run of this.runsOf(row)) if (run.status === 'running') this.parts.queue.pause(run.id)
@@ -114,9 +121,11 @@ export class GridService {
   }
 
   /** Goes on with a paused grid, or with what is unfinished of one that has ended. */
-  resume(id: string): GridRow {
+  resume(id: string, cluster?: string): GridRow {
     const row = this.row(id)
-    if (row.status !== 'paused') return this.work(this.store(this.expand(row.definition), row))
+    if (row.status !== 'paused') {
+      return this.work(this.store(this.expand(row.definition), row), cluster ?? row.cluster)
+    }
     this.change(row, { status: 'running' })
     this.parts.queue.release(row.id)
     for (const run of this.runsOf(row)) if (run.status === 'paused') this.parts.queue.continue(run.id)
@@ -128,9 +137,12 @@ export class GridService {
     this.require(row, ['running', 'paused'], 'stop')
     this.change(row, { status: 'stopped' })
     this.working.delete(row.id)
-    for (const run of this.runsOf(row)) {
-      if (['queued', 'running', 'paused'].includes(run.status)) this.parts.queue.stop(run.id)
-    }
+    const active = this.runsOf(row).filter(({ status }) => ['queued', 'running', 'paused'].includes(status))
+    const { queue, clusters } = this.parts
+    for (const run of active) if (run.cluster === undefined) queue.stop(run.id)
+    clusters
+      .stop(active.flatMap((run) => (run.cluster === undefined ? [] : [run.id])))
+      .catch((error: unknown) => this.change(row, { error: toErrorShape(error) }))
     this.parts.queue.release(row.id)
     this.wake()
     return this.view(row)
@@ -214,10 +226,10 @@ export class GridService {
   }
 
   /** Queues what is not done, and follows it to its end. */
-  private work(row: StoredGrid): GridRow {
-    const { queue, context } = this.parts
+  private work(row: StoredGrid, cluster?: string): GridRow {
+    const { queue, context, clusters } = this.parts
     this.working.set(row.id, Date.now())
-    this.change(row, { status: 'running', error: undefined })
+    this.change(row, { status: 'running', error: undefined, cluster })
     // Held until all of it is queued: cells then start in the grid's order.
     queue.hold(row.id)
     const cells = this.resolve(this.expand(row.definition))
@@ -226,14 +238,22 @@ export class GridService {
     for (const [i, { config, digest }] of cells.entries()) {
       const run = this.runWith(digest)
       if (!run) {
-        const { id } = queue.add(this.renamed(config), { group: row.id, retries: RETRIES, autoCache: cache })
+        // A cluster's nodes compute their teachers anew: the cache is this machine's.
+        const origin = { group: row.id, retries: RETRIES, cluster, autoCache: cluster === undefined && cache }
+        const { id } = queue.add(this.renamed(config), origin)
         this.digests.set(id, digest)
-      } else if (run.status === 'queued') queue.adopt(run.id)
-      else if (run.status === 'failed' || run.status === 'stopped') queue.resume(run.id)
+      } else if (run.status === 'queued') {
+        if (cluster === undefined) queue.adopt(run.id)
+        else queue.assign(run.id, cluster)
+      } else if (run.status === 'failed' || run.status === 'stopped') queue.resume(run.id, cluster)
       const id = this.runWith(digest)!.id
       if (row.cells[i]!.run !== id) context.catalogue.update(() => (row.cells[i]!.run = id))
     }
     queue.release(row.id)
+    if (cluster !== undefined) {
+      const waiting = this.runsOf(row).filter((run) => run.status === 'queued' && run.cluster !== undefined)
+      clusters.submit(cluster, row.id, [...new Set(waiting.map(({ id }) => id))])
+    } else clusters.follow()
     this.finishIfEnded(row)
     return this.view(row)
   }
@@ -251,7 +271,7 @@ export class GridService {
       if (row.status === 'paused') this.parts.queue.hold(row.id)
       if (row.status !== 'running') continue
       try {
-        this.work(row)
+        this.work(row, row.cluster)
       } catch (error) {
         this.change(row, { status: 'failed', error: toErrorShape(error) })
       }
