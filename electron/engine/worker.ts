@@ -42,6 +42,8 @@ const progress: Progress = (phase, fraction, secondsLeft) =>
 async function perform(job: Job): Promise<unknown> {
   switch (job.kind) {
     case 'run':
+      // A cluster that takes the node away tells every process of the job: it ends with a checkpoint.
+      process.on('SIGTERM', () => control.stop())
       return (await import('./train/run')).trainRun(job, control, port.post)
     case 'import-corpus':
       return (await import('./data/importCorpus')).importCorpus(job, progress)

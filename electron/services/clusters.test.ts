@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync, cpSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -79,8 +79,8 @@ describe.skipIf(missing)('a grid on a real Slurm', () => {
         student: { width: 16, layers: 1, heads: 2, context: 24 },
         teachers: ['cook'],
         train: { steps, batch: 4, context: 24, learningRate: 0.003, warmup: 4 },
-        evaluate: { every: 10, tokens: 300 },
-        checkpoint: { every: 10, keep: 2 },
+        evaluate: { every: 40, tokens: 300 },
+        checkpoint: { every: 40, keep: 2 },
       },
       axes: { 'loss.lambda': [0.2, 0.8] },
       seeds: [1, 2],
@@ -131,7 +131,7 @@ describe.skipIf(missing)('a grid on a real Slurm', () => {
       .map(({ event }) => event)
 
   it('computes what this machine computes, while the app is closed and slurmd is killed', async () => {
-    const text = definition(300)
+    const text = definition(80)
     const expected = locally(text)
     let services = await open(there)
     await services.call('clusters.save', { definition: profile() })
@@ -152,7 +152,7 @@ describe.skipIf(missing)('a grid on a real Slurm', () => {
   })
 
   it('at the time limit makes a checkpoint, is queued again and goes on; what is cancelled is resubmitted', async () => {
-    const text = definition(1500, { seeds: [1] })
+    const text = definition(300, { seeds: [1] })
     const expected = locally(text)
     const services = await open(there)
     await services.call('clusters.save', { definition: profile() })
@@ -172,7 +172,7 @@ describe.skipIf(missing)('a grid on a real Slurm', () => {
       'completed',
     ])
     expect(services.rooms.runs.row(second!)).toMatchObject({ status: 'stopped', cluster: undefined })
-    expect(stepsOf(second!)).toBeLessThan(1500)
+    expect(stepsOf(second!)).toBeLessThan(300)
     await services.call('grids.resume', { id })
     const row = await services.rooms.grids.finished(id)
     expect(row.status).toBe('completed')
