@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { alarmSignatures } from './alarm'
 import { experiment, objectName } from './experiment'
 import { clusterCheck, clusterProfile } from './cluster'
+import { gridResults } from './gridResults'
 import { grid, gridEstimate, gridPreset, gridRow } from './grid'
 import { generateResult, modelScore, selfTestResult } from './job'
 import { corpus, corpusFormats, id, teacher, timestamp, tokenizer } from './library'
@@ -215,6 +216,17 @@ export const api = {
   /** Removes the grid; its runs stay. */
   'grids.remove': method(byId, none),
   'grids.presets': method(none, z.array(gridPreset)),
+  /** One metric over settings, axes and seeds; `rows` and `columns` are axes' paths, `baseline` a setting's key. */
+  'grids.results': method(
+    z.strictObject({
+      id,
+      metric: z.string().optional(),
+      baseline: z.string().optional(),
+      rows: z.string().optional(),
+      columns: z.string().optional(),
+    }),
+    gridResults,
+  ),
 
   'clusters.list': method(none, z.array(clusterProfile)),
   /** The profile's YAML, as the person wrote it. */

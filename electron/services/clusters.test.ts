@@ -152,7 +152,7 @@ describe.skipIf(missing)('a grid on a real Slurm', () => {
   })
 
   it('at the time limit makes a checkpoint, is queued again and goes on; what is cancelled is resubmitted', async () => {
-    const text = definition(300, { seeds: [1] })
+    const text = definition(150, { seeds: [1] })
     const expected = locally(text)
     const services = await open(there)
     await services.call('clusters.save', { definition: profile() })
@@ -172,7 +172,7 @@ describe.skipIf(missing)('a grid on a real Slurm', () => {
       'completed',
     ])
     expect(services.rooms.runs.row(second!)).toMatchObject({ status: 'stopped', cluster: undefined })
-    expect(stepsOf(second!)).toBeLessThan(300)
+    expect(stepsOf(second!)).toBeLessThan(150)
     await services.call('grids.resume', { id })
     const row = await services.rooms.grids.finished(id)
     expect(row.status).toBe('completed')

@@ -207,7 +207,7 @@ export class ClusterService {
     const file = join(this.folder(id), `${runs.indexOf(run)}.log`)
     if (!existsSync(file)) return undefined
     const lines = readFileSync(file, 'utf8').trim().split('\n')
-    return lines.findLast((line) => line.trim() && !/^(exit status \d+$|task \d+_)/.test(line))
+    return lines.findLast((line) => line.trim() && !/^(exit status \d+$|task \d+_|Node\.js v|\s)/.test(line))
   }
 
   private end(row: Submission, run: string, change: Partial<Run>): void {

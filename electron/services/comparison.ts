@@ -88,6 +88,9 @@ const COLUMNS: readonly (ComparisonColumn & { value: (run: ComparedRun) => numbe
   },
 ]
 
+/** Titles, units and directions of the metrics. */
+export const evaluationMetrics: readonly ComparisonColumn[] = COLUMNS.map(({ value: _, ...column }) => column)
+
 /** Median training speed, tokens/s: the first steps, which compile, do not count for it. */
 export function medianSpeed(steps: readonly StepRecord[]): number | undefined {
   const speeds = steps.map(({ tokensPerSecond }) => tokensPerSecond).sort((a, b) => a - b)

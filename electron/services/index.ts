@@ -21,6 +21,8 @@ import { Demo } from './demo'
 import { ExperimentService } from './experiments'
 import { GridService } from './grids'
 import { listPresets } from './grids/presets'
+import { gridResults } from './grids/results'
+import { evaluationMetrics } from './comparison'
 import { performJob } from './job'
 import { Library } from './library'
 import { ModelService } from './models'
@@ -192,6 +194,7 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'grids.stop': ({ id }) => grids.stop(id),
     'grids.remove': ({ id }) => nothing(() => grids.remove(id)),
     'grids.presets': () => listPresets(),
+    'grids.results': ({ id, ...query }) => gridResults(grids.get(id), evaluationMetrics, query),
     'clusters.list': () => clusters.profiles.list(),
     'clusters.get': ({ name }) => clusters.profiles.text(name),
     'clusters.save': ({ definition }) => clusters.profiles.save(definition),
