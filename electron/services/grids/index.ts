@@ -239,7 +239,12 @@ export class GridService {
       const run = this.runWith(digest)
       if (!run) {
         // A cluster's nodes compute their teachers anew: the cache is this machine's.
-        const origin = { group: row.id, retries: RETRIES, cluster, autoCache: cluster === undefined && cache }
+        const origin = {
+          group: row.id,
+          retries: RETRIES,
+          cluster,
+          autoCache: cluster === undefined ? cache : ('off' as const),
+        }
         const { id } = queue.add(this.renamed(config), origin)
         this.digests.set(id, digest)
       } else if (run.status === 'queued') {

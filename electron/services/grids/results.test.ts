@@ -17,8 +17,8 @@ interface Made {
 
 let made = 0
 function cell({ axes, seed, value, status = 'completed' }: Made): GridCell {
-  const metrics =
-    value === undefined ? {} : { perplexity: value, agreement: value === null ? null : 1 / value }
+  const metrics: GridCell['metrics'] = {}
+  if (value !== undefined) Object.assign(metrics, { perplexity: value, agreement: value && 1 / value })
   return { axes, seed, digest: '0'.repeat(64), run: `run-${made++}`, status, step: 1, steps: 1, metrics }
 }
 const ask = (axes: Record<string, unknown[]>, cells: Made[], query?: ResultsQuery) =>
