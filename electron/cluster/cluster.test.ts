@@ -10,7 +10,6 @@ import { batchScript } from './script'
 import { batchArguments, parseAccounts, parseQueue, stateOf } from './slurm'
 import { Transfer } from './transfer'
 import { Login } from './login'
-import { found } from './testSlurm'
 
 const NASTY = [
   'two words',
@@ -163,8 +162,9 @@ describe('a profile', () => {
   })
 })
 
-if (!found('rsync')) console.log('SKIPPED: copies to a cluster need rsync, which is not installed')
-describe.skipIf(!found('rsync'))('copies', () => {
+const rsync = spawnSync('rsync', ['--version']).status === 0
+if (!rsync) console.log('SKIPPED: copies to a cluster need rsync, which is not installed')
+describe.skipIf(!rsync)('copies', () => {
   it('go there and back, with what has been removed there', async () => {
     const here = join(folder, "here it's")
     const there = join(folder, 'there $(touch BOOM)')

@@ -6,11 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import type { GridRow } from '#contract'
-import { found, slurmMissing, TestSlurm } from '../cluster/testSlurm'
-import { nodeWorkerLauncher } from '../hosts/nodeWorker'
-import { createServices, type Services } from '.'
+import { found, slurmMissing, TestSlurm } from './testSlurm'
+import { nodeWorkerLauncher } from '../nodeWorker'
+import { createServices, type Services } from '../../services'
 
-const entry = resolve(import.meta.dirname, '../hosts/cli/index.ts')
+const entry = resolve(import.meta.dirname, 'index.ts')
 const retort = [process.execPath, '--import', import.meta.resolve('tsx'), entry]
 
 const missing = slurmMissing()
