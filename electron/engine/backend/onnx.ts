@@ -8,7 +8,7 @@ import {
 } from './graph'
 import { ProtoWriter } from './protobuf'
 
-/** Operator set 18: axes of reductions are inputs, ScatterND reduces. */
+/** Operator set 18: axes of reductions are inputs, scatters add up. */
 const OPSET = 18
 const IR_VERSION = 9
 

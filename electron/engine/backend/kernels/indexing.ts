@@ -47,11 +47,36 @@ const gatherNd: Kernel = ({ params, indices }) => {
 const zeros = (shape: readonly number[], type: Dtype) =>
   node('Expand', [scalar(0, type), integers(shape)], shape, type)
 
-function scatterAdd(target: Value, indices: Value, updates: Value): Value {
-  const attributes = { reduction: 'add' }
-  return node('ScatterND', [target, cast(indices, 'int64'), updates], target.shape, target.type, {
-    attributes,
-  })
+/**
+ * The target with updates added at rows that indices name, the same row any number of times. ScatterND with the
+ * reduction `add` lets threads race for a row that is named twice: its sums round differently from run to run.
+ * ScatterElements adds in order.
+ *
+ * @param indices [..., depth], each an index into the first `depth` axes of the target
+ * @param updates [..., the target's other axes]
+ */
+export function scatterAdd(target: Value, indices: Value, updates: Value): Value {
+  const depth = indices.shape.at(-1)!
+  const outer = target.shape.slice(0, depth)
+  const rows = outer.reduce((a, b) => a * b, 1)
+  const width = target.size / rows
+  const count = updates.size / width
+  const strides = outer.map((_, i) => outer.slice(i + 1).reduce((a, b) => a * b, 1))
+  const places = cast(reshape(indices, [count, depth]), 'int64')
+  const row =
+    depth === 1
+      ? places
+      : node(
+          'ReduceSum',
+          [node('Mul', [places, integers(strides)], places.shape, 'int64'), integers([1])],
+          [count, 1],
+          'int64',
+          { attributes: { keepdims: 1 } },
+        )
+  const spread = width === 1 ? row : node('Expand', [row, integers([count, width])], [count, width], 'int64')
+  const inputs = [reshape(target, [rows, width]), spread, reshape(updates, [count, width])]
+  const attributes = { axis: 0, reduction: 'add' }
+  return reshape(node('ScatterElements', inputs, [rows, width], target.type, { attributes }), target.shape)
 }
 
 const scatterNd: Kernel = ({ indices, updates }, { shape }) => {

@@ -1,6 +1,7 @@
 import { filled, node, nodes, reshape, scalar, integers } from '../builder'
 import { known } from '../lazyBackend'
 import { tf } from '../tf'
+import { scatterAdd } from './indexing'
 import { attributesOf, channelsFirst, channelsLast, spread, windowOf, type Window } from './convolution'
 import type { Kernel, KernelTable } from './table'
 
@@ -48,8 +49,7 @@ const maxPoolGradient: Kernel = ({ dy, input }, a: Attributes) => {
   const [, places] = nodes('MaxPool', [x], outputs, { attributes: poolAttributes('MaxPool', window) })
   const zeros = node('Expand', [scalar(0, 'float32'), integers([x.size])], [x.size], 'float32')
   const gradient = channelsFirst(dy!)
-  const inputs = [zeros, reshape(places!, [gradient.size, 1]), reshape(gradient, [gradient.size])]
-  const flat = node('ScatterND', inputs, [x.size], 'float32', { attributes: { reduction: 'add' } })
+  const flat = scatterAdd(zeros, reshape(places!, [gradient.size, 1]), reshape(gradient, [gradient.size]))
   return channelsLast(reshape(flat, x.shape))
 }
 
