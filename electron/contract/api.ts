@@ -273,6 +273,12 @@ export const api = {
   /** Fills in the matrix teachers x corpora. */
   'teachers.evaluate': method(z.strictObject({ ids: z.array(id).min(1), corpora: z.array(id).min(1) }), task),
 
+  /** Fits their temperatures on the calibration splits of corpora, equally weighed. */
+  'teachers.calibrate': method(
+    z.strictObject({ ids: z.array(id).min(1), corpora: z.array(id).min(1) }),
+    task,
+  ),
+
   'runs.list': method(none, z.array(run)),
   'runs.get': method(
     byId,

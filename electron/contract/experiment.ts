@@ -23,6 +23,7 @@ export const weightingStrategies = [
   'fixed',
   'entropy',
   'inverse-entropy',
+  'calibrated-entropy',
   'kl-to-consensus',
   'label-confidence',
   'oracle',

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { alarm } from './alarm'
 import { backends, objectName } from './experiment'
 import { errorShape } from './errors'
-import { corpus, corpusFormats, id, taskFormats, teacher, tokenizer } from './library'
+import { calibration, corpus, corpusFormats, id, taskFormats, teacher, tokenizer } from './library'
 import { evaluationRecord, stepRecord } from './metrics'
 import { checkpoint, environment, runConfig, teacherOutputs } from './run'
 
@@ -125,6 +125,18 @@ export const taskScore = z.object({
   metrics: z.record(z.string(), z.number()),
 })
 export type TaskScore = z.output<typeof taskScore>
+/** Fits the temperatures of models on the calibration split of a mixture. Result: CalibrateResult. */
+export const calibrateJob = z.object({
+  ...base,
+  kind: z.literal('calibrate'),
+  models: z.array(modelRef).min(1),
+  corpora: z.array(z.object({ weight: z.number().positive(), row: corpus })).min(1),
+  tokens: z.number().int().positive().default(4096),
+  backend: z.enum(backends).default('auto'),
+})
+/** In the models' order. */
+export const calibrateResult = z.object({ calibrations: z.array(calibration) })
+export type CalibrateResult = z.output<typeof calibrateResult>
 
 /** Metrics of one model on one corpus (METHOD.md: metrics), or on the text file (corpus absent). */
 export const modelScore = z.object({
@@ -280,6 +292,7 @@ export const job = z.discriminatedUnion('kind', [
   importTeacherJob,
   deriveTeacherJob,
   evaluateJob,
+  calibrateJob,
   generateJob,
   exportJob,
   benchJob,
@@ -318,6 +331,8 @@ export const workerEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('evaluation'), record: evaluationRecord }),
   z.object({ type: z.literal('checkpoint'), checkpoint }),
   z.object({ type: z.literal('alarm'), alarm }),
+  /** A teacher's temperature was fitted: the library keeps it with the teacher. */
+  z.object({ type: z.literal('calibration'), teacher: id, calibration }),
   z.object({ type: z.literal('log'), level: z.enum(['info', 'warn', 'error']), message: z.string() }),
   /** Of this process; a resumed run adds them to what it had. */
   z.object({ type: z.literal('teacher-outputs'), outputs: z.array(teacherOutputs) }),

@@ -51,6 +51,37 @@ export const tokenizer = z.strictObject({
 })
 export type Tokenizer = z.output<typeof tokenizer>
 
+/** A teacher's temperature, fitted on the calibration split of a mixture (METHOD: calibrated entropy). */
+export const calibration = z.strictObject({
+  corpora: z.array(z.strictObject({ id, weight: z.number().positive() })).min(1),
+  /** Tokens it was fitted on. */
+  tokens: z.number().int().positive(),
+  /** T: the teacher's logits are divided by it. Above 1 it was too sure of itself. */
+  temperature: z.number().positive(),
+  /** Negative log-likelihood on the split at temperature 1 and at T, nats per token. */
+  before: z.number(),
+  after: z.number(),
+})
+export type Calibration = z.output<typeof calibration>
+
+/** The calibration of a teacher for a mixture of corpora, if it was fitted. */
+export function calibrationFor(
+  { calibrations }: Pick<Teacher, 'calibrations'>,
+  corpora: readonly { id: string; weight: number }[],
+): Calibration | undefined {
+  const key = mixtureKey(corpora)
+  return calibrations.find((one) => mixtureKey(one.corpora) === key)
+}
+
+/** The same for mixtures with the same corpora in the same ratios. */
+function mixtureKey(corpora: readonly { id: string; weight: number }[]): string {
+  const sum = corpora.reduce((total, { weight }) => total + weight, 0)
+  return corpora
+    .map((one) => `${one.id} ${(one.weight / sum).toFixed(6)}`)
+    .sort()
+    .join(', ')
+}
+
 /**
  * A teacher of the library: `library/teachers/<id>/` holds `model.json` (ModelConfig) and `model.safetensors`.
  */
@@ -70,6 +101,8 @@ export const teacher = z.strictObject({
   derived: z.strictObject({ from: id, logitScale: z.number().positive() }).optional(),
   /** Held-out perplexity by corpus id, as far as it was measured. */
   perplexity: z.record(z.string(), z.number()).default({}),
+  /** One for each mixture it was calibrated on, the newest last. */
+  calibrations: z.array(calibration).default([]),
   createdAt: timestamp,
 })
 export type Teacher = z.output<typeof teacher>

@@ -48,6 +48,8 @@ export const runConfig = z.strictObject({
   corpora: z.array(z.strictObject({ weight: z.number(), row: corpus })),
   tokenizer,
   teachers: z.array(teacher),
+  /** Of calibrated entropy: each teacher's temperature, filled in by the worker before the first step. */
+  temperatures: z.array(z.number().positive()).optional(),
   student: modelConfig,
   continues: continued.optional(),
   createdAt: timestamp,

@@ -59,6 +59,8 @@ async function perform(job: Job): Promise<unknown> {
       return (await import('./model/deriveTeacher')).deriveTeacher(job)
     case 'evaluate':
       return (await import('./evaluate/evaluateModels')).evaluateModels(job, progress)
+    case 'calibrate':
+      return (await import('./evaluate/calibrateModels')).calibrateModels(job, progress)
     case 'generate':
       return (await import('./evaluate/generateText')).generateText(job, (text) =>
         port.post({ type: 'text', text }),

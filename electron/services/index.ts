@@ -211,6 +211,8 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'teachers.remove': ({ id }) => nothing(() => library.remove('teachers', id)),
     'teachers.evaluate': ({ ids, corpora }) =>
       tasks.start('Evaluate teachers', (control) => models.evaluate(ids, corpora, { control })).row,
+    'teachers.calibrate': ({ ids, corpora }) =>
+      tasks.start('Calibrate teachers', (control) => models.calibrate(ids, corpora, control)).row,
     'runs.list': () => runs.list(),
     'runs.get': ({ id }) => runs.get(id),
     'runs.metrics': (params) => runs.metrics(params),

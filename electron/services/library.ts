@@ -2,7 +2,9 @@ import { cpSync, createReadStream, existsSync, renameSync, rmSync } from 'node:f
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import {
+  calibrationFor,
   conflict,
+  type Calibration,
   type Corpus,
   type Job,
   type ParsedParams,
@@ -166,6 +168,7 @@ export class Library {
       digest: best.row.files['model.safetensors']!,
       run: run.id,
       perplexity: {},
+      calibrations: [],
       createdAt: new Date().toISOString(),
     }
     const target = paths.libraryItem(this.context.dataDir, 'teachers', row.id)
@@ -223,4 +226,16 @@ export class Library {
     const folder = paths.libraryItem(this.context.dataDir, noun, id)
     if (existsSync(folder)) rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** Keeps a teacher's temperature for a mixture with the teacher, in place of an older one for the same. */
+export function keepCalibration(context: Context, teacher: string, calibration: Calibration): void {
+  const row = context.catalogue.data.teachers.find(({ id }) => id === teacher)
+  if (!row) return
+  const old = calibrationFor(row, calibration.corpora)
+  context.catalogue.update(() => {
+    row.calibrations = [...row.calibrations.filter((one) => one !== old), calibration]
+  })
+  writeJsonAtomic(join(paths.libraryItem(context.dataDir, 'teachers', row.id), ROW), row)
+  context.pushes.push({ topic: 'library', noun: 'teachers' })
 }

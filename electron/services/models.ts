@@ -1,6 +1,8 @@
 import {
   badInput,
   conflict,
+  type CalibrateResult,
+  type Calibration,
   type EvaluateResult,
   type GenerateResult,
   type ModelRef,
@@ -12,6 +14,7 @@ import { paths, RunFolder } from '../store'
 import type { Context } from './context'
 import { find } from './identity'
 import { performJob, type JobOf, type JobOptions } from './job'
+import { keepCalibration } from './library'
 import { forwardProgress, type TaskControl } from './tasks'
 
 type EvaluateJob = JobOf<'evaluate'>
@@ -81,6 +84,26 @@ export class ModelService {
     const byId = scores.map((score, i) => ({ ...score, model: refs[Math.floor(i / rows.length)]!.id }))
     this.keep(byId)
     return byId
+  }
+
+  /** Fits teachers' temperatures on the calibration splits of corpora, equally weighed, and keeps them. */
+  async calibrate(
+    teachers: readonly string[],
+    corpora: readonly string[],
+    control?: TaskControl,
+  ): Promise<{ teacher: string; calibration: Calibration }[]> {
+    const { data } = this.context.catalogue
+    const rows = teachers.map((teacher) => find('teacher', data.teachers, teacher))
+    const mixture = corpora.map((corpus) => ({ weight: 1, row: find('corpus', data.corpora, corpus) }))
+    const models = rows.map(({ id }) => this.ref(id)).map(({ id: _, ...ref }) => ref)
+    const { calibrations } = await performJob<CalibrateResult>(
+      this.context,
+      { kind: 'calibrate', models, corpora: mixture },
+      control && { signal: control.signal, onEvent: forwardProgress(control.progress) },
+    )
+    for (const [i, calibration] of calibrations.entries())
+      keepCalibration(this.context, rows[i]!.id, calibration)
+    return calibrations.map((calibration, i) => ({ teacher: rows[i]!.name, calibration }))
   }
 
   /** Scores a text file whole. */

@@ -16,6 +16,7 @@ import { join } from 'node:path'
 import { writeJsonAtomic } from '../files'
 import { describeRun, RunFolder, summariseAlarms } from '../store'
 import { concurrencyOf, type Context } from './context'
+import { keepCalibration } from './library'
 import { find } from './identity'
 import { startJob, WorkerDeath } from './job'
 import { addOutputs, adoptOrphans, nextWaiting, placeBefore } from './queueOrder'
@@ -291,6 +292,8 @@ export class RunQueue {
       case 'continued':
         this.change(id, { status: 'running' })
         return log('continued')
+      case 'calibration':
+        return keepCalibration(this.context, event.teacher, event.calibration)
       case 'alarm':
         return this.hearAlarm(id, event.alarm)
       case 'log':

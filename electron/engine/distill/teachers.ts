@@ -29,6 +29,8 @@ export interface FusionContext {
   drawn?: tf.Tensor2D
   /** Per teacher what it said itself, where its logits are an approximation. */
   statistics?: readonly TeacherSignal['statistics'][]
+  /** Of the weighting `calibrated-entropy`, by teacher: its logits are divided by it. */
+  temperatures?: readonly number[]
   /** How conflicts between teachers are settled. */
   conflict?: Pick<Experiment['loss'], 'conflict' | 'quantile'>
 }
@@ -39,10 +41,12 @@ export function fuseTeachers(
   tau: number,
   logits: readonly tf.Tensor2D[],
   sequences: number,
-  { labels, drawn, conflict, statistics = [] }: FusionContext = {},
+  { labels, drawn, temperatures, conflict, statistics = [] }: FusionContext = {},
 ): FusedTarget {
-  const logP = logits.map((z) => logProbabilities(z, tau))
-  const entropies = columns(logP.map((l, k) => statistics[k]?.entropy ?? entropy(l)))
+  const logP = logits.map((z, k) => logProbabilities(z, tau * (temperatures?.[k] ?? 1)))
+  // What a teacher said of itself is of its own distribution, not of a calibrated one.
+  const said = temperatures ? [] : statistics
+  const entropies = columns(logP.map((l, k) => said[k]?.entropy ?? entropy(l)))
   const evidence: TeacherEvidence = {
     entropies,
     toConsensus: () => toConsensus(logP, entropies),

@@ -23,6 +23,7 @@ export interface TeacherEvidence {
  * - `uniform`: 1 / K
  * - `fixed`: the setting's weights over their sum
  * - `entropy`: softmax over k of -H_k / T_w, the paper's
+ * - `calibrated-entropy`: the same of teachers whose logits were divided by their fitted temperatures
  * - `inverse-entropy`: (1 / (H_k + eps)) / sum_j (1 / (H_j + eps))
  * - `kl-to-consensus`: softmax over k of -KL(p_k || mean of the others) / T_w
  * - `label-confidence`: (1 - softmax_k(CE_k / T_w)) / (K - 1), CA-MKD (Zhang et al. 2022); 1 for one teacher
@@ -45,6 +46,7 @@ export function weigh(setting: Weighting, evidence: TeacherEvidence, sequences: 
     case 'fixed':
       return tf.tile(tf.tensor2d([fixedWeights(setting)]), [tokens, 1])
     case 'entropy':
+    case 'calibrated-entropy':
       return surest(evidence.entropies)
     case 'inverse-entropy':
       return normalise(tf.reciprocal(tf.add<tf.Tensor2D>(pooled(evidence.entropies), EPSILON)))

@@ -1,4 +1,5 @@
 import type { Corpus, Tokenizer } from '#contract'
+import type { Split } from '../data/documents'
 import { openTokens } from '../data/tokenFile'
 import type { TextTokenizer } from '../data/tokenizer'
 
@@ -10,7 +11,7 @@ export interface HeldOutText {
 }
 
 /**
- * The first whole documents of a corpus' held-out split, as many as hold at most `tokens` tokens (at least one, cut
+ * The first whole documents of a split of a corpus (default: held out), as many as hold at most `tokens` tokens (at least one, cut
  * if it is longer). Whole documents, so that their bytes can be counted exactly for bits per byte.
  */
 export async function heldOutText(
@@ -19,8 +20,9 @@ export async function heldOutText(
   row: Tokenizer,
   tokenizer: TextTokenizer,
   tokens: number,
+  split: Split = 'held-out',
 ): Promise<HeldOutText> {
-  const { ids, bytes, bos } = await openTokens(dataDir, corpus, row, 'held-out')
+  const { ids, bytes, bos } = await openTokens(dataDir, corpus, row, split)
   if (ids.length <= tokens) return { ids, bytes }
   let end = tokens
   while (end > 1 && ids[end] !== bos) end--

@@ -33,6 +33,7 @@ export async function deriveTeacher(job: DeriveTeacherJob): Promise<Teacher> {
     digest,
     derived: { from: job.from.id, logitScale: job.logitScale },
     perplexity: {},
+    calibrations: [],
     createdAt: new Date().toISOString(),
   }
 }

@@ -51,6 +51,7 @@ export async function importTeacher(
       parameters: parameterCount(pretrained.config),
       digest,
       perplexity: {},
+      calibrations: [],
       createdAt: new Date().toISOString(),
     }
     return { teacher, tokenizer }

@@ -47,7 +47,9 @@ export class RunTeachers {
     for (const row of config.teachers) {
       checkContext(row, context)
       const openLive = () => openLiveTeacher(dataDir, row, context)
-      if (mode === 'off' || readsAttention(config)) {
+      // What is kept of a distribution at tau is not what a calibrated teacher says.
+      const scaled = config.temperatures !== undefined && mode !== 'exact'
+      if (mode === 'off' || scaled || readsAttention(config)) {
         sources.push(await openLive())
         continue
       }

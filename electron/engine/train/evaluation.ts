@@ -132,6 +132,7 @@ export class HeldOut {
     const { train, weighting, loss } = this.config.experiment
     return fuseTeachers(weighting, tau, logits, train.batch, {
       labels,
+      temperatures: this.config.temperatures,
       conflict: loss,
       drawn: drawn && tf.tensor2d(drawn, [labels.size, logits.length]),
     })

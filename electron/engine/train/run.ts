@@ -19,8 +19,9 @@ import { readJsonLines, writeJsonAtomic } from '../../files'
 import { startBackend } from '../backend'
 import { createBatchPlan, type BatchPlan } from '../data/batchPlan'
 import { openTokens } from '../data/tokenFile'
-import { loadTokenizer } from '../data/tokenizer'
+import { loadTokenizer, type TextTokenizer } from '../data/tokenizer'
 import { describeEnvironment } from '../environment'
+import { calibrateTeachers } from '../evaluate/calibrateModels'
 import { createTables } from '../model/llama'
 import { RunTeachers } from '../teachers/open'
 import { toTensors } from '../model/weights'
@@ -47,14 +48,15 @@ export interface RunResult {
  * (seed, step) and a checkpoint holds the whole state, so a resumed run computes what an undisturbed one would have.
  */
 export async function trainRun(job: RunJob, control: Control, emit: Emit): Promise<RunResult> {
-  const { config, dataDir } = job
-  const { experiment } = config
-  checkContext(config)
+  const { dataDir } = job
+  const { experiment } = job.config
+  checkContext(job.config)
   const backend = await startBackend(experiment.backend, { threads: job.threads })
 
   // Everything that may be refused is opened before the first file is written.
-  const tokenizer = await loadTokenizer(dataDir, config.tokenizer)
-  const plan = await openBatchPlan(dataDir, config, emit)
+  const tokenizer = await loadTokenizer(dataDir, job.config.tokenizer)
+  const plan = await openBatchPlan(dataDir, job.config, emit)
+  const config = await withTemperatures(job, tokenizer, emit)
   const heldOut = await HeldOut.open(dataDir, config, tokenizer)
   const earlier = await readEarlier(dataDir, config)
   const initial = earlier ?? (await initialWeights(dataDir, config))
@@ -81,6 +83,10 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
   const log = new RunLog(folder, last?.step ?? -1, emit)
   const watch = watchFrom(config, join(folder, runFiles.metrics))
   log.event(last ? 'resumed' : 'started', last?.step ?? 0)
+  if (!last && config.temperatures) {
+    const fitted = config.teachers.map((row, k) => `${row.name} ${config.temperatures![k]!.toFixed(3)}`)
+    log.event('log', 0, `temperatures: ${fitted.join(', ')}`)
+  }
   if (!last) log.event('log', 0, `first weights: ${initial.note}`)
   const student = new Student(config, last && (await readCheckpoint(checkpoints, last)), initial.weights)
   const tables = createTables(config.student, experiment.train.context)
@@ -186,6 +192,20 @@ function watchFrom(config: RunConfig, metrics: string): Watch {
     else watch.step(line)
   }
   return watch
+}
+
+/** The configuration with its teachers' temperatures, where it needs them and has not been started with them. */
+async function withTemperatures(
+  { dataDir, config }: RunJob,
+  tokenizer: TextTokenizer,
+  emit: Emit,
+): Promise<RunConfig> {
+  const { strategy } = config.experiment.weighting
+  if (strategy !== 'calibrated-entropy' || !config.teachers.length || config.temperatures) return config
+  const temperatures = await calibrateTeachers(dataDir, config, tokenizer, (teacher, calibration) =>
+    emit({ type: 'calibration', teacher, calibration }),
+  )
+  return { ...config, temperatures }
 }
 
 function checkContext({ experiment, student }: RunConfig): void {

@@ -179,6 +179,7 @@ export class TrainingStep {
     )
     return fuseTeachers(weighting, loss.tau, logits, size / train.context, {
       labels,
+      temperatures: this.config.temperatures,
       conflict: loss,
       statistics: signals.map(
         ({ statistics: known }) =>

@@ -36,6 +36,7 @@ export function runConfig(changes: Record<string, unknown> = {}, teachers = 2): 
     parameters: 1,
     digest: '0'.repeat(64),
     perplexity: {},
+    calibrations: [],
     createdAt: now,
   })
   const rows = Array.from({ length: teachers }, (_, k) => row(k))

@@ -4,6 +4,7 @@ import { Option, type Command } from 'commander'
 import { badInput, corpusFormats, reportFormats } from '#contract'
 import { writeFileAtomic } from '../../files'
 import type { ReportFormat } from '../../services/report'
+import { show } from '../../services/report/content'
 import { printPdf } from '../../services/report/pdf'
 import { nonNegative, positiveInteger } from './arguments'
 import { controlOf, perform, type GlobalOptions } from './session'
@@ -58,6 +59,22 @@ interface ImportTeacherOptions {
 }
 
 function modelCommands(program: Command): void {
+  program
+    .command('calibrate')
+    .description('fit the temperature of teachers on the calibration split of corpora')
+    .argument('<teacher...>', 'names or ids')
+    .requiredOption('--corpus <corpus...>', 'one, or an equal mixture of several')
+    .action(async (teachers: string[], own: { corpus: string[] }, command: Command) => {
+      await perform(command.optsWithGlobals<GlobalOptions>(), 'write', async (session) => {
+        const fitted = await session.rooms.models.calibrate(teachers, own.corpus, controlOf(session))
+        const text = fitted.map(
+          ({ teacher, calibration: { temperature, before, after, tokens } }) =>
+            `${teacher}: temperature ${show(temperature)}, cross-entropy ${show(before)} to ${show(after)} nats per token over ${tokens} tokens`,
+        )
+        return { json: fitted, text: text.join('\n') }
+      })
+    })
+
   program
     .command('generate')
     .description('a continuation; greedy unless a temperature is given')
