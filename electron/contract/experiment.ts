@@ -112,6 +112,8 @@ export const train = z.strictObject({
   dataSeed: natural.optional(),
   /** Micro-batches a step is split into; `batch` must be a multiple of it. */
   accumulate: count.default(1),
+  /** Gradient checkpointing; `layers`: the backward pass computes each layer again instead of keeping its inside. */
+  checkpointing: z.enum(['none', 'layers']).default('none'),
   learningRate: positive.default(1e-3),
   warmup: natural.default(40),
   schedule: z.enum(['cosine', 'constant']).default('cosine'),

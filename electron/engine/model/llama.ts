@@ -1,7 +1,7 @@
 import type { ModelConfig } from '#contract'
 import { tf } from '../backend/tf'
 import { causalAttention, rmsNorm, rotate, swiglu } from './layers'
-import { EMBEDDING, FINAL_NORM, HEAD, layerWeight, type LayerWeight } from './weights'
+import { EMBEDDING, FINAL_NORM, HEAD, layerWeight, layerWeights, type LayerWeight } from './weights'
 
 /** What a forward pass over sequences of one length needs beside the weights: made once, never per step. */
 export interface Tables {
@@ -68,14 +68,15 @@ type Parameters = ReadonlyMap<string, tf.Tensor>
  * convention), grouped-query attention, SwiGLU.
  *
  * @param tokens int32 [batch, time], time as in the tables
- * @param options `attention`: give the attention maps out too
+ * @param options `attention`: give the attention maps out too; `checkpointing`: keep of a layer its input alone for the
+ * backward pass, which computes the rest again (not together with maps: they are kept for the losses anyhow)
  */
 export function forward(
   config: ModelConfig,
   parameters: Parameters,
   tokens: tf.Tensor2D,
   tables: Tables,
-  { attention = false } = {},
+  { attention = false, checkpointing = false } = {},
 ): Output {
   const [batch, time] = tokens.shape
   const embedding = parameters.get(EMBEDDING) as tf.Tensor2D
@@ -83,7 +84,9 @@ export function forward(
   const hidden = [x]
   const maps: tf.Tensor4D[] | undefined = attention ? [] : undefined
   for (let layer = 0; layer < config.layers; layer++) {
-    x = block(config, parameters, layer, x, batch, tables, maps)
+    const through = (input: tf.Tensor2D, own: Parameters) =>
+      block(config, own, layer, input, batch, tables, maps)
+    x = checkpointing && !maps ? recomputed(through, x, layer, parameters) : through(x, parameters)
     hidden.push(x)
   }
   const normal = rmsNorm(x, parameters.get(FINAL_NORM) as tf.Tensor1D, config.normEpsilon)
@@ -96,6 +99,44 @@ export function forward(
       return (logits ??= tf.matMul<tf.Tensor2D>(normal, head, false, true))
     },
     ...(maps && { attention: maps }),
+  }
+}
+
+/**
+ * A layer by gradient checkpointing (Chen et al. 2016): the backward pass computes it again from its input, so that
+ * nothing of its inside is kept until then.
+ */
+function recomputed(
+  through: (x: tf.Tensor2D, own: Parameters) => tf.Tensor2D,
+  x: tf.Tensor2D,
+  layer: number,
+  parameters: Parameters,
+): tf.Tensor2D {
+  const names = Object.keys(layerWeights).map((which) => layerWeight(layer, which as LayerWeight))
+  const inside = (input: tf.Tensor, ...own: tf.Tensor[]) =>
+    through(input as tf.Tensor2D, new Map(names.map((name, i) => [name, own[i]!])))
+  const op = tf.customGrad((...given) => {
+    const save = given.pop() as tf.GradSaveFunc
+    const inputs = given as tf.Tensor[]
+    save(inputs)
+    const gradFunc = (dy: tf.Tensor2D, [input, ...own]: tf.Tensor[]) => {
+      // A zero that depends on the gradient: ONNX Runtime merges equal computations, and would keep the first one's.
+      const again = tf.add(input!, tf.mul(tf.slice(dy, [0, 0], [1, 1]), 0))
+      return withTapeKept(() => tf.grads(inside)([again, ...own], dy))
+    }
+    return { value: inside(inputs[0]!, ...inputs.slice(1)), gradFunc }
+  })
+  return op(x, ...names.map((name) => parameters.get(name)!)) as tf.Tensor2D
+}
+
+/** Gradients inside a gradient: tfjs forgets the outer tape, whose saved tensors it then cannot dispose of. */
+function withTapeKept<T>(work: () => T): T {
+  const { state } = tf.engine() as unknown as { state: { activeTape: unknown } }
+  const tape = state.activeTape
+  try {
+    return work()
+  } finally {
+    state.activeTape = tape
   }
 }
 

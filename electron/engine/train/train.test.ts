@@ -17,6 +17,16 @@ beforeAll(async () => {
   await startBackend('onnx', { threads: 1 })
 })
 
+describe('gradient checkpointing', () => {
+  it('changes no loss: layers computed again give the same gradients', async () => {
+    const setting = { steps: 20, batch: 4, context: 8, warmup: 2, learningRate: 0.01 }
+    const kept = await losses(runConfig({ train: setting }), 6)
+    const again = await losses(runConfig({ train: { ...setting, checkpointing: 'layers' } }), 6)
+    expect(kept[5]!).toBeLessThan(kept[0]!)
+    for (const [i, loss] of kept.entries()) expect(again[i]!).toBeCloseTo(loss!, 5)
+  })
+})
+
 describe('the schedule', () => {
   const setting = { learningRate: 1, warmup: 10, steps: 110, schedule: 'cosine' } as Train
 
