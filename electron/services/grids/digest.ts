@@ -28,6 +28,7 @@ export function configDigest(config: RunConfig): string {
           run: _run,
           perplexity: _p,
           createdAt: _c,
+          calibrations: _k,
           ...content
         }) => content,
       ),
