@@ -13,6 +13,7 @@ test.describe('on an empty data directory', () => {
     const empty = {
       Teachers: 'No teachers yet',
       Corpora: 'No corpora yet',
+      Grids: 'No grids yet',
       Queue: 'Nothing to do',
       Runs: 'No runs yet',
       Compare: 'Nothing to compare yet',
@@ -140,4 +141,20 @@ test('a teacher continues a prompt in the playground, the same each time', async
   await expect(made).toContainText('tokens/s')
   const first = await made.locator('p').first().textContent()
   expect(first!.length).toBeGreaterThan('Chop'.length)
+})
+
+test('an ablation starts with one click on an experiment and ends in a report', async ({ app }) => {
+  await app.getByRole('link', { name: 'small' }).click()
+  await expect(app.getByLabel('YAML')).toHaveValue(/corpus:/)
+  await app.getByRole('button', { name: 'Ablation' }).click()
+  await app.getByRole('menuitem', { name: 'Fusion of the teachers' }).click()
+  await expect(app.getByRole('heading', { level: 1, name: 'small fusion' })).toBeVisible()
+  const report = app.getByRole('link', { name: 'Report', ...button })
+  await expect(report).toBeVisible({ timeout: 120_000 })
+  const cells = app.getByRole('table').last()
+  await expect(cells.getByText('completed', button)).toHaveCount(2)
+  await app.getByRole('button', { name: 'Make weighting.fusion=geometric the baseline' }).click()
+  await expect(app.getByRole('row', { name: /geometric.*baseline/ })).toBeVisible()
+  await report.click()
+  await expect(app.frameLocator('iframe').getByRole('heading', { level: 1 })).toContainText('small fusion')
 })
