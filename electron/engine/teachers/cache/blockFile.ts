@@ -6,6 +6,8 @@ import { crc32 } from 'node:zlib'
 /** Trailer of a block: magic, checksum of the payload, checksum of the token ids it answers, zero (uint32 each). */
 const TRAILER = 16
 const MAGIC = 0x52544b43
+/** One block in use, one read ahead, one more for a block that is read again. */
+const TURNS = 3
 
 /**
  * Blocks of one size in one file, each with its checksums. A block is written payload first and counts only with its
@@ -14,6 +16,9 @@ const MAGIC = 0x52544b43
 export class BlockFile {
   private readonly stride: number
   private handle: FileHandle | undefined
+  /** Memory of the latest reads, used in turn: a fresh megabyte a step is what the garbage collector is slowest at. */
+  private readonly memory: Buffer[] = []
+  private reads = 0
 
   constructor(
     readonly path: string,
@@ -54,13 +59,17 @@ export class BlockFile {
     }
   }
 
-  /** The payload, in memory of its own; undefined when it is absent, damaged, or answers other tokens. */
+  /**
+   * The payload, valid until the third read after this one; undefined when it is absent, damaged, or answers other
+   * tokens.
+   */
   async read(index: number, tokens: Int32Array): Promise<Buffer | undefined> {
     if (!this.handle) {
       if (!existsSync(this.path)) return undefined
       this.handle = await open(this.path, 'r')
     }
-    const block = Buffer.from(new ArrayBuffer(this.stride))
+    const turn = this.reads++ % TURNS
+    const block = (this.memory[turn] ??= Buffer.from(new ArrayBuffer(this.stride)))
     const { bytesRead } = await this.handle.read(block, 0, this.stride, index * this.stride)
     if (bytesRead < this.stride) return undefined
     const payload = block.subarray(0, this.size)
