@@ -1,6 +1,6 @@
 import type { Run, TeacherOutputs } from '#contract'
-import { rowOf, RunFolder } from '../store'
-import type { Context } from './context'
+import { rowOf, RunFolder } from '../../store'
+import type { Context } from '../context'
 
 /** The waiting run that goes next: highest priority, then lowest place. */
 export function nextWaiting(runs: readonly Run[], mayStart: (row: Run) => boolean): Run | undefined {

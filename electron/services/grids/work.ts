@@ -1,0 +1,167 @@
+import { toErrorShape, type Run, type RunConfig, type StoredGrid } from '#contract'
+import type { ClusterService } from '../clusters'
+import type { Context } from '../context'
+import type { ExperimentService } from '../experiments'
+import { freeName, newId } from '../identity'
+import type { RunQueue } from '../queue'
+import type { ReportService } from '../report'
+import type { GridCells } from './cells'
+import type { GridRows } from './rows'
+
+export interface GridParts {
+  context: Context
+  queue: RunQueue
+  reports: ReportService
+  experiments: ExperimentService
+  clusters: ClusterService
+}
+
+/** How often a cell is started again when its worker crashes. */
+const RETRIES = 3
+
+/** The grids that this process works on: queues their cells, follows them to their end, and reports it. */
+export class GridWork {
+  /** Since when each one's time was last counted. */
+  private readonly since = new Map<string, number>()
+  private readonly waiters = new Set<() => void>()
+  private readonly endListening: () => void
+
+  constructor(
+    private readonly parts: GridParts,
+    private readonly rows: GridRows,
+    private readonly cells: GridCells,
+  ) {
+    this.endListening = parts.context.pushes.onPush((_, push) => {
+      if (push.topic === 'run') this.hear(push.run)
+    })
+  }
+
+  has(id: string): boolean {
+    return this.since.has(id)
+  }
+
+  /** Queues what is not done, and follows it to its end. */
+  start(row: StoredGrid, cluster?: string): void {
+    const { queue, context, clusters } = this.parts
+    this.since.set(row.id, Date.now())
+    this.rows.change(row, { status: 'running', error: undefined, cluster })
+    // Held until all of it is queued: cells then start in the grid's order.
+    queue.hold(row.id)
+    const cells = this.cells.resolve(this.cells.expand(row.definition))
+    const configs = cells.map(({ config }) => config)
+    this.cells.evict(configs)
+    // A cluster's nodes compute their teachers anew: the cache is this machine's.
+    const autoCache = cluster === undefined ? this.cells.cacheFor(configs) : 'off'
+    for (const [i, { config, digest }] of cells.entries()) {
+      const run = this.cells.runWith(digest)
+      if (!run) {
+        queue.add(this.renamed(config), { group: row.id, retries: RETRIES, cluster, autoCache })
+      } else if (run.status === 'queued') {
+        if (cluster === undefined) queue.adopt(run.id)
+        else queue.assign(run.id, cluster)
+      } else if (run.status === 'failed' || run.status === 'stopped') queue.resume(run.id, cluster)
+      const id = this.cells.runWith(digest)!.id
+      if (row.cells[i]!.run !== id) context.catalogue.update(() => (row.cells[i]!.run = id))
+    }
+    queue.release(row.id)
+    if (cluster !== undefined) {
+      const waiting = this.cells
+        .runsOf(row)
+        .filter((run) => run.status === 'queued' && run.cluster !== undefined)
+      clusters.submit(cluster, row.id, [...new Set(waiting.map(({ id }) => id))])
+    } else clusters.follow()
+    this.finishIfEnded(row)
+  }
+
+  /** Ends its running cells with a checkpoint. */
+  stop(row: StoredGrid): void {
+    const { queue, clusters } = this.parts
+    this.since.delete(row.id)
+    const active = this.cells
+      .runsOf(row)
+      .filter(({ status }) => ['queued', 'running', 'paused'].includes(status))
+    for (const run of active) if (run.cluster === undefined) queue.stop(run.id)
+    clusters
+      .stop(active.flatMap((run) => (run.cluster === undefined ? [] : [run.id])))
+      .catch((error: unknown) => this.rows.change(row, { error: toErrorShape(error) }))
+    queue.release(row.id)
+    this.wake()
+  }
+
+  /** Grids that were at work when the app ended go on, paused ones wait paused. */
+  goOn(): void {
+    for (const row of this.rows.all) {
+      if (row.status === 'paused') this.parts.queue.hold(row.id)
+      if (row.status !== 'running') continue
+      try {
+        this.start(row, row.cluster)
+      } catch (error) {
+        this.rows.change(row, { status: 'failed', error: toErrorShape(error) })
+      }
+    }
+  }
+
+  /** Resolves when some grid has ended, or was stopped. */
+  async someEnd(): Promise<void> {
+    await new Promise<void>((resolve) => this.waiters.add(resolve))
+  }
+
+  close(): void {
+    this.endListening()
+  }
+
+  /** Cells of one grid are resolved before the first is queued: names taken meanwhile give way. */
+  private renamed(config: RunConfig): RunConfig {
+    const { runs } = this.parts.context.catalogue.data
+    const name = freeName(runs, config.name)
+    return { ...config, name, id: newId(name, runs) }
+  }
+
+  private hear(run: Run): void {
+    for (const row of this.rows.all) {
+      if (!row.cells.some((cell) => cell.run === run.id)) continue
+      if (this.has(row.id)) this.finishIfEnded(row)
+      this.rows.tellSoon(row)
+    }
+  }
+
+  private finishIfEnded(row: StoredGrid): void {
+    this.countTime(row)
+    const runs = this.cells.runsOf(row)
+    if (runs.some(({ status }) => ['queued', 'running', 'paused'].includes(status))) return
+    this.since.delete(row.id)
+    const whole = runs.length && runs.every(({ status }) => status === 'completed')
+    this.report(row, runs)
+    this.rows.change(row, { status: whole ? 'completed' : 'failed' })
+    this.wake()
+  }
+
+  /** One report for the grid, of what has completed; an older one gives way. */
+  private report(row: StoredGrid, runs: readonly Run[]): void {
+    const { reports } = this.parts
+    const { grid } = this.cells.expand(row.definition)
+    const completed = runs.filter(({ status }) => status === 'completed').map(({ id }) => id)
+    if (!grid.report || !completed.length) return
+    const old = reports.list().find(({ id }) => id === row.report)
+    if (old && old.runs.join() === completed.join()) return
+    try {
+      if (old) reports.remove(old.id)
+      row.report = reports.create({ runs: completed, name: row.name, format: 'html' }).id
+    } catch (error) {
+      row.error = toErrorShape(error)
+    }
+  }
+
+  private countTime(row: StoredGrid): void {
+    const since = this.since.get(row.id)
+    if (since === undefined) return
+    const now = Date.now()
+    row.seconds += (now - since) / 1000
+    this.since.set(row.id, now)
+  }
+
+  private wake(): void {
+    for (const resolve of this.waiters) resolve()
+    this.waiters.clear()
+  }
+}

@@ -1,0 +1,69 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { conflict, runFiles } from '#contract'
+import { RunFolder } from '../../store'
+import type { Context } from '../context'
+import { startJob } from '../job'
+import type { WorkerHandle } from '../worker'
+import { RunEvents } from './events'
+import type { RunRows } from './rows'
+
+/** How long a resumed run waits for a worker that outlived its host by a moment. */
+const WRITER_GRACE_MS = 10_000
+
+/** One process of a run: its worker, from the start to its end. */
+export class RunProcess {
+  /** Resolves with how the worker ended, once it has. */
+  readonly ended: Promise<{ status: 'completed' | 'stopped' }>
+  private worker: WorkerHandle | undefined
+  private stopping = false
+
+  /** @param resumed whether it goes on from what is in its folder */
+  constructor(
+    private readonly context: Context,
+    private readonly rows: RunRows,
+    private readonly id: string,
+    resumed: boolean,
+  ) {
+    this.ended = this.work(resumed)
+  }
+
+  pause(): void {
+    this.worker?.send({ type: 'pause' })
+  }
+
+  continue(): void {
+    this.worker?.send({ type: 'continue' })
+  }
+
+  /** Ends it with a checkpoint. */
+  stop(): void {
+    this.stopping = true
+    this.worker?.send({ type: 'stop' })
+  }
+
+  private async work(resumed: boolean): Promise<{ status: 'completed' | 'stopped' }> {
+    const { context, rows, id } = this
+    const folder = new RunFolder(context.dataDir, id)
+    // What was in its folder before, from this process' life or an earlier one, is gone on from.
+    const resume = resumed || folder.log().length > 0
+    await waitForWriter(folder)
+    if (this.stopping) return { status: 'stopped' }
+    const config = folder.config()
+    if (!config) throw conflict(`${folder.path} has no ${runFiles.config}`)
+    const { autoCache, teacherOutputs } = rows.of(id)
+    const events = new RunEvents(context, rows, id, teacherOutputs)
+    const started = startJob(context, { kind: 'run', config, resume, autoCache }, (event) =>
+      events.hear(event),
+    )
+    this.worker = started.worker
+    if (started.worker.pid) folder.noteWriter(started.worker.pid)
+    rows.change(id, { status: 'running', startedAt: new Date().toISOString() })
+    return (await started.result) as { status: 'completed' | 'stopped' }
+  }
+}
+
+/** A run's folder has one writer. A worker whose host was killed ends within a step; this waits for it, bounded. */
+export async function waitForWriter(folder: RunFolder): Promise<void> {
+  const patience = Date.now() + WRITER_GRACE_MS
+  while (folder.hasLiveWriter() && Date.now() < patience) await sleep(100)
+}
