@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { alarmSignatures } from './alarm'
 import { experiment, objectName } from './experiment'
 import { clusterCheck, clusterProfile } from './cluster'
-import { gridResults } from './gridResults'
+import { gridExport, gridExportFormats, gridFigures, gridResults } from './gridResults'
 import { grid, gridEstimate, gridPreset, gridRow } from './grid'
 import { generateResult, modelScore, selfTestResult } from './job'
 import { corpus, corpusFormats, id, teacher, timestamp, tokenizer } from './library'
@@ -14,6 +14,14 @@ import { errorShape } from './errors'
 const none = z.strictObject({})
 const byId = z.strictObject({ id })
 const byName = z.strictObject({ name: objectName })
+/** One metric over settings, axes and seeds; `rows` and `columns` are axes' paths, `baseline` a setting's key. */
+const resultsQuery = z.strictObject({
+  id,
+  metric: z.string().optional(),
+  baseline: z.string().optional(),
+  rows: z.string().optional(),
+  columns: z.string().optional(),
+})
 /** The cluster that computes a grid's cells; absent: this machine. */
 const onCluster = objectName.optional()
 const ids = z.strictObject({ ids: z.array(id).min(1) })
@@ -216,16 +224,16 @@ export const api = {
   /** Removes the grid; its runs stay. */
   'grids.remove': method(byId, none),
   'grids.presets': method(none, z.array(gridPreset)),
-  /** One metric over settings, axes and seeds; `rows` and `columns` are axes' paths, `baseline` a setting's key. */
-  'grids.results': method(
-    z.strictObject({
-      id,
-      metric: z.string().optional(),
-      baseline: z.string().optional(),
-      rows: z.string().optional(),
-      columns: z.string().optional(),
+  'grids.results': method(resultsQuery, gridResults),
+  /**
+   * The results as a file: every cell, seed and metric in a row (csv), tables of mean ± sd (latex), or a figure (svg).
+   */
+  'grids.export': method(
+    resultsQuery.extend({
+      format: z.enum(gridExportFormats),
+      figure: z.enum(gridFigures).default('heatmap'),
     }),
-    gridResults,
+    gridExport,
   ),
 
   'clusters.list': method(none, z.array(clusterProfile)),

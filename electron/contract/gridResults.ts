@@ -17,21 +17,36 @@ export const spread = z.object({
 })
 export type Spread = z.output<typeof spread>
 
+/** With its place among the others: 0 for the worst mean, 1 for the best; lowest to highest when no direction is good. */
+const shaded = spread.extend({ shade: z.number().nullable() })
+export type ShadedSpread = z.output<typeof shaded>
+
 /** One combination of axis values, over its seeds. */
-export const settingResult = spread.extend({
+export const settingResult = shaded.extend({
   /** `strategy=entropy, K=2`: for headers and for `baseline`. */
   key: z.string(),
   axes: z.record(z.string(), z.unknown()),
   /** Cells that were stopped early or failed: shown, never averaged in. */
   stopped: z.number().int(),
   failed: z.number().int(),
-  /** This setting less the baseline, paired by seed; `different` when the 95 % interval leaves zero out. */
+  /** Index of its value on each axis, in the axes' order. */
+  at: z.array(z.number().int()),
+  /** This setting less the baseline, paired by seed. */
   difference: z
     .object({
       mean: z.number(),
+      /** 95 % interval; null where nothing says what chance would do. */
       low: z.number().nullable(),
       high: z.number().nullable(),
+      /** Two-sided, after Holm's correction over the settings; null as above. */
+      p: z.number().nullable(),
       seeds: z.number().int(),
+      /**
+       * `documents`: paired bootstrap over seeds and held-out documents, for metrics that documents have one by one;
+       * `seeds`: Student's paired test over seeds.
+       */
+      basis: z.enum(['documents', 'seeds']),
+      /** The interval leaves zero out and p is below 0.05. */
       different: z.boolean().nullable(),
     })
     .nullable(),
@@ -72,11 +87,30 @@ export const gridResults = z.object({
     .object({
       rows: z.string(),
       columns: z.string(),
-      cells: z.array(z.array(spread)),
+      cells: z.array(z.array(shaded)),
     })
     .optional(),
   /** Keys of settings. */
   best: z.string().nullable(),
+  /**
+   * 95 % interval of the best setting's mean: Student's over its seeds, or, with one seed, by bootstrap over held-out
+   * documents where the metric has them.
+   */
+  bestInterval: z
+    .object({ low: z.number(), high: z.number(), basis: z.enum(['documents', 'seeds']) })
+    .nullable(),
   baseline: z.string().nullable(),
 })
 export type GridResults = z.output<typeof gridResults>
+
+export const gridExportFormats = ['csv', 'latex', 'svg'] as const
+export const gridFigures = ['heatmap', 'marginals', 'parallel', 'importance'] as const
+export type GridFigure = (typeof gridFigures)[number]
+
+/** A file that a grid's results are written as. */
+export const gridExport = z.object({
+  /** A name for it, with its ending. */
+  file: z.string(),
+  content: z.string(),
+})
+export type GridExport = z.output<typeof gridExport>

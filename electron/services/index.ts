@@ -21,8 +21,7 @@ import { Demo } from './demo'
 import { ExperimentService } from './experiments'
 import { GridService } from './grids'
 import { listPresets } from './grids/presets'
-import { gridResults } from './grids/results'
-import { evaluationMetrics } from './comparison'
+import { GridAnalysis } from './grids/analysis'
 import { performJob } from './job'
 import { Library } from './library'
 import { ModelService } from './models'
@@ -148,6 +147,7 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     return {}
   }
   const runId = (id: string) => runs.row(id).id
+  const analysis = new GridAnalysis(options.dataDir)
   let backends: Promise<AppInfo['backends']> | undefined
   /** Asked of a worker once: the host process loads no native library. */
   const detected = () =>
@@ -194,7 +194,8 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'grids.stop': ({ id }) => grids.stop(id),
     'grids.remove': ({ id }) => nothing(() => grids.remove(id)),
     'grids.presets': () => listPresets(),
-    'grids.results': ({ id, ...query }) => gridResults(grids.get(id), evaluationMetrics, query),
+    'grids.results': ({ id, ...query }) => analysis.results(grids.get(id), query),
+    'grids.export': ({ id, ...query }) => analysis.export(grids.get(id), query),
     'clusters.list': () => clusters.profiles.list(),
     'clusters.get': ({ name }) => clusters.profiles.text(name),
     'clusters.save': ({ definition }) => clusters.profiles.save(definition),

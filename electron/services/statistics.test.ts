@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { HeldOutDocument } from '#contract'
 import { createRandom } from '../files'
-import { holm, isReal, meanAndDeviation, pairedBootstrap } from './statistics'
+import { holm, isReal, meanAndDeviation, pairedBootstrap, studentP, studentQuantile } from './statistics'
 
 const document = (index: number, nll: number, tokens = 10, corpus = 'c'): HeldOutDocument => ({
   corpus,
@@ -91,4 +91,18 @@ describe('Holm', () => {
 it('gives mean and sample deviation', () => {
   expect(meanAndDeviation([1, 2, 3, 4])).toEqual({ mean: 2.5, deviation: Math.sqrt(5 / 3) })
   expect(meanAndDeviation([7])).toEqual({ mean: 7, deviation: null })
+})
+
+describe('Student’s t', () => {
+  it('has the p of known quantiles', () => {
+    // One degree is Cauchy's distribution: p = 1 - 2 atan(t) / pi. Two: p = 1 - t / sqrt(2 + t^2).
+    for (const t of [0.3, 1, 4]) {
+      expect(studentP(t, 1)).toBeCloseTo(1 - (2 / Math.PI) * Math.atan(t), 12)
+      expect(studentP(-t, 2)).toBeCloseTo(1 - t / Math.sqrt(2 + t * t), 12)
+    }
+    expect([studentP(0, 3), studentP(0, 4)]).toEqual([1, 1])
+    for (let freedom = 1; freedom <= 30; freedom++) {
+      expect(studentP(studentQuantile(freedom), freedom)).toBeCloseTo(0.05, 4)
+    }
+  })
 })

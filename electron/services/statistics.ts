@@ -126,10 +126,39 @@ export function isReal({ low, high }: Pick<Difference, 'low' | 'high'>, correcte
   return (low > 0 || high < 0) && corrected < LEVEL
 }
 
+export function mean(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0) / values.length
+}
+
 /** Mean and sample standard deviation (null for a single value). */
 export function meanAndDeviation(values: readonly number[]): { mean: number; deviation: number | null } {
-  const mean = values.reduce((a, b) => a + b, 0) / values.length
-  if (values.length < 2) return { mean, deviation: null }
-  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0)
-  return { mean, deviation: Math.sqrt(squares / (values.length - 1)) }
+  const center = mean(values)
+  if (values.length < 2) return { mean: center, deviation: null }
+  const squares = values.reduce((sum, value) => sum + (value - center) ** 2, 0)
+  return { mean: center, deviation: Math.sqrt(squares / (values.length - 1)) }
+}
+
+/** 0.975 quantiles of Student's t for 1, 2, ... degrees of freedom (Abramowitz and Stegun, table 26.10). */
+const STUDENT = [
+  12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131,
+  2.12, 2.11, 2.101, 2.093, 2.086, 2.08, 2.074, 2.069, 2.064, 2.06, 2.056, 2.052, 2.048, 2.045, 2.042,
+]
+
+export function studentQuantile(freedom: number): number {
+  return STUDENT[freedom - 1] ?? 1.96
+}
+
+/** Two-sided p of Student's t with a whole number of degrees of freedom (Abramowitz and Stegun, 26.7.3 and 26.7.4). */
+export function studentP(t: number, freedom: number): number {
+  const theta = Math.atan(Math.abs(t) / Math.sqrt(freedom))
+  const [sine, cosine] = [Math.sin(theta), Math.cos(theta)]
+  const odd = freedom % 2
+  let term = odd ? cosine : 1
+  let sum = freedom > 1 ? term : 0
+  for (let i = odd ? 2 : 1; i <= freedom - 2; i += 2) {
+    term *= (i / (i + 1)) * cosine ** 2
+    sum += term
+  }
+  const inside = odd ? (2 / Math.PI) * (theta + sine * sum) : sine * sum
+  return Math.min(1, Math.max(0, 1 - inside))
 }

@@ -1,18 +1,38 @@
-import { InvalidArgumentError, type Command } from 'commander'
-import type { GridRow } from '#contract'
+import { InvalidArgumentError, Option, type Command } from 'commander'
+import { gridExportFormats, gridFigures, type GridRow } from '#contract'
 import { show } from '../../services/report/content'
+import { exportGrid, type ExportOptions } from './gridExport'
 import { readDefinition } from './runs'
 import { perform, type GlobalOptions } from './session'
 import { duration, formatTable } from './terminal'
+
+interface GridOptions extends Omit<ExportOptions, 'format'> {
+  jobs?: number
+  cluster?: string
+  export?: ExportOptions['format']
+}
 
 export function gridCommands(program: Command): void {
   program
     .command('grid')
     .description('an ablation grid; started again, it goes on with what is unfinished')
-    .argument('<grid>', 'YAML file')
+    .argument('<grid>', 'YAML file; with --export also a name or an id')
     .option('--jobs <n>', 'cells computed side by side', count)
     .option('--cluster <name>', 'a Slurm cluster computes the cells; Ctrl-C ends this command, not them')
-    .action(async (file: string, own: { jobs?: number; cluster?: string }, command: Command) => {
+    .addOption(
+      new Option('--export <format>', 'computes nothing: writes the results').choices(gridExportFormats),
+    )
+    .option('--out <file>', 'of the export')
+    .option('--metric <key>', 'of the export; default perplexity')
+    .option('--baseline <setting>', 'of the export, as in "weighting.strategy=uniform"')
+    .option('--rows <axis>', 'of the matrix that is exported')
+    .option('--columns <axis>')
+    .addOption(
+      new Option('--figure <kind>', 'that is exported as svg').choices(gridFigures).default('heatmap'),
+    )
+    .action(async (file: string, own: GridOptions, command: Command) => {
+      if (own.export !== undefined)
+        return exportGrid(file, { ...own, format: own.export }, command.optsWithGlobals<GlobalOptions>())
       await perform(command.optsWithGlobals<GlobalOptions>(), 'write', async (session) => {
         const { rooms, services, progress, signal } = session
         const { grids, context } = rooms

@@ -1,12 +1,13 @@
-import { existsSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { Option, type Command } from 'commander'
-import { badInput, corpusFormats, reportFormats } from '#contract'
+import { conflict, corpusFormats, reportFormats } from '#contract'
 import { writeFileAtomic } from '../../files'
+import type { Rooms } from '../../services'
 import type { ReportFormat } from '../../services/report'
 import { show } from '../../services/report/content'
 import { printPdf } from '../../services/report/pdf'
 import { nonNegative, positiveInteger } from './arguments'
+import { outputFile } from './gridExport'
 import { controlOf, perform, type GlobalOptions } from './session'
 
 export function libraryCommands(program: Command): void {
@@ -117,20 +118,19 @@ function modelCommands(program: Command): void {
 
   program
     .command('report')
-    .description('a report of runs')
-    .argument('<run...>', 'names or ids')
+    .description('a report of runs; a grid stands for its completed cells')
+    .argument('<run...>', 'names or ids of runs and grids')
     .addOption(new Option('--format <format>').choices([...reportFormats]).default('html'))
     .requiredOption('--out <file>')
     .option('--title <title>')
     .action(
       async (ids: string[], own: { format: ReportFormat; out: string; title?: string }, command: Command) => {
         await perform(command.optsWithGlobals<GlobalOptions>(), 'read', async ({ rooms }) => {
-          const file = resolve(own.out)
-          if (!existsSync(dirname(file)))
-            throw badInput('there is no such folder', { file: dirname(file), field: '--out' })
-          const names = ids.map((id) => rooms.runs.row(id).name)
-          const title = own.title ?? names.join(' vs ')
-          const text = rooms.reports.write(ids, own.format === 'pdf' ? 'html' : own.format, title)
+          const file = outputFile(own.out)
+          const chosen = ids.map((id) => completedOf(id, rooms))
+          const title = own.title ?? chosen.map(({ name }) => name).join(' vs ')
+          const runs = [...new Set(chosen.flatMap((one) => one.runs))]
+          const text = rooms.reports.write(runs, own.format === 'pdf' ? 'html' : own.format, title)
           const content = own.format === 'pdf' ? await printPdf(text) : Buffer.from(text)
           writeFileAtomic(file, content)
           const bytes = content.length
@@ -138,6 +138,18 @@ function modelCommands(program: Command): void {
         })
       },
     )
+}
+
+/** A run, or else a grid with the runs of its completed cells. */
+function completedOf(id: string, { runs, grids }: Rooms): { name: string; runs: string[] } {
+  const grid = grids.list().find((row) => row.id === id || row.name === id)
+  if (!grid || runs.list().some((run) => run.id === id || run.name === id)) {
+    const { name, id: run } = runs.row(id)
+    return { name, runs: [run] }
+  }
+  const completed = grid.cells.flatMap(({ run, status }) => (status === 'completed' && run ? [run] : []))
+  if (!completed.length) throw conflict(`grid "${grid.name}" has no completed cell yet`)
+  return { name: grid.name, runs: completed }
 }
 
 interface GenerateOptions {

@@ -1,4 +1,5 @@
 import { RandomForestRegression } from 'ml-random-forest'
+import { mean } from '../statistics'
 
 export interface Importance {
   /** Main effect of each axis: its share of the variance, 0..1. */
@@ -70,8 +71,4 @@ function product(sizes: readonly number[]): number[][] {
     (rows, size) => rows.flatMap((row) => Array.from({ length: size }, (_, i) => [...row, i])),
     [[]],
   )
-}
-
-export function mean(values: readonly number[]): number {
-  return values.reduce((a, b) => a + b, 0) / values.length
 }

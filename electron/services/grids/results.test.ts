@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { GridCell, GridMetric } from '#contract'
 import { importanceOf } from './importance'
-import { gridResults, settingKey, type ResultsQuery } from './results'
+import { gridResults, type ResultsQuery } from './results'
+import { settingKey } from './spread'
 
 const METRICS: GridMetric[] = [
   { key: 'perplexity', title: 'Perplexity', unit: '', better: 'lower' },
@@ -93,6 +94,29 @@ describe('results of a grid', () => {
     expect(settings[2]!.difference).toMatchObject({ seeds: 3, different: false })
     const against = ask({ s: ['a', 'b', 'c'] }, noisy, { baseline: 's=b' })
     expect(against.settings[0]!.difference!.mean).toBeCloseTo(0.998, 9)
+  })
+
+  it('correct the verdicts for the number of settings', () => {
+    const against = (count: number) => {
+      const names = Array.from({ length: count }, (_, i) => `s${i}`)
+      const cells = ['base', ...names].flatMap((s) =>
+        // t = 4.33 with 2 degrees of freedom: p = 0.0494 alone.
+        [1, 2, 3].map((seed) => ({ axes: { s }, seed, value: s === 'base' ? 0 : [0.6, 1, 1.4][seed - 1]! })),
+      )
+      return ask({ s: ['base', ...names] }, cells).settings[1]!.difference!
+    }
+    expect(against(1)).toMatchObject({ different: true, basis: 'seeds' })
+    expect(against(1).p).toBeCloseTo(0.0494, 3)
+    expect(against(2).different).toBe(false)
+    expect(against(2).p).toBeCloseTo(2 * against(1).p!, 9)
+  })
+
+  it('shade settings and cells from the worst to the best, whichever way is good', () => {
+    const { settings, matrix } = ask(AXES, WHOLE)
+    expect(settings.map(({ shade }) => shade)).toEqual([0, 2 / 7, 4 / 7, 1].map((v) => expect.closeTo(v, 9)))
+    expect(matrix!.cells[1]![1]!.shade).toBe(1)
+    expect(ask(AXES, WHOLE, { metric: 'agreement' }).settings[3]!.shade).toBe(1)
+    expect(ask({ s: [1] }, [{ axes: { s: 1 }, seed: 1, value: 3 }]).settings[0]!.shade).toBe(0.5)
   })
 
   it('with one seed have no deviation and no verdict', () => {

@@ -5,9 +5,12 @@ import {
   type GridResults,
   type GridRow,
   type SettingResult,
-  type Spread,
+  type ShadedSpread,
 } from '#contract'
-import { importanceOf, mean } from './importance'
+import { differencesTo, intervalOf } from './differences'
+import { DocumentBootstrap } from './documents'
+import { importanceOf } from './importance'
+import { bySetting, same, settingKey, summarise, valueLabel, type Measured } from './spread'
 
 export interface ResultsQuery {
   metric?: string
@@ -18,19 +21,19 @@ export interface ResultsQuery {
   columns?: string
 }
 
-type Measured = GridCell & { run: string; value: number }
-
 /**
  * What a grid has found: one metric over its settings, axes and seeds. Completed cells alone count; stopped and failed
  * ones are counted beside.
  *
  * @param metrics titles and directions of the known metrics
+ * @param bootstrap over what runs scored on each held-out document, for intervals
  * @throws not-found naming a metric, an axis or a setting that is not there
  */
 export function gridResults(
   row: Pick<GridRow, 'axes' | 'cells'>,
   metrics: readonly GridMetric[],
   query: ResultsQuery = {},
+  bootstrap = new DocumentBootstrap(() => undefined),
 ): GridResults {
   const completed = row.cells.filter(({ status }) => status === 'completed')
   const available = availableMetrics(completed, metrics)
@@ -47,6 +50,7 @@ export function gridResults(
     return cell.run !== undefined && value != null ? [{ ...cell, run: cell.run, value }] : []
   })
   const settings = settingsOf(row, measured)
+  shade(settings, metric)
   const withValue = settings.filter((setting) => setting.mean !== null)
   const baseline = query.baseline ?? withValue[0]?.key ?? null
   if (query.baseline !== undefined && !settings.some((setting) => setting.key === query.baseline)) {
@@ -56,17 +60,22 @@ export function gridResults(
       settings.map((setting) => setting.key),
     )
   }
-  const base = measured.filter((cell) => settingKey(cell.axes) === baseline)
-  for (const setting of settings) {
-    const own = measured.filter((cell) => settingKey(cell.axes) === setting.key)
-    setting.difference = setting.key === baseline ? null : pairedDifference(own, base)
-  }
+  const cellsOf = (key: string | null) => measured.filter((cell) => settingKey(cell.axes) === key)
+  const others = withValue.filter((setting) => setting.key !== baseline)
+  const differences = differencesTo(
+    cellsOf(baseline),
+    others.map((setting) => cellsOf(setting.key)),
+    key,
+    bootstrap,
+  )
+  for (const [i, setting] of others.entries()) setting.difference = differences[i]!
+  const best = bestOf(withValue, metric)
   const paths = Object.keys(row.axes)
   const sizes = paths.map((path) => row.axes[path]!.length)
   const importance = importanceOf(
     sizes,
     withValue.map((setting) => ({
-      at: paths.map((path) => indexOf(row.axes[path]!, setting.axes[path])),
+      at: setting.at,
       value: setting.mean!,
     })),
   )
@@ -85,51 +94,11 @@ export function gridResults(
     })),
     interactions: importance?.interactions ?? null,
     filledIn: importance?.filledIn ?? 0,
-    matrix: matrixOf(row, measured, query),
-    best: bestOf(withValue, metric),
+    matrix: matrixOf(row, measured, metric, query),
+    best: best?.key ?? null,
+    bestInterval: best ? intervalOf(cellsOf(best.key), best, key, bootstrap) : null,
     baseline,
   }
-}
-
-/** Mean over settings, deviation over seeds: a seed's value is its mean over the settings. */
-export function summarise(cells: readonly Measured[]): Spread {
-  const groups = [...bySetting(cells).values()]
-  const runs = cells.map(({ run }) => run)
-  if (!groups.length) return { mean: null, sd: null, low: null, high: null, seeds: 0, cells: 0, runs }
-  const overall = mean(groups.map((group) => mean(group.map(({ value }) => value))))
-  const seeds = groups[0]!
-    .map(({ seed }) => seed)
-    .filter((seed) => groups.every((group) => group.some((cell) => cell.seed === seed)))
-  const values = seeds.map((seed) =>
-    mean(groups.map((group) => group.find((cell) => cell.seed === seed)!.value)),
-  )
-  const sd = deviation(values)
-  const half = sd === null ? null : (studentQuantile(seeds.length - 1) * sd) / Math.sqrt(seeds.length)
-  return {
-    mean: overall,
-    sd,
-    low: half === null ? null : overall - half,
-    high: half === null ? null : overall + half,
-    seeds: seeds.length,
-    cells: cells.length,
-    runs,
-  }
-}
-
-/** Differences of the seeds that both have: Student's interval of their mean. */
-function pairedDifference(own: readonly Measured[], base: readonly Measured[]): SettingResult['difference'] {
-  const differences = own.flatMap(({ seed, value }) => {
-    const other = base.find((cell) => cell.seed === seed)
-    return other ? [value - other.value] : []
-  })
-  if (!differences.length) return null
-  const seeds = differences.length
-  const center = mean(differences)
-  const sd = deviation(differences)
-  if (sd === null) return { mean: center, low: null, high: null, seeds, different: null }
-  const half = (studentQuantile(seeds - 1) * sd) / Math.sqrt(seeds)
-  const [low, high] = [center - half, center + half]
-  return { mean: center, low, high, seeds, different: low > 0 || high < 0 }
 }
 
 function settingsOf(row: Pick<GridRow, 'axes' | 'cells'>, measured: readonly Measured[]): SettingResult[] {
@@ -137,8 +106,12 @@ function settingsOf(row: Pick<GridRow, 'axes' | 'cells'>, measured: readonly Mea
     ...summarise(measured.filter(({ axes }) => settingKey(axes) === key)),
     key,
     axes: cells[0]!.axes,
+    at: Object.entries(row.axes).map(([path, values]) =>
+      values.findIndex((value) => same(value, cells[0]!.axes[path])),
+    ),
     stopped: cells.filter(({ status }) => status === 'stopped').length,
     failed: cells.filter(({ status }) => status === 'failed').length,
+    shade: null,
     difference: null,
   }))
 }
@@ -146,6 +119,7 @@ function settingsOf(row: Pick<GridRow, 'axes' | 'cells'>, measured: readonly Mea
 function matrixOf(
   row: Pick<GridRow, 'axes'>,
   measured: readonly Measured[],
+  metric: GridMetric,
   query: ResultsQuery,
 ): GridResults['matrix'] {
   const paths = Object.keys(row.axes)
@@ -160,11 +134,24 @@ function matrixOf(
       ? query.columns
       : varied.find((path) => path !== rows)!
   const cells = row.axes[rows]!.map((r) =>
-    row.axes[columns]!.map((c) =>
-      summarise(measured.filter(({ axes }) => same(axes[rows], r) && same(axes[columns], c))),
-    ),
+    row.axes[columns]!.map((c) => ({
+      ...summarise(measured.filter(({ axes }) => same(axes[rows], r) && same(axes[columns], c))),
+      shade: null,
+    })),
   )
+  shade(cells.flat(), metric)
   return { rows, columns, cells }
+}
+
+/** Places each between the worst mean and the best. */
+function shade(cells: readonly ShadedSpread[], { better }: GridMetric): void {
+  const means = cells.flatMap(({ mean }) => (mean === null ? [] : [mean]))
+  const [low, high] = [Math.min(...means), Math.max(...means)]
+  for (const cell of cells) {
+    if (cell.mean === null) continue
+    const share = high > low ? (cell.mean - low) / (high - low) : 0.5
+    cell.shade = better === 'lower' ? 1 - share : share
+  }
 }
 
 function availableMetrics(completed: readonly GridCell[], known: readonly GridMetric[]): GridMetric[] {
@@ -180,59 +167,8 @@ function availableMetrics(completed: readonly GridCell[], known: readonly GridMe
   ]
 }
 
-function bestOf(settings: readonly SettingResult[], { better }: GridMetric): string | null {
-  if (better === 'neither' || !settings.length) return null
+function bestOf(settings: readonly SettingResult[], { better }: GridMetric): SettingResult | undefined {
+  if (better === 'neither' || !settings.length) return undefined
   const sign = better === 'lower' ? 1 : -1
-  return settings.reduce((a, b) => (sign * b.mean! < sign * a.mean! ? b : a)).key
-}
-
-function bySetting<C extends Pick<GridCell, 'axes'>>(cells: readonly C[]): Map<string, C[]> {
-  const groups = new Map<string, C[]>()
-  for (const cell of cells) {
-    const key = settingKey(cell.axes)
-    const group = groups.get(key)
-    if (group) group.push(cell)
-    else groups.set(key, [cell])
-  }
-  return groups
-}
-
-/** `weighting.strategy=entropy, teachers=a + b`. */
-export function settingKey(axes: Record<string, unknown>): string {
-  const parts = Object.entries(axes).map(([path, value]) => `${path}=${valueLabel(value)}`)
-  return parts.join(', ') || 'base'
-}
-
-/** An axis value in a few letters. */
-export function valueLabel(value: unknown): string {
-  if (Array.isArray(value)) return value.map(valueLabel).join(' + ') || 'none'
-  if (typeof value !== 'object' || value === null) return String(value)
-  return Object.entries(value)
-    .map(([key, inner]) => `${key} ${valueLabel(inner)}`)
-    .join(', ')
-}
-
-function indexOf(values: readonly unknown[], value: unknown): number {
-  return values.findIndex((other) => same(other, value))
-}
-
-function same(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b)
-}
-
-/** Of a sample (n - 1); null with fewer than two values. */
-function deviation(values: readonly number[]): number | null {
-  if (values.length < 2) return null
-  const center = mean(values)
-  return Math.sqrt(values.reduce((sum, value) => sum + (value - center) ** 2, 0) / (values.length - 1))
-}
-
-/** 0.975 quantiles of Student's t for 1, 2, ... degrees of freedom (Abramowitz and Stegun, table 26.10). */
-const STUDENT = [
-  12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131,
-  2.12, 2.11, 2.101, 2.093, 2.086, 2.08, 2.074, 2.069, 2.064, 2.06, 2.056, 2.052, 2.048, 2.045, 2.042,
-]
-
-function studentQuantile(freedom: number): number {
-  return STUDENT[freedom - 1] ?? 1.96
+  return settings.reduce((a, b) => (sign * b.mean! < sign * a.mean! ? b : a))
 }

@@ -62,7 +62,7 @@ export function escape(text: string): string {
     .replaceAll('"', '&quot;')
 }
 
-type Domain = [number, number]
+export type Domain = [number, number]
 
 function extent(values: readonly number[]): Domain {
   let [low, high] = [Infinity, -Infinity]
@@ -81,7 +81,7 @@ function padded(values: readonly number[]): Domain {
   return [low - room, high + room]
 }
 
-function scale(domain: Domain, from: number, to: number) {
+export function scale(domain: Domain, from: number, to: number) {
   const at = (value: number) => {
     const part = Math.min(1, Math.max(0, (value - domain[0]) / (domain[1] - domain[0])))
     return Number((from + part * (to - from)).toFixed(1))
@@ -90,7 +90,7 @@ function scale(domain: Domain, from: number, to: number) {
 }
 
 /** About five round numbers within the domain. */
-function ticks([low, high]: Domain): number[] {
+export function ticks([low, high]: Domain): number[] {
   const raw = (high - low) / 5
   const power = 10 ** Math.floor(Math.log10(raw))
   const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= raw)!
@@ -99,7 +99,7 @@ function ticks([low, high]: Domain): number[] {
   return result
 }
 
-function label(value: number): string {
+export function label(value: number): string {
   return String(Number(value.toPrecision(6)))
 }
 

@@ -1,5 +1,23 @@
 import { bestRows, show, type ReportContent, type Table } from './content'
 
+/** One line of comma-separated values (RFC 4180), without its end. */
+export function csvLine(cells: readonly string[]): string {
+  return cells.map((text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)).join(',')
+}
+
+const LATEX: Record<string, string> = {
+  '\\': '\\textbackslash{}',
+  '~': '\\~{}',
+  '^': '\\^{}',
+  // At the start of a row it would be taken for an argument of the line break before.
+  '[': '{[}',
+}
+
+/** Text for LaTeX, its special characters escaped. */
+export function latexText(text: string): string {
+  return text.replace(/[\\&%$#_{}~^[]/g, (c) => LATEX[c] ?? `\\${c}`)
+}
+
 /** GitHub-flavoured Markdown. */
 export function markdownReport({ title, createdAt, findings, tables, settings }: ReportContent): string {
   const row = (cells: readonly string[]) => `| ${cells.map((c) => c.replaceAll('|', '\\|')).join(' | ')} |`
@@ -29,14 +47,13 @@ export function markdownReport({ title, createdAt, findings, tables, settings }:
 
 /** All tables one after the other, values in full precision. */
 export function csvReport({ tables }: ReportContent): string {
-  const quote = (text: string) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
   return tables
     .map((table) =>
       [
         [table.title, ...table.columns.map(headOf)],
         ...table.rows.map(({ head, cells }) => [head, ...cells.map((v) => (v === null ? '' : String(v)))]),
       ]
-        .map((cells) => cells.map(quote).join(','))
+        .map(csvLine)
         .join('\n'),
     )
     .join('\n\n')
@@ -45,23 +62,19 @@ export function csvReport({ tables }: ReportContent): string {
 
 /** Tables for a paper, with booktabs. */
 export function latexReport({ tables }: ReportContent): string {
-  const safe = (text: string) =>
-    text.replace(/[\\&%$#_{}~^]/g, (c) =>
-      c === '\\' ? '\\textbackslash{}' : c === '~' || c === '^' ? `\\${c}{}` : `\\${c}`,
-    )
   return tables
     .map((table) => {
       const best = bestRows(table)
       const lines = table.rows.map(
         ({ head, cells }, i) =>
-          `${[safe(head), ...cells.map((v, j) => (best[j] === i ? `\\textbf{${show(v)}}` : show(v)))].join(' & ')} \\\\`,
+          `${[latexText(head), ...cells.map((v, j) => (best[j] === i ? `\\textbf{${show(v)}}` : show(v)))].join(' & ')} \\\\`,
       )
       return [
         '\\begin{table}',
-        `\\caption{${safe(table.title)}}`,
+        `\\caption{${latexText(table.title)}}`,
         `\\begin{tabular}{l${'r'.repeat(table.columns.length)}}`,
         '\\toprule',
-        `${['', ...table.columns.map((c) => safe(headOf(c)))].join(' & ')} \\\\`,
+        `${['', ...table.columns.map((c) => latexText(headOf(c)))].join(' & ')} \\\\`,
         '\\midrule',
         ...lines,
         '\\bottomrule',
