@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import { alarmSignatures } from './alarm'
 import { experiment, objectName } from './experiment'
+import { cacheCleared, cacheEntry } from './cache'
 import { clusterCheck, clusterProfile } from './cluster'
 import { gridExport, gridExportFormats, gridFigures, gridResults } from './gridResults'
 import { grid, gridEstimate, gridPreset, gridRow } from './grid'
 import { generateResult, modelScore, selfTestResult } from './job'
-import { corpus, corpusFormats, id, teacher, timestamp, tokenizer } from './library'
+import { corpus, corpusFormats, digest, id, teacher, timestamp, tokenizer } from './library'
 import { loggedEvent } from './job'
 import { evaluationDetail, evaluationRecord, stepRecord } from './metrics'
 import { checkpoint, environment, run, runConfig } from './run'
@@ -24,6 +25,13 @@ const resultsQuery = z.strictObject({
 })
 /** The cluster that computes a grid's cells; absent: this machine. */
 const onCluster = objectName.optional()
+/** A preset on an experiment (a name or an id). */
+const presetOn = {
+  preset: objectName,
+  experiment: z.string().min(1),
+  name: objectName.optional(),
+  seeds: grid.shape.seeds.optional(),
+}
 const ids = z.strictObject({ ids: z.array(id).min(1) })
 
 /** An experiment of the library; `definition` is kept as the person wrote it, defaults not filled in. */
@@ -197,7 +205,11 @@ export const api = {
       estimate: gridEstimate.optional(),
     }),
   ),
-  'grids.estimate': method(byId, gridEstimate),
+  /** What a grid will cost before it is started: one of the library, one given whole, or a preset on an experiment. */
+  'grids.estimate': method(
+    z.union([byId, z.strictObject({ definition: z.string() }), z.strictObject(presetOn)]),
+    gridEstimate,
+  ),
   /**
    * Starts a grid of the library, one given whole, or a preset on an experiment (a name or an id); ends in a report.
    * Cells that are done are kept, whichever grid did them.
@@ -206,13 +218,7 @@ export const api = {
     z.union([
       z.strictObject({ id, cluster: onCluster }),
       z.strictObject({ definition: z.string(), cluster: onCluster }),
-      z.strictObject({
-        cluster: onCluster,
-        preset: objectName,
-        experiment: z.string().min(1),
-        name: objectName.optional(),
-        seeds: grid.shape.seeds.optional(),
-      }),
+      z.strictObject({ ...presetOn, cluster: onCluster }),
     ]),
     gridRow,
   ),
@@ -235,6 +241,11 @@ export const api = {
     }),
     gridExport,
   ),
+
+  /** The teacher-output cache, the longest unused first. */
+  'cache.list': method(none, z.array(cacheEntry)),
+  /** Removes entries, by default all; those in use stay. */
+  'cache.clear': method(z.strictObject({ keys: z.array(digest).optional() }), cacheCleared),
 
   'clusters.list': method(none, z.array(clusterProfile)),
   /** The profile's YAML, as the person wrote it. */

@@ -72,6 +72,19 @@ export const gridCell = z.strictObject({
 })
 export type GridCell = z.output<typeof gridCell>
 
+/** What a cell will cost; nothing when its run is there already. */
+export const cellEstimate = z.object({
+  axes: definition,
+  seed: z.number().int(),
+  done: z.boolean(),
+  /** Of what is left of its steps. Absent until a run was measured on this machine. */
+  seconds: z.number().optional(),
+  memoryMb: z.number(),
+  /** Without the cache, which all cells share. */
+  diskMb: z.number(),
+})
+export type CellEstimate = z.output<typeof cellEstimate>
+
 /** What a grid will cost. Times are absent until a run was measured on this machine. */
 export const gridEstimate = z.object({
   cells: z.number().int(),
@@ -82,11 +95,18 @@ export const gridEstimate = z.object({
   teacherPassesWithoutCache: z.number().int(),
   /** Bytes of the teacher-output cache, in MB. */
   cacheMb: z.number(),
+  /** Of the mean cell that is not done. */
   secondsPerCell: z.number().optional(),
+  /** Of all that is left, passes included, computed as many side by side as the setting says. */
   seconds: z.number().optional(),
-  /** Of the largest cell. */
+  /** Cells computed side by side. */
+  jobs: z.number().int(),
+  /** Of as many of the largest cells as are computed side by side. */
   memoryMb: z.number(),
+  /** Of what is left, the cache included. */
   diskMb: z.number(),
+  /** In the grid's order. */
+  each: z.array(cellEstimate),
 })
 export type GridEstimate = z.output<typeof gridEstimate>
 
@@ -111,6 +131,8 @@ export const gridRow = z.strictObject({
   cacheHits: z.number().int(),
   /** Seconds that teachers would have taken in the steps that read their outputs from the cache, as measured. */
   secondsSaved: z.number(),
+  /** Of the time that training and teacher passes would have taken without the cache the share saved, 0..1. */
+  shareSaved: z.number(),
   /** Time worked on so far. */
   seconds: z.number(),
   /** The report that was written at its end. */
@@ -123,7 +145,7 @@ export type GridRow = z.output<typeof gridRow>
 
 /** A grid as the catalogue keeps it: its cells' states are their runs'. */
 export const storedGrid = gridRow
-  .omit({ cells: true, teacherPasses: true, cacheHits: true, secondsSaved: true })
+  .omit({ cells: true, teacherPasses: true, cacheHits: true, secondsSaved: true, shareSaved: true })
   .extend({
     cells: z.array(gridCell.omit({ status: true, reason: true, step: true, steps: true, metrics: true })),
   })

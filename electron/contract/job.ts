@@ -4,7 +4,7 @@ import { backends, objectName } from './experiment'
 import { errorShape } from './errors'
 import { calibration, corpus, corpusFormats, id, taskFormats, teacher, tokenizer } from './library'
 import { evaluationRecord, stepRecord } from './metrics'
-import { checkpoint, environment, runConfig, teacherOutputs } from './run'
+import { alignmentSetting, checkpoint, environment, runConfig, teacherOutputs } from './run'
 
 /**
  * What a worker process is asked to do. One worker does one job and exits. All paths are absolute; `dataDir` is the
@@ -20,6 +20,8 @@ export const runJob = z.object({
   resume: z.boolean(),
   /** What `cache.mode: auto` is for this run. */
   autoCache: z.enum(['off', 'exact']).default('off'),
+  /** Of runs that share its teacher passes: layers that they align with are kept for them. */
+  sharedAlignments: z.array(alignmentSetting).default([]),
 })
 
 /** Reads `path` and writes `library/corpora/<id>/documents.jsonl`. Result: a Corpus row. */

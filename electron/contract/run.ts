@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { alarmSummary } from './alarm'
-import { backends, experiment, weightingStrategies } from './experiment'
+import { backends, experiment, features, weightingStrategies } from './experiment'
 import { corpus, digest, id, teacher, timestamp, tokenizer } from './library'
 import { evaluationRecord, stepRecord } from './metrics'
 import { modelConfig, objectName } from './model'
@@ -96,10 +96,16 @@ export const teacherOutputs = z.object({
   key: digest,
   computed: z.number().int(),
   reused: z.number().int(),
+  /** Seconds that computing them took. */
+  seconds: z.number().default(0),
   /** Seconds that reading took less than computing would have, by the teacher's speed when it was written. */
   secondsSaved: z.number(),
 })
 export type TeacherOutputs = z.output<typeof teacherOutputs>
+
+/** What feature alignment of a run's teachers asks for: with it, which of their layers are kept in the cache. */
+export const alignmentSetting = z.strictObject({ features, student: modelConfig })
+export type AlignmentSetting = z.output<typeof alignmentSetting>
 
 /** A run as the catalogue and every list know it. */
 export const run = z.strictObject({
@@ -121,6 +127,8 @@ export const run = z.strictObject({
   retries: z.number().int().nonnegative().default(0),
   /** What `cache.mode: auto` is for it: exact where other runs read the same batches. */
   autoCache: z.enum(['off', 'exact']).default('off'),
+  /** Of runs that share its teacher passes: what it computes it keeps for them too. */
+  sharedAlignments: z.array(alignmentSetting).default([]),
   /** What its teachers' outputs cost it so far. */
   teacherOutputs: z.array(teacherOutputs).default([]),
   step: z.number().int().nonnegative(),

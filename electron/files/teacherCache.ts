@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
-import type { RunConfig, Teacher } from '#contract'
+import { cacheAbout, parse, type CacheAbout, type RunConfig, type Teacher } from '#contract'
+import { writeJsonAtomic } from './atomic'
 import { sha256 } from './digest'
 
 /**
@@ -26,7 +27,9 @@ export function teacherCacheFolder(dataDir: string, key = ''): string {
   return join(dataDir, 'cache', 'teachers', key)
 }
 
-export const ABOUT = 'about.json'
+const ABOUT = 'about.json'
+/** A line for each run that found the entry whole. */
+const READERS = 'readers.txt'
 export const WRITER_LOCK = 'writer.json'
 
 /** The training batches of a run, as its teacher reads them. */
@@ -88,33 +91,68 @@ export function cacheBytes(config: RunConfig, teacher: Teacher, mode: StoredMode
   }
 }
 
-export interface CacheEntry {
+export interface StoredEntry {
   key: string
   bytes: number
+  /** Absent where a writer died before it wrote anything else. */
+  about?: CacheAbout
+  /** Runs that found it whole. */
+  readers: number
   /** Milliseconds since the epoch. */
   usedAt: number
 }
 
 /** What lies in the cache, the longest unused first. */
-export function listTeacherCache(dataDir: string): CacheEntry[] {
+export function listTeacherCache(dataDir: string): StoredEntry[] {
   const folder = teacherCacheFolder(dataDir)
   if (!existsSync(folder)) return []
   return readdirSync(folder)
     .flatMap((key) => {
-      const about = join(folder, key, ABOUT)
-      if (!existsSync(about)) return [{ key, bytes: 0, usedAt: 0 }]
+      const about = readCacheAbout(dataDir, key)
+      if (!about) return [{ key, bytes: 0, readers: 0, usedAt: 0 }]
       const files = readdirSync(join(folder, key)).map((name) => statSync(join(folder, key, name)))
       // What is set aside for blocks that are not written yet takes no room.
       const bytes = files.reduce((sum, { blocks, size }) => sum + (blocks ? blocks * 512 : size), 0)
-      return [{ key, bytes, usedAt: statSync(about).mtimeMs }]
+      const { mtimeMs: usedAt } = statSync(join(folder, key, ABOUT))
+      return [{ key, bytes, about, readers: readersOf(dataDir, key).size, usedAt }]
     })
     .sort((a, b) => a.usedAt - b.usedAt)
 }
 
-/** Marks it as used now: the longest unused goes first. */
-export function touchTeacherCache(dataDir: string, key: string): void {
+/** What an entry says of itself; undefined when there is none, or none that can be read. */
+export function readCacheAbout(dataDir: string, key: string): CacheAbout | undefined {
+  const file = join(teacherCacheFolder(dataDir, key), ABOUT)
+  if (!existsSync(file)) return undefined
+  try {
+    return parse(cacheAbout, JSON.parse(readFileSync(file, 'utf8')), file)
+  } catch {
+    return undefined
+  }
+}
+
+export function writeCacheAbout(dataDir: string, key: string, about: CacheAbout): void {
+  writeJsonAtomic(join(teacherCacheFolder(dataDir, key), ABOUT), about)
+}
+
+/** Marks it as used now, the longest unused goes first; `reader` is a run that found it whole. */
+export function touchTeacherCache(dataDir: string, key: string, reader?: string): void {
+  const folder = teacherCacheFolder(dataDir, key)
   const now = new Date()
-  utimesSync(join(teacherCacheFolder(dataDir, key), ABOUT), now, now)
+  utimesSync(join(folder, ABOUT), now, now)
+  // A resumed run finds it once more; a line at a time is whole whoever else writes.
+  if (reader !== undefined && !readersOf(dataDir, key).has(reader))
+    appendFileSync(join(folder, READERS), `${reader}\n`)
+}
+
+function readersOf(dataDir: string, key: string): Set<string> {
+  const file = join(teacherCacheFolder(dataDir, key), READERS)
+  if (!existsSync(file)) return new Set()
+  return new Set(readFileSync(file, 'utf8').split('\n').filter(Boolean))
+}
+
+/** Removes one entry. */
+export function removeTeacherCache(dataDir: string, key: string): void {
+  rmSync(teacherCacheFolder(dataDir, key), { recursive: true, force: true })
 }
 
 /**
@@ -133,16 +171,9 @@ export function evictTeacherCache(
   let freed = 0
   for (const { key, bytes, usedAt } of entries) {
     if (inUse(key) || (usedAt >= oldest && total <= limit.bytes)) continue
-    rmSync(teacherCacheFolder(dataDir, key), { recursive: true, force: true })
+    removeTeacherCache(dataDir, key)
     total -= bytes
     freed += bytes
   }
   return freed
-}
-
-/** Seconds a token took the teacher when the cache was written; 0 when nobody knows. */
-export function readSecondsPerToken(dataDir: string, key: string): number {
-  const file = join(teacherCacheFolder(dataDir, key), ABOUT)
-  if (!existsSync(file)) return 0
-  return (JSON.parse(readFileSync(file, 'utf8')) as { secondsPerToken?: number }).secondsPerToken ?? 0
 }

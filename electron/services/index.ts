@@ -31,6 +31,7 @@ import { ReportService } from './report'
 import { RunService } from './runs'
 import { Study } from './study'
 import { TaskBoard } from './tasks'
+import { TeacherCache } from './teacherCache'
 import type { SpawnWorker } from './worker'
 
 export interface ServiceOptions {
@@ -53,6 +54,7 @@ export interface Rooms {
   reports: ReportService
   experiments: ExperimentService
   grids: GridService
+  cache: TeacherCache
   clusters: ClusterService
   tasks: TaskBoard
   demo: Demo
@@ -116,10 +118,12 @@ function createRooms(context: Context, host: ServiceOptions['host']): Rooms {
   const tasks = new TaskBoard(context.pushes)
   const library = new Library(context, tasks)
   const models = new ModelService(context)
+  const cache = new TeacherCache(context)
   const queue = new RunQueue(context, {
     onCompleted: async (run) => {
       if (run.kind === 'teacher') await library.addTrained(run)
     },
+    onStart: (config, autoCache) => cache.makeRoom([{ config, autoCache }]),
     scope: host === 'cli' ? 'own' : 'all',
   })
   const runs = new RunService(context)
@@ -127,7 +131,7 @@ function createRooms(context: Context, host: ServiceOptions['host']): Rooms {
   const experiments = new ExperimentService(context, queue)
   const scope = host === 'cli' ? 'own' : 'all'
   const clusters = new ClusterService(context, scope)
-  const parts = { context, library, models, queue, runs, reports, experiments, clusters }
+  const parts = { context, library, models, queue, runs, reports, experiments, clusters, cache }
   return {
     ...parts,
     grids: new GridService(parts, scope),
@@ -140,7 +144,8 @@ function createRooms(context: Context, host: ServiceOptions['host']): Rooms {
 type Methods = { [M in MethodName]: (params: ParsedParams<M>) => Result<M> | Promise<Result<M>> }
 
 function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
-  const { context, library, models, queue, runs, reports, experiments, grids, clusters, tasks, demo } = rooms
+  const { context, library, models, queue, runs, reports, experiments, grids, clusters, cache, tasks, demo } =
+    rooms
   const { catalogue, pushes } = context
   const nothing = (act: () => void): Record<string, never> => {
     act()
@@ -187,7 +192,7 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'grids.get': ({ id }) => grids.get(id),
     'grids.save': (params) => grids.save(params),
     'grids.check': (params) => grids.check(params),
-    'grids.estimate': ({ id }) => grids.estimate(id),
+    'grids.estimate': (params) => grids.estimate(params),
     'grids.start': (params) => grids.start(params),
     'grids.pause': ({ id }) => grids.pause(id),
     'grids.resume': ({ id }) => grids.resume(id),
@@ -196,6 +201,8 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'grids.presets': () => listPresets(),
     'grids.results': ({ id, ...query }) => analysis.results(grids.get(id), query),
     'grids.export': ({ id, ...query }) => analysis.export(grids.get(id), query),
+    'cache.list': () => cache.list(),
+    'cache.clear': ({ keys }) => cache.clear(keys),
     'clusters.list': () => clusters.profiles.list(),
     'clusters.get': ({ name }) => clusters.profiles.text(name),
     'clusters.save': ({ definition }) => clusters.profiles.save(definition),

@@ -118,6 +118,7 @@ export function describeRun(config: RunConfig): Omit<Run, 'status' | 'step'> {
     place: 0,
     retries: 0,
     autoCache: 'off',
+    sharedAlignments: [],
     teacherOutputs: [],
   }
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { RunConfig, Teacher, TeacherOutputs } from '#contract'
+import type { AlignmentSetting, RunConfig, Teacher, TeacherOutputs } from '#contract'
 import { heldOutPlan, sha256, trainingPlan, type StoredMode } from '../../files'
 import type { BatchPlan } from '../data/batchPlan'
 import { layerPairs } from '../distill/features'
@@ -11,8 +11,10 @@ import type { TeacherSource } from './source'
 
 export interface TeacherReadings {
   plan: BatchPlan
+  /** Of runs that read the same batches. */
+  sharedAlignments: readonly AlignmentSetting[]
   /** Held-out windows by corpus id; the digest is the corpus'. */
-  heldOut: readonly { id: string; digest: string; windows: readonly WindowBatch[] }[]
+  heldOut: readonly { id: string; name: string; digest: string; windows: readonly WindowBatch[] }[]
 }
 
 export interface Filling {
@@ -56,7 +58,9 @@ export class RunTeachers {
       const splits = cachedSplits(config, row, mode, readings)
       const tau = mode === 'exact' ? 1 : config.experiment.loss.tau
       const tokens = batch * context
-      sources.push(new CachedTeacher({ dataDir, row, splits, tokens, context, tau, openLive, warn }))
+      sources.push(
+        new CachedTeacher({ dataDir, row, reader: config.id, splits, tokens, context, tau, openLive, warn }),
+      )
     }
     return new RunTeachers(sources, config)
   }
@@ -92,10 +96,10 @@ export class RunTeachers {
       const teacher = source.row.id
       const { key } = trainingPlan(this.config, source.row)
       if (source instanceof CachedTeacher)
-        return { teacher, key, ...source.tokens, secondsSaved: source.secondsSaved }
+        return { teacher, key, ...source.tokens, seconds: source.seconds, secondsSaved: source.secondsSaved }
       // Nobody else reads what a live teacher says: its pass is this run's own.
       const own = sha256(`${key}/${this.config.id}`)
-      return { teacher, key: own, computed: steps * batch * context, reused: 0, secondsSaved: 0 }
+      return { teacher, key: own, computed: steps * batch * context, reused: 0, seconds: 0, secondsSaved: 0 }
     })
   }
 
@@ -108,36 +112,43 @@ function cachedSplits(
   config: RunConfig,
   row: Teacher,
   mode: StoredMode,
-  { plan, heldOut }: TeacherReadings,
+  { plan, heldOut, sharedAlignments }: TeacherReadings,
 ): Map<string, CachedSplit> {
   const { vocab } = config.student
   const { k, samples } = config.experiment.cache
   const { key, batches } = trainingPlan(config, row)
   const training: CachedSplit = {
     key,
+    corpora: config.corpora.map((corpus) => corpus.row.name),
     count: batches,
     at: (batch) => plan.at(batch + 1),
     coding: { mode, vocab, k, samples },
-    layers: alignedLayers(config, row),
+    layers: ownLayers(config, row),
+    sharedLayers: sharedAlignments.flatMap((setting) => alignedLayers(setting, row)),
   }
   const splits = new Map<string, CachedSplit>()
   if (learnsFromTeachers(config.experiment)) splits.set('train', training)
-  for (const { id, digest, windows } of heldOut) {
+  for (const { id, digest, name, windows } of heldOut) {
     splits.set(id, {
       ...heldOutPlan(config, row, digest),
+      corpora: [name],
       count: windows.length,
       at: (batch) => windows[batch]!,
       coding: { mode: 'exact', vocab, k, samples },
       layers: [],
+      sharedLayers: [],
     })
   }
   return splits
 }
 
 /** The teacher's layers that feature alignment looks at. */
-function alignedLayers({ experiment, student }: RunConfig, teacher: Teacher): number[] {
+function ownLayers({ experiment, student }: RunConfig, teacher: Teacher): number[] {
   const { features } = experiment.loss
-  if (features === false || features.gamma === 0) return []
+  return features === false || features.gamma === 0 ? [] : alignedLayers({ features, student }, teacher)
+}
+
+function alignedLayers({ features, student }: AlignmentSetting, teacher: Teacher): number[] {
   return [...new Set(layerPairs(features, student, teacher.model).map((pair) => pair.teacher))]
 }
 

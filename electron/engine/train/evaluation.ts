@@ -55,9 +55,10 @@ export class HeldOut {
   }
 
   /** What is read at every evaluation. */
-  get readings(): { id: string; digest: string; windows: WindowBatch[] }[] {
+  get readings(): { id: string; name: string; digest: string; windows: WindowBatch[] }[] {
     return this.splits.map(({ id, windows }, i) => ({
       id,
+      name: this.config.corpora[i]!.row.name,
       digest: this.config.corpora[i]!.row.digest,
       windows,
     }))

@@ -65,7 +65,7 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
     dataDir,
     config,
     mode === 'auto' ? job.autoCache : mode,
-    { plan, heldOut: heldOut.readings },
+    { plan, heldOut: heldOut.readings, sharedAlignments: job.sharedAlignments },
     (message) => emit({ type: 'log', level: 'warn', message }),
   )
   const teachers = outputs.sources

@@ -61,8 +61,10 @@ describe('a grid at work', () => {
       stringify({ name: 'g', base: { ...base, cache: { mode } }, axes: more })
 
     const shared = await open(cached)
+    const expected = await shared.call('grids.estimate', { definition: grid('exact') })
+    expect(expected).toMatchObject({ cells: 4, done: 0, teacherPasses: 2, teacherPassesWithoutCache: 8 })
     const row = await work(shared, { definition: grid('exact') })
-    expect(row).toMatchObject({ status: 'completed', teacherPasses: 2, cacheHits: 4 })
+    expect(row).toMatchObject({ status: 'completed', teacherPasses: 2, cacheHits: 6 })
     expect(shared.rooms.reports.list()).toMatchObject([{ id: row.report }])
     // An edited grid keeps its cells: only what is new is computed.
     const larger = await work(shared, { definition: grid('exact', { ...axes, 'loss.tau': [1, 2, 3] }) })
@@ -71,6 +73,38 @@ describe('a grid at work', () => {
     expect(larger.cells.map(({ run }) => run)).toEqual(expect.arrayContaining(before))
     expect(larger.cells).toHaveLength(6)
     expect(larger.teacherPasses).toBe(2)
+    const after = await shared.call('grids.estimate', { id: larger.id })
+    expect(after.each.map(({ done, diskMb }) => [done, diskMb])).toEqual(Array(6).fill([true, 0]))
+    const { content } = shared.rooms.reports.get(larger.report!)
+    expect(content).toContain('Teacher passes')
+
+    // Four parts: each teacher's outputs on the training batches and on the held-out windows.
+    const entries = await shared.call('cache.list', {})
+    expect(
+      entries.map(({ teacher, corpora, split, hits }) => [teacher, ...corpora, split, hits]).sort(),
+    ).toEqual(
+      ['t1', 't2'].flatMap((teacher) => [
+        [teacher, 'recipes', 'held-out', 5],
+        [teacher, 'recipes', 'train', 5],
+      ]),
+    )
+    const [first] = entries
+    expect(await shared.call('cache.clear', { keys: [first!.key] })).toEqual({
+      removed: 1,
+      bytes: first!.bytes,
+      inUse: 0,
+    })
+    // A run that keeps its teachers' outputs makes room for them: under so small a limit nothing unused stays.
+    await shared.call('settings.set', { cacheGb: 1e-9 })
+    const { id } = await shared.call('experiments.start', {
+      definition: stringify({ ...base, name: 'alone', seed: 9, cache: { mode: 'exact' } }),
+    })
+    expect((await shared.rooms.queue.finished(id)).status).toBe('completed')
+    const left = await shared.call('cache.list', {})
+    // The held-out windows of both teachers are this run's too; the batches are those of its own seed.
+    expect(left).toHaveLength(4)
+    expect(left.filter(({ split, hits }) => split === 'train' && hits > 0)).toEqual([])
+    expect((await shared.call('cache.clear', {})).removed).toBe(4)
     await shared.close()
 
     const alone = await open()

@@ -1,6 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander'
 import { gridExportFormats, gridFigures, type GridRow } from '#contract'
 import { show } from '../../services/report/content'
+import { costs, foretell } from './gridCost'
 import { exportGrid, type ExportOptions } from './gridExport'
 import { readDefinition } from './runs'
 import { perform, type GlobalOptions } from './session'
@@ -10,6 +11,7 @@ interface GridOptions extends Omit<ExportOptions, 'format'> {
   jobs?: number
   cluster?: string
   export?: ExportOptions['format']
+  dryRun?: boolean
 }
 
 export function gridCommands(program: Command): void {
@@ -30,15 +32,20 @@ export function gridCommands(program: Command): void {
     .addOption(
       new Option('--figure <kind>', 'that is exported as svg').choices(gridFigures).default('heatmap'),
     )
+    .option('--dry-run', 'only says what it will cost: passes, time, memory, disk')
     .action(async (file: string, own: GridOptions, command: Command) => {
-      if (own.export !== undefined)
-        return exportGrid(file, { ...own, format: own.export }, command.optsWithGlobals<GlobalOptions>())
-      await perform(command.optsWithGlobals<GlobalOptions>(), 'write', async (session) => {
+      const options = command.optsWithGlobals<GlobalOptions>()
+      if (own.export !== undefined) return exportGrid(file, { ...own, format: own.export }, options)
+      if (own.dryRun) return perform(options, 'read', async ({ rooms }) => foretell(rooms, file, own.jobs))
+      await perform(options, 'write', async (session) => {
         const { rooms, services, progress, signal } = session
         const { grids, context } = rooms
         const began = Date.now()
         if (own.jobs !== undefined) context.jobs = own.jobs
-        const { id } = grids.start({ definition: readDefinition(file), cluster: own.cluster }, file)
+        const definition = readDefinition(file)
+        if (own.cluster === undefined)
+          process.stderr.write(`${costs(grids.estimate({ definition }, file))}\n`)
+        const { id } = grids.start({ definition, cluster: own.cluster }, file)
         services.onPush((_, push) => {
           if (push.topic === 'grid' && push.grid.id === id) progress.show(...phaseOf(push.grid, began))
         })
@@ -60,9 +67,9 @@ export function gridCommands(program: Command): void {
           reason,
           metrics,
         }))
-        const { teacherPasses, cacheHits, secondsSaved, status, report } = row
+        const { teacherPasses, cacheHits, secondsSaved, shareSaved, status, report } = row
         return {
-          json: { id, status, cells, teacherPasses, cacheHits, secondsSaved, report, seconds },
+          json: { id, status, cells, teacherPasses, cacheHits, secondsSaved, shareSaved, report, seconds },
           text: describe(row, seconds),
           status: status === 'completed' ? undefined : 1,
         }
@@ -85,7 +92,8 @@ function phaseOf({ name, cells }: GridRow, began: number): [string, number, numb
   return [`${name}  ${done}/${cells.length} cells`, fraction, left]
 }
 
-function describe({ name, cells, axes, teacherPasses, cacheHits, status }: GridRow, seconds: number): string {
+function describe(row: GridRow, seconds: number): string {
+  const { name, cells, axes, teacherPasses, cacheHits, secondsSaved, shareSaved, status } = row
   const paths = Object.keys(axes)
   const table = formatTable(
     [...paths, 'seed', 'status', 'perplexity', 'bits/byte', 'KL to fused'],
@@ -99,6 +107,6 @@ function describe({ name, cells, axes, teacherPasses, cacheHits, status }: GridR
   const failures = cells.flatMap(({ run, reason, status }) =>
     status === 'failed' ? [`${run ?? ''}: ${reason ?? 'failed'}`] : [],
   )
-  const totals = `${name}: ${status}; ${teacherPasses} teacher passes, ${cacheHits} taken from the cache; ${duration(seconds)}`
+  const totals = `${name}: ${status}; ${teacherPasses} teacher passes, ${cacheHits} taken from the cache, ${duration(secondsSaved)} saved (${show(shareSaved * 100)} %); ${duration(seconds)}`
   return [table, ...failures, '', totals].join('\n')
 }

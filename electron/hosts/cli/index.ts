@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { VERSION } from '#contract'
+import { cacheCommands } from './cache'
 import { clusterCommands } from './cluster'
 import { demoCommand } from './demo'
 import { gridCommands } from './grids'
@@ -27,6 +28,7 @@ gridCommands(program)
 libraryCommands(program)
 evaluateCommand(program)
 studyCommands(program)
+cacheCommands(program)
 clusterCommands(program)
 serveCommand(program)
 machineCommands(program)

@@ -1,12 +1,12 @@
 import { badInput, type GridEstimate, type Run, type RunConfig, type StoredGrid } from '#contract'
-import { evictTeacherCache } from '../../files'
 import { RunFolder } from '../../store'
-import { libraryRows, type Context } from '../context'
+import { autoCache } from '../cachePlan'
+import { concurrencyOf, libraryRows, type Context } from '../context'
 import type { ExperimentService } from '../experiments'
 import { resolveExperiment } from '../resolve'
 import { blamingAxis, expandGrid, type ExpandedGrid, type PlannedCell } from './definition'
 import { configDigest } from './digest'
-import { autoCache, cacheKeys, estimateGrid } from './estimate'
+import { estimateGrid } from './estimate'
 
 export interface ResolvedCell extends PlannedCell {
   config: RunConfig
@@ -47,22 +47,15 @@ export class GridCells {
     return this.context.catalogue.data.runs.filter(({ id }) => ids.has(id))
   }
 
-  estimate(configs: readonly RunConfig[]): GridEstimate {
-    if (!configs.length) throw badInput('there are no cells')
-    const done = configs.filter((config) => this.runWith(configDigest(config))?.status === 'completed').length
-    return { ...estimateGrid(configs, this.experiments.measured(), this.cacheFor(configs)), done }
-  }
-
-  /** Makes room in the teacher-output cache before new passes; what these cells and the active runs read stays. */
-  evict(configs: readonly RunConfig[]): void {
-    const { dataDir, catalogue } = this.context
-    const { runs, settings } = catalogue.data
-    const active = runs
-      .filter(({ status }) => ['queued', 'running', 'paused'].includes(status))
-      .flatMap(({ id }) => new RunFolder(dataDir, id).config() ?? [])
-    const keys = new Set([...configs, ...active].flatMap(cacheKeys))
-    const limit = { bytes: settings.cacheGb * 2 ** 30, days: settings.cacheDays }
-    evictTeacherCache(dataDir, limit, (key) => keys.has(key))
+  /** @throws bad-input when there are no cells */
+  estimate(cells: readonly ResolvedCell[]): GridEstimate {
+    if (!cells.length) throw badInput('there are no cells')
+    const planned = cells.map((cell) => ({ ...cell, run: this.runWith(cell.digest) }))
+    return estimateGrid(planned, {
+      measured: this.experiments.measured(),
+      cache: this.cacheFor(cells.map(({ config }) => config)),
+      jobs: concurrencyOf(this.context),
+    })
   }
 
   cacheFor(configs: readonly RunConfig[]): Run['autoCache'] {

@@ -1,83 +1,91 @@
-import { statfsSync } from 'node:fs'
-import type { GridEstimate, Run, RunConfig } from '#contract'
-import { cacheBytes, heldOutPlan, trainingPlan } from '../../files'
+import type { CellEstimate, Estimate, GridEstimate, Run, RunConfig } from '#contract'
+import { trainingPlan } from '../../files'
+import { sharedPasses } from '../cachePlan'
 import { estimateRun } from '../estimate'
-import { configDigest } from './digest'
 
 const MB = 2 ** 20
-/** Share of the free disk that a cache may take. */
-const SHARE = 0.5
 
-export interface SharedPasses {
-  /** Teacher passes with the cache, and those that every cell would make for itself. */
-  passes: number
-  alone: number
-  /** What the cache will take, whole. */
-  bytes: number
+/** A cell to be estimated: its run, if there is one. */
+export interface PlannedRun {
+  axes: Record<string, unknown>
+  seed: number
+  config: RunConfig
+  digest: string
+  run: Run | undefined
 }
 
-/** The teacher passes that a grid's cells can share: one for each teacher and plan of batches. */
-export function sharedPasses(configs: readonly RunConfig[]): SharedPasses {
-  const passes = new Map<string, number>()
-  const heldOut = new Map<string, number>()
-  let alone = 0
-  for (const config of configs) {
-    const { features } = config.experiment.loss
-    const layers = features === false || features.gamma === 0 ? 0 : 1
-    for (const teacher of config.teachers) {
-      alone++
-      const bytes = cacheBytes(config, teacher, 'exact', layers)
-      const { key } = trainingPlan(config, teacher)
-      passes.set(key, Math.max(passes.get(key) ?? 0, bytes.training))
-      for (const { row } of config.corpora)
-        heldOut.set(heldOutPlan(config, teacher, row.digest).key, bytes.heldOut / config.corpora.length)
-    }
-  }
-  const bytes = [...passes.values(), ...heldOut.values()].reduce((a, b) => a + b, 0)
-  return { passes: passes.size, alone, bytes }
-}
-
-/** The keys of all that a run reads from the teacher-output cache. */
-export function cacheKeys(config: RunConfig): string[] {
-  return config.teachers.flatMap((teacher) => [
-    trainingPlan(config, teacher).key,
-    ...config.corpora.map(({ row }) => heldOutPlan(config, teacher, row.digest).key),
-  ])
-}
-
-/** `auto`: exact where a pass is shared at all and its outputs fit on the disk and under the limit. */
-export function autoCache(
-  configs: readonly RunConfig[],
-  dataDir: string,
-  limitBytes: number,
-): Run['autoCache'] {
-  const { passes, alone, bytes } = sharedPasses(configs)
-  if (passes === alone) return 'off'
-  const { bavail, bsize } = statfsSync(dataDir)
-  return bytes <= Math.min(limitBytes, bavail * bsize * SHARE) ? 'exact' : 'off'
+export interface GridPlan {
+  measured: readonly { config: RunConfig; row: Run }[]
+  cache: Run['autoCache']
+  /** Cells computed side by side. */
+  jobs: number
 }
 
 /** What a grid's cells will cost together; cells that agree in what they compute are one run. */
-export function estimateGrid(
-  configs: readonly RunConfig[],
-  measured: readonly { config: RunConfig; row: Run }[],
-  cache: Run['autoCache'],
-): Omit<GridEstimate, 'done'> {
-  const distinct = [...new Map(configs.map((config) => [configDigest(config), config])).values()]
-  const each = distinct.map((config) => estimateRun(config, measured))
-  const seconds = each.map((one) => one.seconds)
-  const known = seconds.every((value) => value !== undefined)
-  const total = known ? seconds.reduce((sum, value) => sum + value, 0) : undefined
-  const { passes, alone, bytes } = sharedPasses(distinct)
-  const cacheMb = cache === 'exact' ? Math.ceil(bytes / MB) : 0
+export function estimateGrid(cells: readonly PlannedRun[], plan: GridPlan): GridEstimate {
+  const distinct = [...new Map(cells.map((cell) => [cell.digest, cell])).values()]
+  const costs = new Map(distinct.map((cell) => [cell.digest, costOf(cell, plan)]))
+  const left = distinct.filter(({ run }) => run?.status !== 'completed')
+  const { passes, alone, bytes } = sharedPasses(distinct.map(({ config }) => config))
+  const cached = plan.cache === 'exact'
+  const cacheMb = cached ? Math.ceil(bytes / MB) : 0
+  const each = cells.map((cell) => costs.get(cell.digest)!.cell(cell))
+  const seconds = left.map(({ digest }) => costs.get(digest)!.seconds)
+  const training = seconds.every((value) => value !== undefined)
+    ? seconds.reduce((sum, value) => sum + value, 0)
+    : undefined
+  const writing = cached && training !== undefined ? passSeconds(left, plan) : 0
+  const memory = left.map(({ digest }) => costs.get(digest)!.memoryMb).sort((a, b) => b - a)
   return {
-    cells: configs.length,
-    teacherPasses: cache === 'exact' ? passes : alone,
+    cells: cells.length,
+    done: cells.filter(({ run }) => run?.status === 'completed').length,
+    teacherPasses: cached ? passes : alone,
     teacherPassesWithoutCache: alone,
     cacheMb,
-    secondsPerCell: total === undefined ? undefined : total / distinct.length,
-    seconds: total,
-    memoryMb: Math.max(...each.map(({ memoryMb }) => memoryMb)),
-    diskMb: each.reduce((sum, { diskMb }) => sum + diskMb, cacheMb),
+    secondsPerCell: training === undefined || !left.length ? undefined : training / left.length,
+    seconds: training === undefined ? undefined : training / plan.jobs + writing,
+    jobs: plan.jobs,
+    memoryMb: memory.slice(0, plan.jobs).reduce((sum, value) => sum + value, 0),
+    diskMb: left.reduce((sum, { digest }) => sum + costs.get(digest)!.diskMb, cacheMb),
+    each,
   }
 }
+
+interface Cost extends Pick<Estimate, 'seconds' | 'memoryMb' | 'diskMb'> {
+  cell(of: PlannedRun): CellEstimate
+}
+
+/** Of the steps that are left; with the cache its teachers cost a cell nothing. */
+function costOf({ config, run }: PlannedRun, { measured, cache }: GridPlan): Cost {
+  const done = run?.status === 'completed'
+  const whole = estimateRun(config, measured)
+  const alone = cache === 'exact' ? estimateRun(withoutTeachers(config), measured) : whole
+  const share = done ? 0 : run ? 1 - run.step / run.steps : 1
+  const seconds = alone.seconds === undefined ? undefined : alone.seconds * share
+  const memoryMb = whole.memoryMb
+  const diskMb = done ? 0 : whole.diskMb
+  return {
+    seconds,
+    memoryMb,
+    diskMb,
+    cell: ({ axes, seed }) => ({ axes, seed, done, seconds, memoryMb, diskMb }),
+  }
+}
+
+/** The shared passes' time: what the teachers add to the cells, once for each plan. */
+function passSeconds(cells: readonly PlannedRun[], { measured }: GridPlan): number {
+  const seen = new Set<string>()
+  let seconds = 0
+  for (const { config } of cells) {
+    const own = estimateRun(withoutTeachers(config), measured).seconds ?? 0
+    for (const teacher of config.teachers) {
+      const { key } = trainingPlan(config, teacher)
+      if (seen.has(key)) continue
+      seen.add(key)
+      seconds += (estimateRun({ ...config, teachers: [teacher] }, measured).seconds ?? 0) - own
+    }
+  }
+  return seconds
+}
+
+const withoutTeachers = (config: RunConfig): RunConfig => ({ ...config, teachers: [] })

@@ -48,7 +48,7 @@ export class GridService {
     try {
       const expanded = this.cells.expand(definition)
       try {
-        const estimate = this.cells.estimate(this.cells.resolve(expanded).map(({ config }) => config))
+        const estimate = this.cells.estimate(this.cells.resolve(expanded))
         return { problems: [], resolved: expanded.grid, estimate }
       } catch (error) {
         return { problems: [toErrorShape(error)], resolved: expanded.grid }
@@ -58,9 +58,10 @@ export class GridService {
     }
   }
 
-  estimate(id: string): GridEstimate {
-    const cells = this.cells.resolve(this.cells.expand(this.rows.of(id).definition))
-    return this.cells.estimate(cells.map(({ config }) => config))
+  /** @param file where a definition is from */
+  estimate(params: ParsedParams<'grids.estimate'>, file?: string): GridEstimate {
+    const text = 'id' in params ? this.rows.of(params.id).definition : this.definitionOf(params)
+    return this.cells.estimate(this.cells.resolve(this.cells.expand(text, file), file))
   }
 
   /** @param file where a definition is from, for messages and for its base's path */
@@ -69,18 +70,10 @@ export class GridService {
     // Looked up before anything is written.
     if (cluster !== undefined) this.parts.clusters.profiles.get(cluster)
     if ('id' in params) return this.resume(params.id, cluster)
-    if ('preset' in params) {
-      const { experiments } = this.parts
-      const base = experiments.get(params.experiment)
-      const text = presetGrid(params.preset, base, {
-        name: params.name ?? freeName(this.rows.all, `${base.name} ${params.preset}`.slice(0, 100)),
-        seeds: params.seeds,
-      })
-      return this.begin(this.store(this.cells.expand(text)), cluster)
-    }
-    const expanded = this.cells.expand(params.definition, file)
+    const expanded = this.cells.expand(this.definitionOf(params), file)
     const old = this.rows.all.find(({ name }) => name === expanded.grid.name)
-    return this.begin(this.store(expanded, old, file), cluster)
+    // A preset's grid is a new one, even if the name was given: it takes nobody's place.
+    return this.begin(this.store(expanded, 'preset' in params ? undefined : old, file), cluster)
   }
 
   pause(id: string): GridRow {
@@ -134,6 +127,14 @@ export class GridService {
   close(): void {
     this.work.close()
     this.rows.close()
+  }
+
+  private definitionOf(params: Exclude<ParsedParams<'grids.estimate'>, { id: string }>): string {
+    if ('definition' in params) return params.definition
+    const { preset, experiment, name, seeds } = params
+    const base = this.parts.experiments.get(experiment)
+    const made = name ?? freeName(this.rows.all, `${base.name} ${preset}`.slice(0, 100))
+    return presetGrid(preset, base, { name: made, seeds })
   }
 
   private begin(row: StoredGrid, cluster?: string): GridRow {

@@ -1,4 +1,4 @@
-import type { GridCell, GridRow, Run, StoredGrid } from '#contract'
+import type { GridCell, GridRow, Run, StoredGrid, TeacherOutputs } from '#contract'
 
 /** A grid as the page knows it: every cell with its run's state. */
 export function gridView(row: StoredGrid, runs: readonly Run[]): GridRow {
@@ -29,9 +29,13 @@ function teacherFigures({ id, cells }: StoredGrid, runs: ReadonlyMap<string, Run
   const own = [...runs.values()].filter((run) => ids.has(run.id) && run.group === id)
   const outputs = own.flatMap(({ teacherOutputs }) => teacherOutputs)
   const passes = new Set(outputs.filter(({ computed }) => computed > 0).map(({ key }) => key))
+  const sum = (of: (one: TeacherOutputs) => number) => outputs.reduce((total, one) => total + of(one), 0)
+  const secondsSaved = sum((one) => one.secondsSaved)
+  const spent = sum((one) => one.seconds) + own.reduce((total, run) => total + (run.last?.seconds ?? 0), 0)
   return {
     teacherPasses: passes.size,
     cacheHits: outputs.filter(({ computed, reused }) => reused > 0 && computed === 0).length,
-    secondsSaved: outputs.reduce((sum, { secondsSaved }) => sum + secondsSaved, 0),
+    secondsSaved,
+    shareSaved: secondsSaved > 0 ? secondsSaved / (secondsSaved + spent) : 0,
   }
 }

@@ -1,10 +1,12 @@
 import { toErrorShape, type Run, type RunConfig, type StoredGrid } from '#contract'
+import { alignmentsOf } from '../cachePlan'
 import type { ClusterService } from '../clusters'
 import type { Context } from '../context'
 import type { ExperimentService } from '../experiments'
 import { freeName, newId } from '../identity'
 import type { RunQueue } from '../queue'
 import type { ReportService } from '../report'
+import type { TeacherCache } from '../teacherCache'
 import type { GridCells } from './cells'
 import type { GridRows } from './rows'
 
@@ -14,6 +16,7 @@ export interface GridParts {
   reports: ReportService
   experiments: ExperimentService
   clusters: ClusterService
+  cache: TeacherCache
 }
 
 /** How often a cell is started again when its worker crashes. */
@@ -49,13 +52,20 @@ export class GridWork {
     queue.hold(row.id)
     const cells = this.cells.resolve(this.cells.expand(row.definition))
     const configs = cells.map(({ config }) => config)
-    this.cells.evict(configs)
     // A cluster's nodes compute their teachers anew: the cache is this machine's.
     const autoCache = cluster === undefined ? this.cells.cacheFor(configs) : 'off'
+    if (cluster === undefined) this.parts.cache.makeRoom(configs.map((config) => ({ config, autoCache })))
+    const origin = {
+      group: row.id,
+      retries: RETRIES,
+      cluster,
+      autoCache,
+      sharedAlignments: alignmentsOf(configs),
+    }
     for (const [i, { config, digest }] of cells.entries()) {
       const run = this.cells.runWith(digest)
       if (!run) {
-        queue.add(this.renamed(config), { group: row.id, retries: RETRIES, cluster, autoCache })
+        queue.add(this.renamed(config), origin)
       } else if (run.status === 'queued') {
         if (cluster === undefined) queue.adopt(run.id)
         else queue.assign(run.id, cluster)

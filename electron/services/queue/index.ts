@@ -26,15 +26,20 @@ export interface RunOrigin {
   retries?: number
   /** What `cache.mode: auto` is for it. */
   autoCache?: Run['autoCache']
+  /** Of runs that share its teacher passes. */
+  sharedAlignments?: Run['sharedAlignments']
 }
 
 export interface QueueOptions {
   /** Called when a run has completed, before its row says so. */
   onCompleted: Finish
+  /** Called before a run's worker starts. */
+  onStart: OnStart
   /** A host that stays open works off all that waits; a command only what it has queued itself. */
   scope: 'all' | 'own'
 }
 
+export type OnStart = (config: RunConfig, autoCache: Run['autoCache']) => void
 type Finish = (row: Run) => Promise<void> | void
 
 /** How long a crashed run waits before it is tried for the second time. */
@@ -199,7 +204,10 @@ export class RunQueue {
   }
 
   private start(id: string): void {
-    const process = new RunProcess(this.context, this.rows, id, this.resuming.delete(id))
+    const process = new RunProcess(this.context, this.rows, id, {
+      resumed: this.resuming.delete(id),
+      onStart: this.options.onStart,
+    })
     const ended = process.ended
       .then(async ({ status }) => {
         this.context.pushes.flush()

@@ -78,6 +78,7 @@ export function addOutputs(
       ...one,
       computed: before.computed + one.computed,
       reused: before.reused + one.reused,
+      seconds: before.seconds + one.seconds,
       secondsSaved: before.secondsSaved + one.secondsSaved,
     }
   })

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { conflict, runFiles } from '#contract'
+import { conflict, runFiles, type Run, type RunConfig } from '#contract'
 import { RunFolder } from '../../store'
 import type { Context } from '../context'
 import { startJob } from '../job'
@@ -10,6 +10,13 @@ import type { RunRows } from './rows'
 /** How long a resumed run waits for a worker that outlived its host by a moment. */
 const WRITER_GRACE_MS = 10_000
 
+export interface ProcessOptions {
+  /** Whether it goes on from what is in its folder. */
+  resumed: boolean
+  /** Called before the worker starts. */
+  onStart(config: RunConfig, autoCache: Run['autoCache']): void
+}
+
 /** One process of a run: its worker, from the start to its end. */
 export class RunProcess {
   /** Resolves with how the worker ended, once it has. */
@@ -17,14 +24,13 @@ export class RunProcess {
   private worker: WorkerHandle | undefined
   private stopping = false
 
-  /** @param resumed whether it goes on from what is in its folder */
   constructor(
     private readonly context: Context,
     private readonly rows: RunRows,
     private readonly id: string,
-    resumed: boolean,
+    private readonly options: ProcessOptions,
   ) {
-    this.ended = this.work(resumed)
+    this.ended = this.work()
   }
 
   pause(): void {
@@ -41,18 +47,19 @@ export class RunProcess {
     this.worker?.send({ type: 'stop' })
   }
 
-  private async work(resumed: boolean): Promise<{ status: 'completed' | 'stopped' }> {
+  private async work(): Promise<{ status: 'completed' | 'stopped' }> {
     const { context, rows, id } = this
     const folder = new RunFolder(context.dataDir, id)
     // What was in its folder before, from this process' life or an earlier one, is gone on from.
-    const resume = resumed || folder.log().length > 0
+    const resume = this.options.resumed || folder.log().length > 0
     await waitForWriter(folder)
     if (this.stopping) return { status: 'stopped' }
     const config = folder.config()
     if (!config) throw conflict(`${folder.path} has no ${runFiles.config}`)
-    const { autoCache, teacherOutputs } = rows.of(id)
+    const { autoCache, sharedAlignments, teacherOutputs } = rows.of(id)
+    this.options.onStart(config, autoCache)
     const events = new RunEvents(context, rows, id, teacherOutputs)
-    const started = startJob(context, { kind: 'run', config, resume, autoCache }, (event) =>
+    const started = startJob(context, { kind: 'run', config, resume, autoCache, sharedAlignments }, (event) =>
       events.hear(event),
     )
     this.worker = started.worker

@@ -5,6 +5,7 @@ import { beforeAndAfterTable } from './continued'
 import { findings } from './findings'
 import { gatherMethods, judge, methodTables, verdictTable } from './methods'
 import { paperTable } from './paper'
+import { passesTable } from './passes'
 import { answerQuestions, type Question } from './questions'
 import { calibrationTables } from './reliability'
 
@@ -50,6 +51,7 @@ export function reportContent(
       ...runs.flatMap(beforeAndAfterTable),
       ...calibrationTables(methods),
       ...paperTable(runs),
+      ...passesTable(runs.map(({ row }) => row)),
     ],
     settings: settingsTable(comparison),
     findings: [...answers.map(({ text }) => text), ...findings(runs, methods, corpora, library)],

@@ -46,8 +46,20 @@ function teacher(mode: 'exact' | 'top-k' | 'sample', more: Partial<CachedTeacher
   const source = new CachedTeacher({
     dataDir: folder,
     row,
+    reader: 'run-1',
     splits: new Map([
-      ['train', { key: 'k', count: 4, at: ids, coding: { mode, vocab, k: 6, samples: 50 }, layers: [2] }],
+      [
+        'train',
+        {
+          key: 'k',
+          corpora: ['c'],
+          count: 4,
+          at: ids,
+          coding: { mode, vocab, k: 6, samples: 50 },
+          layers: [2],
+          sharedLayers: [],
+        },
+      ],
     ]),
     tokens: 32,
     context: 8,

@@ -1,16 +1,14 @@
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Teacher } from '#contract'
+import type { CacheAbout, Teacher } from '#contract'
 import {
-  ABOUT,
   bytesPerToken,
-  readSecondsPerToken,
+  readCacheAbout,
   STATISTICS,
   takeFileLock,
   teacherCacheFolder,
   touchTeacherCache,
   WRITER_LOCK,
-  writeJsonAtomic,
+  writeCacheAbout,
 } from '../../../files'
 import { tf } from '../../backend/tf'
 import { entropy, logProbabilities } from '../../distill/divergence'
@@ -28,16 +26,22 @@ export interface TokenIds {
 /** A sequence of batches that a run reads, and the cache's key of the teacher's answers to them. */
 export interface CachedSplit {
   key: string
+  /** Names of the corpora that the batches are of. */
+  corpora: readonly string[]
   count: number
   at(batch: number): TokenIds
   coding: Coding
-  /** Layers whose hidden states are kept too. */
+  /** Layers whose hidden states are read too. */
   layers: readonly number[]
+  /** Layers whose hidden states are kept beside them for others, where they are computed. */
+  sharedLayers: readonly number[]
 }
 
 export interface CachedTeacherOptions {
   dataDir: string
   row: Teacher
+  /** The run that reads. */
+  reader: string
   splits: ReadonlyMap<string, CachedSplit>
   /** Tokens of a batch, and of a sequence. */
   tokens: number
@@ -54,6 +58,8 @@ interface Streams {
   folder: string
   logits: BlockFile
   hidden: Map<number, BlockFile>
+  /** For others: written, never read. */
+  shared: Map<number, BlockFile>
 }
 
 interface Block {
@@ -70,6 +76,8 @@ export class CachedTeacher implements TeacherSource {
   readonly row: Teacher
   /** Tokens whose outputs were computed here, and those found in the cache, as far as it was filled. */
   readonly tokens = { computed: 0, reused: 0 }
+  /** That computing took here, and that reading took less than computing would have. */
+  seconds = 0
   secondsSaved = 0
   private readonly streams = new Map<string, Streams>()
   private readonly computedHere = new Set<string>()
@@ -114,11 +122,14 @@ export class CachedTeacher implements TeacherSource {
         }
       }
       done += split.count
-      this.tokens.reused +=
-        this.options.tokens *
-        [...Array(split.count).keys()].filter((i) => !this.computedHere.has(`${name}/${i}`)).length
-      this.secondsPerToken.set(name, readSecondsPerToken(this.options.dataDir, split.key))
-      if (existsSync(join(folder, ABOUT))) touchTeacherCache(this.options.dataDir, split.key)
+      const { dataDir, tokens, reader } = this.options
+      const found = [...Array(split.count).keys()].filter(
+        (i) => !this.computedHere.has(`${name}/${i}`),
+      ).length
+      this.tokens.reused += tokens * found
+      const about = readCacheAbout(dataDir, split.key)
+      this.secondsPerToken.set(name, about?.secondsPerToken ?? 0)
+      if (about) touchTeacherCache(dataDir, split.key, found === split.count ? reader : undefined)
     }
     this.closeLive()
     return true
@@ -131,17 +142,15 @@ export class CachedTeacher implements TeacherSource {
     progress: (batches: number) => void,
   ): Promise<void> {
     const { dataDir, row, tokens } = this.options
-    const about = join(this.streams.get(name)!.folder, ABOUT)
-    const describe = (secondsPerToken?: number) =>
-      writeJsonAtomic(about, {
-        schemaVersion: 1,
-        teacher: row.name,
-        digest: row.digest,
-        split: name,
-        tokens,
-        secondsPerToken,
-      })
-    if (!existsSync(about)) describe()
+    const about: CacheAbout = readCacheAbout(dataDir, split.key) ?? {
+      schemaVersion: 1,
+      teacher: row.name,
+      corpora: [...split.corpora],
+      split: name,
+      tokens,
+      createdAt: new Date().toISOString(),
+    }
+    writeCacheAbout(dataDir, split.key, about)
     // Another writer may have filled the gaps while the lock was sought.
     const gaps = this.gaps(name)
     let [seconds, timed] = [0, 0]
@@ -150,15 +159,16 @@ export class CachedTeacher implements TeacherSource {
       const started = performance.now()
       await this.compute(name, batch)
       this.tokens.computed += tokens
+      const took = (performance.now() - started) / 1000
+      this.seconds += took
       // The first batch compiles the graph.
       if (n > 0) {
-        seconds += (performance.now() - started) / 1000
+        seconds += took
         timed += tokens
       }
       progress(split.count - gaps.length + n + 1)
     }
-    if (timed) describe(seconds / timed)
-    else if (!readSecondsPerToken(dataDir, split.key)) describe()
+    if (timed) writeCacheAbout(dataDir, split.key, { ...about, secondsPerToken: seconds / timed })
   }
 
   async prepare({ split, batch, first }: Reading): Promise<void> {
@@ -224,25 +234,28 @@ export class CachedTeacher implements TeacherSource {
     }
   }
 
-  private openStreams({ key, coding, layers }: CachedSplit): Streams {
+  private openStreams({ key, coding, layers, sharedLayers }: CachedSplit): Streams {
     const { dataDir, tokens, row } = this.options
     const folder = teacherCacheFolder(dataDir, key)
     const exact = coding.mode === 'exact'
     const kept = { exact: '', 'top-k': `-${coding.k}`, sample: `-${coding.samples}` }[coding.mode]
     const name = exact ? 'exact' : `${coding.mode}${kept}-tau-${this.options.tau}`
     const size = tokens * row.model.width * (exact ? 4 : 2)
+    const states = (of: readonly number[]) =>
+      new Map(
+        of.map((layer) => {
+          const file = join(folder, `hidden-${layer}-${exact ? 'f32' : 'f16'}.bin`)
+          return [layer, new BlockFile(file, size)] as const
+        }),
+      )
     return {
       folder,
       logits: new BlockFile(
         join(folder, `${name}.bin`),
         tokens * bytesPerToken(coding.mode, coding.vocab, coding),
       ),
-      hidden: new Map(
-        layers.map((layer) => [
-          layer,
-          new BlockFile(join(folder, `hidden-${layer}-${exact ? 'f32' : 'f16'}.bin`), size),
-        ]),
-      ),
+      hidden: states(layers),
+      shared: states(sharedLayers.filter((layer) => !layers.includes(layer))),
     }
   }
 
@@ -256,7 +269,9 @@ export class CachedTeacher implements TeacherSource {
   /** One forward pass, kept in all streams. */
   private async compute(name: string, batch: number): Promise<void> {
     const { splits, context, tau } = this.options
-    const { at, coding, layers, key } = splits.get(name)!
+    const { at, coding, key } = splits.get(name)!
+    const streams = this.streams.get(name)!
+    const hiddenFiles = [...streams.hidden, ...streams.shared]
     const { inputs, targets } = at(batch)
     const live = (this.live ??= await this.options.openLive())
     const outputs = tf.tidy(() => {
@@ -267,23 +282,22 @@ export class CachedTeacher implements TeacherSource {
         coding.mode === 'exact' ? signal.logits : logP,
         entropy(logP),
         labelLogProbabilities(logProbabilities(signal.logits, 1), tf.tensor1d(targets, 'int32')),
-        ...layers.map((layer) => signal.hidden[layer]!),
+        ...hiddenFiles.map(([layer]) => signal.hidden[layer]!),
       ] as tf.Tensor[]
     })
     const [distributions, ...rest] = (await Promise.all(outputs.map((t) => t.data()))) as Float32Array[]
     tf.dispose(outputs)
     const [entropies, labels, ...hidden] = rest
     const statistics = [entropies!, labels!].map((v) => Buffer.from(v.buffer, v.byteOffset, v.byteLength))
-    const streams = this.streams.get(name)!
     const packed = encode(coding, distributions!, `teacher-cache/${key}/${batch}`)
     streams.logits.write(batch, Buffer.concat([...statistics, packed]), inputs)
-    for (const [i, layer] of layers.entries()) {
+    for (const [i, [, file]] of hiddenFiles.entries()) {
       const states = hidden[i]!
       const bytes =
         coding.mode === 'exact'
           ? Buffer.from(states.buffer, states.byteOffset, states.byteLength)
           : toHalf(states)
-      streams.hidden.get(layer)!.write(batch, bytes, inputs)
+      file.write(batch, bytes, inputs)
     }
     this.computedHere.add(`${name}/${batch}`)
   }
