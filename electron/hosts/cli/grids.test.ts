@@ -128,4 +128,20 @@ describe('a grid at work', () => {
     expect(services.rooms.reports.get(row.report!).row.runs).toEqual(row.cells.map(({ run }) => run))
     await services.close()
   })
+
+  it('that failed is whole once its cells were tried again one by one', async () => {
+    const services = await open()
+    const { grids, queue } = services.rooms
+    const definition = stringify({ name: 'retried', base, axes: { 'loss.lambda': [0.3, 0.4] } })
+    const { id, cells } = grids.start({ definition })
+    const waiting = cells.at(-1)!.run!
+    queue.stop(waiting)
+    expect((await grids.finished(id)).status).toBe('failed')
+    queue.resume(waiting)
+    await queue.finished(waiting)
+    const row = grids.get(id)
+    expect(row.status).toBe('completed')
+    expect(services.rooms.reports.get(row.report!).row.runs).toEqual(row.cells.map(({ run }) => run))
+    await services.close()
+  })
 })

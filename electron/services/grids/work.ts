@@ -130,7 +130,8 @@ export class GridWork {
   private hear(run: Run): void {
     for (const row of this.rows.all) {
       if (!row.cells.some((cell) => cell.run === run.id)) continue
-      if (this.has(row.id)) this.finishIfEnded(row)
+      // A failed grid is whole once its cells were tried again one by one.
+      if (this.has(row.id) || row.status === 'failed') this.finishIfEnded(row)
       this.rows.tellSoon(row)
     }
   }

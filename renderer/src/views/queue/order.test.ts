@@ -1,0 +1,27 @@
+import { expect, it } from 'vitest'
+import type { Run } from '#contract'
+import { moveTarget, waitingHere } from './order'
+
+const run = (id: string, place: number, more: Partial<Run> = {}) =>
+  ({ id, place, priority: 0, status: 'queued', ...more }) as Run
+const rows = [
+  run('late', 3),
+  run('urgent', 9, { priority: 1 }),
+  run('early', 1),
+  run('running', 0, { status: 'running' }),
+  run('elsewhere', 0, { cluster: 'lab' }),
+]
+
+it('the queue is in the order in which it will start', () => {
+  expect(waitingHere(rows).map(({ id }) => id)).toEqual(['urgent', 'early', 'late'])
+})
+
+it('moving names the run that comes after', () => {
+  const order = waitingHere(rows)
+  expect(moveTarget(order, 'late', -1)).toEqual({ before: 'early', place: 1 })
+  expect(moveTarget(order, 'urgent', 1)).toEqual({ before: 'late', place: 1 })
+  expect(moveTarget(order, 'urgent', 99)).toEqual({ before: undefined, place: 2 })
+  expect(moveTarget(order, 'late', -99)).toEqual({ before: 'urgent', place: 0 })
+  expect(moveTarget(order, 'late', 1)).toBeUndefined()
+  expect(moveTarget(order, 'gone', 1)).toBeUndefined()
+})

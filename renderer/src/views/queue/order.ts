@@ -1,0 +1,25 @@
+import type { Run } from '#contract'
+
+/** Runs that wait on this machine, the next one first: highest priority, then lowest place. */
+export function waitingHere(runs: readonly Run[]): Run[] {
+  return runs
+    .filter(({ status, cluster }) => status === 'queued' && cluster === undefined)
+    .sort((a, b) => b.priority - a.priority || a.place - b.place)
+}
+
+/**
+ * Before which run one has to be put to move by `steps` places (down is positive); `undefined` is the end.
+ *
+ * @returns nothing when it cannot move that way
+ */
+export function moveTarget(
+  order: readonly Run[],
+  id: string,
+  steps: number,
+): { before: string | undefined; place: number } | undefined {
+  const from = order.findIndex((run) => run.id === id)
+  const place = Math.min(order.length - 1, Math.max(0, from + steps))
+  if (from < 0 || place === from) return undefined
+  const others = order.filter((run) => run.id !== id)
+  return { before: others[place]?.id, place }
+}
