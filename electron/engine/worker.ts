@@ -1,4 +1,5 @@
 import { hostMessage, parse, toErrorShape, type HostMessage, type Job, type WorkerEvent } from '#contract'
+import { holdHeap } from './heap'
 import { Control } from './train/control'
 import type { Progress } from './progress'
 
@@ -33,6 +34,7 @@ function openPort(): Port {
   }
 }
 
+holdHeap()
 const port = openPort()
 const control = new Control()
 const progress: Progress = (phase, fraction, secondsLeft) =>

@@ -86,6 +86,7 @@ export function reshape(value: Value, shape: readonly number[]): Value {
 function withShape(value: Value, shape: readonly number[], data: Data): Value {
   const view = new Value(shape, value.type)
   view.data = data
+  view.shared = value.shared = true
   return view
 }
 

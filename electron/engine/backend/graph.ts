@@ -19,6 +19,8 @@ export class Value {
   /** How many tensors of tfjs stand for it. */
   live = 0
   data: Data | undefined
+  /** Another value has the same data under another shape. */
+  shared = false
   /** Where the data is if it has stayed in the device's memory. */
   resident: Tensor | undefined
   op: Operation | undefined

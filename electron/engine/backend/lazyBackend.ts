@@ -3,10 +3,12 @@ import type { InferenceSession } from 'onnxruntime-node'
 import { failed } from '#contract'
 import { traceGraph, Value, type Data, type Dtype, type Graph } from './graph'
 import { encodeModel } from './onnx'
+import { OutputBuffers } from './outputs'
 import type { Residency } from './residency'
 import { tf } from './tf'
 
 type Ort = typeof import('onnxruntime-node')
+type OrtTensor = InstanceType<Ort['Tensor']>
 type DataId = tfTypes.DataId
 type TensorInfo = tfTypes.TensorInfo
 
@@ -52,6 +54,7 @@ export class LazyBackend extends tf.KernelBackend {
   private flushing: Promise<void> | undefined
   /** Values that somebody waits to read: the outputs that come to the host. */
   private readonly wanted = new Set<Value>()
+  private readonly outputs = new OutputBuffers()
 
   constructor(
     private readonly ort: Ort,
@@ -102,12 +105,12 @@ export class LazyBackend extends tf.KernelBackend {
     if (!value.ready) this.wanted.add(value)
     while (!value.ready) await this.flush()
     this.wanted.delete(value)
-    return value.data ?? this.residency!.read(value)
+    return value.data ? this.outputs.lend(value.data) : this.residency!.read(value)
   }
 
   override readSync(dataId: DataId): tfTypes.BackendValues {
     const { value } = this.entry(dataId)
-    if (value.data) return value.data
+    if (value.data) return this.outputs.lend(value.data)
     if (value.resident) throw failed('the tensor is in the memory of the device; await data()')
     throw failed(
       `the tensor made by ${value.op?.name} has not been computed; the onnx backend computes when data() is awaited, dataSync() cannot wait`,
@@ -129,6 +132,7 @@ export class LazyBackend extends tf.KernelBackend {
     if (--entry.value.live === 0) {
       this.live.delete(entry.value)
       this.residency?.retire(entry.value)
+      this.outputs.retire(entry.value)
     }
     this.entries.delete(dataId)
     this.entryCount--
@@ -175,6 +179,7 @@ export class LazyBackend extends tf.KernelBackend {
     for (const session of this.sessions.values()) void session.release()
     this.sessions.clear()
     this.residency?.dispose(this.live)
+    this.outputs.dispose()
     this.live.clear()
   }
 
@@ -184,9 +189,10 @@ export class LazyBackend extends tf.KernelBackend {
 
   private async compute(): Promise<void> {
     const started = performance.now()
-    const release = this.residency?.mark()
+    const marks = [this.residency?.mark(), this.outputs.mark()]
+    const release = () => marks.forEach((done) => done?.())
     const outputs = [...this.live].filter((value) => !value.ready)
-    if (!outputs.length) return release?.()
+    if (!outputs.length) return release()
     const graph = traceGraph(outputs)
     this.statistics.flushes++
     this.statistics.nodes = graph.nodes.length
@@ -194,21 +200,34 @@ export class LazyBackend extends tf.KernelBackend {
 
     const session = await this.session(graph)
     const running = performance.now()
-    const feeds: Record<string, InstanceType<Ort['Tensor']>> = {}
+    const feeds: Record<string, OrtTensor> = {}
     for (const leaf of graph.leaves) {
       feeds[graph.names.get(leaf)!] = this.residency
         ? await this.residency.feed(leaf)
-        : new this.ort.Tensor(leaf.type as Dtype, leaf.data as never, leaf.shape)
+        : this.host(leaf, leaf.data!)
     }
-    const results = await session.run(feeds)
-    for (const output of outputs) {
-      const tensor = results[graph.names.get(output)!]!
-      if (tensor.location === 'cpu') output.data = tensor.data as Data
-      else output.resident = tensor
-      output.op = undefined
+    if (this.residency) {
+      const results = await session.run(feeds)
+      for (const output of outputs) {
+        const tensor = results[graph.names.get(output)!]!
+        if (tensor.location === 'cpu') output.data = tensor.data as Data
+        else output.resident = tensor
+      }
+    } else {
+      // The runtime writes into what it is given, and hands out copies of that, which are left lying.
+      const written = outputs.map((output) => this.outputs.take(output))
+      const fetches = outputs.map((output, i) => [graph.names.get(output)!, this.host(output, written[i]!)])
+      await session.run(feeds, Object.fromEntries(fetches) as Record<string, OrtTensor>)
+      for (const [i, output] of outputs.entries()) output.data = written[i]
     }
-    release?.()
+    forget(graph)
+    release()
     this.statistics.runMs += performance.now() - running
+  }
+
+  /** Data on the host as the runtime takes it. */
+  private host({ type, shape }: Value, data: Data): OrtTensor {
+    return new this.ort.Tensor(type as Dtype, data as never, shape)
   }
 
   private async session(graph: Graph): Promise<InferenceSession> {
@@ -252,6 +271,18 @@ export class LazyBackend extends tf.KernelBackend {
     const entry = this.entries.get(dataId)
     if (!entry) throw failed('the tensor has been disposed of, or belongs to another backend')
     return entry
+  }
+}
+
+/**
+ * Takes a computed graph apart. Nobody asks for its inner values again; but those that have outlived a few steps would
+ * keep all that they were made of until the garbage collector's next full round.
+ */
+function forget({ nodes }: Graph): void {
+  for (const op of nodes) {
+    for (const output of op.outputs) output.op = undefined
+    op.inputs = []
+    op.outputs = []
   }
 }
 
