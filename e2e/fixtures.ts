@@ -20,8 +20,11 @@ export const small = {
   checkpoint: { every: 50, keep: 2 },
 }
 
-/** A data directory with a corpus, a tokenizer, a teacher and an experiment. */
-export async function furnish(dataDir: string): Promise<void> {
+/**
+ * A data directory with a corpus, a tokenizer, a teacher and an experiment; with two teachers when `pair` says so: the
+ * other is the same with its logits scaled.
+ */
+export async function furnish(dataDir: string, pair = false): Promise<void> {
   const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
   try {
     const { library, experiments, queue } = services.rooms
@@ -37,7 +40,9 @@ export async function furnish(dataDir: string): Promise<void> {
       seed: 3,
     }
     await queue.finished(experiments.startTeacher(stringify(teacher)).id)
-    experiments.save({ definition: stringify(small) })
+    if (pair) await library.deriveTeacher({ name: 'sure cook', from: 'cook', logitScale: 4 })
+    const teachers = pair ? ['cook', 'sure cook'] : small.teachers
+    experiments.save({ definition: stringify({ ...small, teachers }) })
   } finally {
     await services.close()
   }
@@ -73,6 +78,7 @@ async function stopHost(child: ChildProcess): Promise<void> {
 
 interface Fixtures {
   furnished: boolean
+  pair: boolean
   host: Host
   app: Page
 }
@@ -80,10 +86,11 @@ interface Fixtures {
 /** `app` is the page, opened on a host of its own; an error in its console fails the test. */
 export const test = base.extend<Fixtures>({
   furnished: [true, { option: true }],
-  host: async ({ furnished }, use) => {
+  pair: [false, { option: true }],
+  host: async ({ furnished, pair }, use) => {
     const folder = mkdtempSync(join(tmpdir(), 'retort-'))
     const dataDir = join(folder, 'data')
-    if (furnished) await furnish(dataDir)
+    if (furnished) await furnish(dataDir, pair)
     const { url, child } = await startHost(dataDir)
     await use({ url, dataDir })
     await stopHost(child)

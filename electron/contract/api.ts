@@ -8,6 +8,7 @@ import { grid, gridEstimate, gridPreset, gridRow } from './grid'
 import { generateResult, modelScore, selfTestResult } from './job'
 import { corpus, corpusFormats, digest, id, teacher, timestamp, tokenizer } from './library'
 import { loggedEvent } from './job'
+import { disagreementPage } from './disagreement'
 import { evaluationDetail, evaluationRecord, stepRecord } from './metrics'
 import { checkpoint, environment, run, runConfig } from './run'
 import { errorShape } from './errors'
@@ -315,6 +316,19 @@ export const api = {
   ),
   /** What the evaluation at the last step found out beyond its record; nothing before. */
   'runs.evaluation': method(byId, z.object({ detail: evaluationDetail.optional() })),
+  /**
+   * Where a run's teachers disagree: held-out documents from `first` on, read by its best checkpoint. What is not known
+   * yet is computed by a task; asked again when that has completed, the page is there.
+   */
+  'runs.disagreement': method(
+    z.strictObject({
+      id,
+      /** Default: the run's first corpus. */
+      corpus: id.optional(),
+      first: z.number().int().nonnegative().default(0),
+    }),
+    z.union([z.object({ page: disagreementPage }), z.object({ task })]),
+  ),
   'runs.log': method(byId, z.array(loggedEvent)),
   'runs.checkpoints': method(byId, z.array(checkpoint)),
   'runs.pause': method(byId, run),

@@ -171,6 +171,21 @@ export type ModelScore = z.output<typeof modelScore>
 export const evaluateResult = z.object({ scores: z.array(modelScore) })
 export type EvaluateResult = z.output<typeof evaluateResult>
 
+/**
+ * What the teachers of a run and its student say of the beginnings of held-out documents, token by token. Each goes to
+ * the file named with it, as a DocumentDisagreement. Result: none.
+ */
+export const disagreementJob = z.object({
+  ...base,
+  kind: z.literal('disagreement'),
+  config: runConfig,
+  /** The student's: a folder with model.json and model.safetensors. */
+  checkpoint: z.string(),
+  corpus,
+  documents: z.array(z.object({ document: z.number().int().nonnegative(), file: z.string() })).min(1),
+  backend: z.enum(backends).default('auto'),
+})
+
 /** Continues a prompt. Result: GenerateResult; text arrives in `text` events as it is made. */
 export const generateJob = z.object({
   ...base,
@@ -295,6 +310,7 @@ export const job = z.discriminatedUnion('kind', [
   deriveTeacherJob,
   evaluateJob,
   calibrateJob,
+  disagreementJob,
   generateJob,
   exportJob,
   benchJob,

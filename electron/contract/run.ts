@@ -162,6 +162,8 @@ export const runFiles = {
   checkpoints: 'checkpoints',
   /** The student that a continued run began with: its model folder. */
   earlier: 'earlier',
+  /** What its teachers and its student say of held-out documents, by the digest of both; may be deleted. */
+  disagreement: 'disagreement',
 } as const
 
 /** `step-000500`: the folder of a checkpoint below `checkpoints/`. */

@@ -63,6 +63,8 @@ async function perform(job: Job): Promise<unknown> {
       return (await import('./evaluate/evaluateModels')).evaluateModels(job, progress)
     case 'calibrate':
       return (await import('./evaluate/calibrateModels')).calibrateModels(job, progress)
+    case 'disagreement':
+      return (await import('./evaluate/disagreement')).readDisagreement(job, progress)
     case 'generate':
       return (await import('./evaluate/generateText')).generateText(job, (text) =>
         port.post({ type: 'text', text }),

@@ -18,6 +18,7 @@ import { Catalogue, takeLock } from '../store'
 import { ClusterService } from './clusters'
 import { threadsOf, type Context } from './context'
 import { Demo } from './demo'
+import { DisagreementService } from './disagreement'
 import { ExperimentService } from './experiments'
 import { GridService } from './grids'
 import { listPresets } from './grids/presets'
@@ -51,6 +52,7 @@ export interface Rooms {
   models: ModelService
   queue: RunQueue
   runs: RunService
+  disagreement: DisagreementService
   reports: ReportService
   experiments: ExperimentService
   grids: GridService
@@ -136,6 +138,7 @@ function createRooms(context: Context, host: ServiceOptions['host']): Rooms {
     ...parts,
     grids: new GridService(parts, scope),
     tasks,
+    disagreement: new DisagreementService(context, runs, tasks),
     demo: new Demo(parts),
     study: new Study(parts),
   }
@@ -225,6 +228,7 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'runs.get': ({ id }) => runs.get(id),
     'runs.metrics': (params) => runs.metrics(params),
     'runs.evaluation': ({ id }) => ({ detail: runs.folder(id).lastEvaluation().detail }),
+    'runs.disagreement': (params) => rooms.disagreement.open(params),
     'runs.log': ({ id }) => runs.folder(id).log(),
     'runs.checkpoints': ({ id }) => runs.folder(id).checkpoints(),
     'runs.pause': ({ id }) => queue.pause(runId(id)),

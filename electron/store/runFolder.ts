@@ -87,6 +87,12 @@ export class RunFolder {
     return { row, path: join(this.path, runFiles.checkpoints, checkpointFolder(row.step)) }
   }
 
+  /** Checkpoints whose readings of held-out documents are kept here, by their digests. */
+  readings(): string[] {
+    const folder = join(this.path, runFiles.disagreement)
+    return existsSync(folder) ? readdirSync(folder) : []
+  }
+
   /** Notes which process writes here, so that a later one can wait for its end. */
   noteWriter(pid: number): void {
     writeFileSync(join(this.path, WRITER), String(pid))

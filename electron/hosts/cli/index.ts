@@ -3,6 +3,7 @@ import { VERSION } from '#contract'
 import { cacheCommands } from './cache'
 import { clusterCommands } from './cluster'
 import { demoCommand } from './demo'
+import { disagreementCommand } from './disagreement'
 import { gridCommands } from './grids'
 import { evaluateCommand } from './evaluate'
 import { libraryCommands } from './library'
@@ -27,6 +28,7 @@ runCommands(program)
 gridCommands(program)
 libraryCommands(program)
 evaluateCommand(program)
+disagreementCommand(program)
 studyCommands(program)
 cacheCommands(program)
 clusterCommands(program)

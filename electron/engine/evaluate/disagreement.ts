@@ -1,0 +1,205 @@
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import {
+  EXCERPT_TOKENS,
+  failed,
+  LIKELIEST,
+  type DocumentDisagreement,
+  type Job,
+  type Prediction,
+  type RunConfig,
+} from '#contract'
+import { writeFileAtomic } from '../../files'
+import { startBackend } from '../backend'
+import { tf } from '../backend/tf'
+import { openTokens } from '../data/tokenFile'
+import { loadTokenizer, type TextTokenizer } from '../data/tokenizer'
+import { logProbabilities } from '../distill/divergence'
+import { labelLogProbabilities as labelValues } from '../distill/losses'
+import { fuseTeachers } from '../distill/objective'
+import { drawWeights } from '../distill/weighting'
+import { createTables, forward } from '../model/llama'
+import { readModel } from '../model/modelFolder'
+import { toTensors } from '../model/weights'
+import type { Progress } from '../progress'
+import { createRandom } from '../random'
+import { openLiveTeacher } from '../teachers/live'
+import type { TeacherSource } from '../teachers/source'
+import { pieceReader, textOfEach } from './pieces'
+import { collectTokens } from './tokenScores'
+import { scoringWindows, type WindowBatch } from './windows'
+
+/** What the token between two documents is called where a model expects it. */
+const END = '⟨end⟩'
+
+type DisagreementJob = Extract<Job, { kind: 'disagreement' }>
+
+/** Reads the job's documents, one after the other, and writes each to its file. */
+export async function readDisagreement(job: DisagreementJob, progress: Progress): Promise<void> {
+  const { config, dataDir, corpus } = job
+  await startBackend(job.backend, { threads: job.threads })
+  const tokenizer = await loadTokenizer(dataDir, config.tokenizer)
+  const { ids } = await openTokens(dataDir, corpus, config.tokenizer, 'held-out', progress)
+  const { context } = excerptShape(config)
+  const { config: model, weights } = await readModel(job.checkpoint)
+  const parameters = toTensors(weights)
+  const tables = createTables(model, context)
+  const teachers: TeacherSource[] = []
+  for (const [k, row] of config.teachers.entries()) {
+    progress(`opening ${row.name}`, (0.2 * k) / config.teachers.length)
+    teachers.push(await openLiveTeacher(dataDir, row, context))
+  }
+  const reader: Reader = {
+    config,
+    teachers,
+    tokenizer,
+    corpus: corpus.id,
+    student: (tokens) => forward(model, parameters, tokens, tables).logits,
+  }
+  for (const [i, { document, file }] of job.documents.entries()) {
+    progress(`document ${document + 1}`, 0.2 + (0.8 * i) / job.documents.length)
+    const found = await readDocument(reader, ids, document)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileAtomic(file, JSON.stringify(found))
+  }
+}
+
+/** Who reads, and how. */
+export interface Reader {
+  config: RunConfig
+  /** Logits [tokens, vocab] of int32 [sequences, time]; called inside a tidy. */
+  student: (tokens: tf.Tensor2D) => tf.Tensor2D
+  teachers: readonly TeacherSource[]
+  tokenizer: TextTokenizer
+  /** Its id. */
+  corpus: string
+}
+
+/**
+ * The windows that a document is read in, always the same: of the run's context, each half a window after the one before,
+ * so many that they hold an excerpt.
+ */
+export function excerptShape({ experiment: { train } }: Pick<RunConfig, 'experiment'>) {
+  const context = Math.min(train.context, EXCERPT_TOKENS)
+  const stride = Math.max(1, Math.floor(context / 2))
+  const windows = 1 + Math.ceil((EXCERPT_TOKENS - context) / stride)
+  return { context, stride, windows, span: context + (windows - 1) * stride }
+}
+
+/**
+ * What teachers and student say of the beginning of a document. Windows are filled up with the text that follows it, as
+ * training and evaluation do, so that weights by sequence are of whole sequences.
+ *
+ * @param ids a split's, BOS before every document
+ */
+export async function readDocument(
+  reader: Reader,
+  ids: Int32Array,
+  document: number,
+): Promise<DocumentDisagreement> {
+  const { tokenizer, config } = reader
+  const { start, end } = documentAt(ids, tokenizer.bos, document)
+  const count = Math.min(end - start - 1, EXCERPT_TOKENS)
+  const own = ids.subarray(start + 1, start + 1 + count)
+  const about = { document, cut: end - start - 1 > count }
+  if (!count) return { ...about, tokens: [], pieces: {} }
+
+  const { context, windows: batch, span } = excerptShape(config)
+  const windows = scoringWindows(ids.subarray(start, start + 1 + span), {
+    context,
+    batch,
+    bos: tokenizer.bos,
+  })
+  const rows = await collectTokens(windows, (window) => table(reader, window, batch, document))
+  const texts = textOfEach(own, tokenizer)
+  const tokens = Array.from(own, (id, t) => {
+    const numbers = rows.map((row) => row[t]!)
+    return { id, text: texts[t]!, ...tokenAt(numbers, config.teachers.length) }
+  })
+  const named = tokens.flatMap(({ id, teachers, target, student }) => [
+    id,
+    ...[...teachers, target, student].flatMap(({ top }) => top.map(([other]) => other)),
+  ])
+  const pieceOf = pieceReader(tokenizer)
+  const nameOf = (id: number) => (id === tokenizer.bos ? END : pieceOf(id))
+  const pieces = Object.fromEntries([...new Set(named)].map((id) => [String(id), nameOf(id)]))
+  return { ...about, tokens, pieces }
+}
+
+/** Where document number `document` begins, its BOS, and where the next one does. */
+function documentAt(ids: Int32Array, bos: number, document: number): { start: number; end: number } {
+  let start = -1
+  for (let seen = -1, i = 0; i < ids.length; i++) {
+    if (ids[i] !== bos || ++seen < document) continue
+    if (seen > document) return { start, end: i }
+    start = i
+  }
+  if (start < 0) throw failed(`the held-out split has no document ${document + 1}`)
+  return { start, end: ids.length }
+}
+
+/**
+ * A column for each token: D, the teachers' weights, then a block for each teacher, the fused target and the student:
+ * the likeliest ids, their probabilities, and the next token's.
+ */
+function table(reader: Reader, window: WindowBatch, batch: number, document: number): tf.Tensor2D {
+  const { config, teachers, student, corpus } = reader
+  const { weighting, loss, seed } = config.experiment
+  const { tau } = loss
+  const context = window.inputs.length / batch
+  const tokens = tf.tensor2d(window.inputs, [batch, context], 'int32')
+  const labels = tf.tensor1d(window.targets, 'int32')
+  const logits = teachers.map((teacher) => teacher.signal(tokens).logits)
+  const drawn =
+    weighting.strategy === 'random'
+      ? drawWeights(
+          createRandom(seed, `weighting/disagreement/${corpus}/${document}`),
+          weighting.granularity,
+          batch,
+          context,
+          teachers.length,
+        )
+      : undefined
+  const { p, alpha, disagreement } = fuseTeachers(weighting, tau, logits, batch, {
+    labels,
+    temperatures: config.temperatures,
+    conflict: loss,
+    drawn: drawn && tf.tensor2d(drawn, [labels.size, teachers.length]),
+  })
+  const said = logits.map((z, k) => tf.exp(logProbabilities(z, tau * (config.temperatures?.[k] ?? 1))))
+  const own = tf.exp(logProbabilities(student(tokens), tau))
+  const blocks = [...said, p, own].map((q) => likeliest(q as tf.Tensor2D, labels))
+  return tf.transpose(tf.concat([disagreement, alpha, ...blocks], 1))
+}
+
+/** Of probabilities [tokens, vocab]: [tokens, 2 n + 1], n ids, their probabilities, the label's. */
+function likeliest(p: tf.Tensor2D, labels: tf.Tensor1D): tf.Tensor2D {
+  const { values, indices } = tf.topk(p, Math.min(LIKELIEST, p.shape[1]))
+  const truth = tf.reshape(labelValues(p, labels), [-1, 1])
+  return tf.concat([tf.cast(indices, 'float32'), values, truth] as tf.Tensor2D[], 1)
+}
+
+/** A column of the table, read. */
+function tokenAt(column: readonly number[], teachers: number) {
+  const models = teachers + 2
+  const first = 1 + teachers
+  const size = (column.length - first) / models
+  const n = (size - 1) / 2
+  const predictions = Array.from({ length: models }, (_, m): Prediction => {
+    const block = column.slice(first + m * size, first + (m + 1) * size)
+    const top = Array.from({ length: n }, (_, i): [number, number] => [block[i]!, share(block[n + i]!)])
+    return { top, truth: share(block[2 * n]!) }
+  })
+  return {
+    disagreement: short(column[0]!),
+    alpha: column.slice(1, first).map(short),
+    teachers: predictions.slice(0, teachers),
+    target: predictions[teachers]!,
+    student: predictions[teachers + 1]!,
+  }
+}
+
+/** Five significant digits: what a page shows and then one, in a file of a third of the size. */
+const short = (value: number) => Number(value.toPrecision(5))
+/** Sums of rounded numbers may end a hair above 1. */
+const share = (value: number) => Math.min(1, short(value))

@@ -1,0 +1,115 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { stringify } from 'yaml'
+import type { DisagreementPage, Run } from '#contract'
+import { nodeWorkerLauncher } from './nodeWorker'
+import { createServices, type Services } from '../services'
+
+let folder: string
+let dataDir: string
+let services: Services
+let run: Run
+
+const shape = { width: 16, layers: 1, heads: 2, context: 24 }
+const train = { steps: 20, batch: 4, context: 24, learningRate: 0.01, warmup: 2 }
+const shared = { train, evaluate: { every: 0, tokens: 300 }, checkpoint: { every: 0, keep: 1 } }
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'retort-'))
+  dataDir = join(folder, 'data')
+  services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+  const { library, experiments, queue } = services.rooms
+  await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes: 60_000, seed: 1 })
+  await library.generateCorpus({ name: 'sums', domain: 'arithmetic', bytes: 60_000, seed: 2 })
+  await library.trainTokenizer({ name: 'bpe', corpora: ['recipes', 'sums'], vocab: 300 })
+  for (const [name, corpus] of [
+    ['cook', 'recipes'],
+    ['clerk', 'sums'],
+  ]) {
+    const spec = { ...shared, name, corpus, tokenizer: 'bpe', model: shape, seed: 3 }
+    await queue.finished(experiments.startTeacher(stringify(spec)).id)
+  }
+  const definition = {
+    ...shared,
+    name: 'both',
+    corpus: [{ name: 'recipes' }, { name: 'sums' }],
+    student: shape,
+    teachers: ['cook', 'clerk'],
+  }
+  run = await queue.finished(experiments.start({ definition: stringify(definition) }).id)
+  expect(run, run.reason).toMatchObject({ status: 'completed' })
+}, 90_000)
+afterAll(async () => {
+  await services.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const ask = (first = 0, corpus?: string) =>
+  services.call('runs.disagreement', { id: run.id, first, ...(corpus && { corpus }) })
+
+/** Asks until the task that computes the page has ended. */
+async function page(first = 0, corpus?: string): Promise<DisagreementPage> {
+  const answer = await ask(first, corpus)
+  if ('page' in answer) return answer.page
+  await new Promise<void>((resolve) => {
+    services.onPush((_, push) => {
+      if (push.topic === 'task' && push.task.id === answer.task.id && push.task.status !== 'running')
+        resolve()
+    })
+  })
+  const then = await ask(first, corpus)
+  if (!('page' in then)) throw new Error('the task has not left a page')
+  return then.page
+}
+
+const readings = () => {
+  const base = join(dataDir, 'runs', run.id, 'disagreement')
+  return readdirSync(base, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => join(base, name))
+}
+
+it('a page is computed once, by one task however often it is asked for, and then kept with the run', async () => {
+  const [one, two] = [await ask(), await ask()]
+  expect(one).toEqual(two)
+  expect('task' in one).toBe(true)
+  const found = await page()
+  expect(found).toMatchObject({ teachers: ['cook', 'clerk'], step: 20, tau: 1 })
+  expect(found.documents.map(({ document }) => document)).toEqual([0, 1, 2, 3])
+  const text = found.documents[0]!.tokens.map((token) => token.text).join('')
+  const corpus = join(dataDir, 'library', 'corpora', run.corpora[0]!.id, 'documents.jsonl')
+  const { text: whole } = JSON.parse(readFileSync(corpus, 'utf8').split('\n')[0]!) as { text: string }
+  expect(text.length).toBeGreaterThan(20)
+  expect(whole.startsWith(text)).toBe(true)
+
+  const before = readings().map((file) => statSync(file).mtimeMs)
+  expect(before).toHaveLength(4)
+  expect('page' in (await ask())).toBe(true)
+  expect(readings().map((file) => statSync(file).mtimeMs)).toEqual(before)
+})
+
+it('the teacher of the text has most weight on it, and each corpus has its own documents', async () => {
+  for (const [k, { id }] of run.corpora.entries()) {
+    const { documents, corpus } = await page(0, id)
+    expect(corpus).toBe(id)
+    const weights = documents.flatMap(({ tokens }) => tokens.map(({ alpha }) => alpha[k]!))
+    expect(weights.reduce((a, b) => a + b) / weights.length).toBeGreaterThan(0.5)
+  }
+})
+
+it('a torn file is computed anew, the others are read', async () => {
+  const found = await page()
+  truncateSync(readings()[0]!, 100)
+  expect(await page()).toEqual(found)
+})
+
+it('what cannot be asked is said in one line, and nothing is written', async () => {
+  const { heldOutDocuments } = services.rooms.library.corpora[0]!
+  await expect(ask(heldOutDocuments)).rejects.toThrow(`first: corpus "recipes" has ${heldOutDocuments}`)
+  await expect(ask(0, 'nowhere')).rejects.toThrow('no corpus of this run named "nowhere"')
+  const cook = services.rooms.runs.row('cook')
+  await expect(services.call('runs.disagreement', { id: cook.id })).rejects.toThrow('has no two teachers')
+  expect(existsSync(join(dataDir, 'runs', cook.id, 'disagreement'))).toBe(false)
+})

@@ -1,0 +1,13 @@
+import type { Run } from '#contract'
+import { teacherStroke, type Stroke } from '../../charts/palette'
+import { useLibrary } from '../../stores/library'
+
+/** The strokes of a run's teachers, by their place in the run: those that they have in the library. */
+export function useTeacherStrokes(run: () => Run): (teacher: number) => Stroke {
+  const library = useLibrary()
+  void library.ensure()
+  return (k) => {
+    const at = library.teachers.findIndex(({ id }) => id === run().teachers[k]?.id)
+    return teacherStroke(at < 0 ? k : at)
+  }
+}
