@@ -106,6 +106,10 @@ export const evaluationRecord = z.object({
   klToFused: value.optional(),
   distillationLoss: value.optional(),
   agreement: value.optional(),
+  /** Mean entropy of the student, nats per token. */
+  studentEntropy: value.optional(),
+  /** The student's most frequent top-1 token: its share of the positions, and that of the labels which are this token. */
+  topToken: z.object({ share: z.number(), labels: z.number() }).optional(),
   corpora: z.array(corpusScore),
   /** The rest is measured at the last step of a run: calibration of the student, 0..1 and 0..2. */
   ece: z.number().optional(),

@@ -54,6 +54,17 @@ export function heldOutPlan(
   }
 }
 
+/** The calibration windows over all corpora of a run, read before its first step. */
+export function calibrationPlan(
+  config: RunConfig,
+  teacher: Teacher,
+  tokens: number,
+): Omit<TeacherPlan, 'batches'> {
+  const { batch, context } = config.experiment.train
+  const corpora = config.corpora.map(({ weight, row }) => [row.digest, weight])
+  return { key: keyOf(config, teacher, { split: 'calibration', corpora, tokens, batch, context }) }
+}
+
 function keyOf({ tokenizer }: RunConfig, teacher: Teacher, about: object): string {
   return sha256(
     JSON.stringify({ version: VERSION, teacher: teacher.digest, tokenizer: tokenizer.digest, ...about }),

@@ -1,5 +1,6 @@
 import {
   conflict,
+  methodSettings,
   toErrorShape,
   type AlarmSignature,
   type Experiment,
@@ -129,11 +130,19 @@ export class ExperimentService {
     if (!alarm.mend.length) throw conflict(`no setting mends this: ${alarm.advice}`)
     const name = freeName(this.list(), `${config.experiment.name}-mended`)
     return this.save({
-      definition: overrideText(this.written(run, config.experiment), [
+      definition: overrideText(this.mendable(run, config.experiment, alarm.mend), [
         ...alarm.mend,
         `name=${JSON.stringify(name)}`,
       ]),
     })
+  }
+
+  /** What a run did, as a text that settings can be added to: a method that fixes one of them is written out. */
+  private mendable(run: Run, definition: Experiment, settings: readonly string[]): string {
+    const { method, ...rest } = definition
+    const fixed = method ? Object.keys(methodSettings[method]) : []
+    const opposed = settings.some((setting) => fixed.includes(setting.split('=')[0]!))
+    return opposed ? stringify(rest) : this.written(run, definition)
   }
 
   /** The text that a person wrote, comments and all, as long as it still says what the run did. */

@@ -46,3 +46,19 @@ export function scoringWindows(ids: Int32Array, options: WindowOptions): WindowB
 export function emptyBatch(size: number): WindowBatch {
   return { inputs: new Int32Array(size), targets: new Int32Array(size), weights: new Float32Array(size) }
 }
+
+/** Some rows of a batch of windows, and where in the batches they stand: `first` counts tokens. */
+export interface WindowPart extends WindowBatch {
+  at: { batch: number; first: number }
+}
+
+/** The batches cut into parts of `tokens` tokens each, which divides a batch: what is computed at a time. */
+export function partsOf(windows: readonly WindowBatch[], tokens: number): WindowPart[] {
+  return windows.flatMap(({ inputs, targets, weights }, batch) =>
+    Array.from({ length: inputs.length / tokens }, (_, i) => {
+      const first = i * tokens
+      const part = <T extends Int32Array | Float32Array>(all: T) => all.subarray(first, first + tokens) as T
+      return { inputs: part(inputs), targets: part(targets), weights: part(weights), at: { batch, first } }
+    }),
+  )
+}

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AlignmentSetting, RunConfig, Teacher, TeacherOutputs } from '#contract'
-import { heldOutPlan, sha256, trainingPlan, type StoredMode } from '../../files'
+import { calibrationPlan, heldOutPlan, sha256, trainingPlan, type StoredMode } from '../../files'
 import type { BatchPlan } from '../data/batchPlan'
 import { layerPairs } from '../distill/features'
+import { CALIBRATION_SPLIT, CALIBRATION_TOKENS } from '../evaluate/calibrationText'
 import type { WindowBatch } from '../evaluate/windows'
 import { learnsFromTeachers } from '../train/student'
 import { CachedTeacher, type CachedSplit } from './cache/cached'
@@ -15,6 +16,8 @@ export interface TeacherReadings {
   sharedAlignments: readonly AlignmentSetting[]
   /** Held-out windows by corpus id; the digest is the corpus'. */
   heldOut: readonly { id: string; name: string; digest: string; windows: readonly WindowBatch[] }[]
+  /** Calibration windows over all corpora; none where nobody looks at the teachers before the first step. */
+  calibration: readonly WindowBatch[]
 }
 
 export interface Filling {
@@ -112,7 +115,7 @@ function cachedSplits(
   config: RunConfig,
   row: Teacher,
   mode: StoredMode,
-  { plan, heldOut, sharedAlignments }: TeacherReadings,
+  { plan, heldOut, calibration, sharedAlignments }: TeacherReadings,
 ): Map<string, CachedSplit> {
   const { vocab } = config.student
   const { k, samples } = config.experiment.cache
@@ -128,16 +131,25 @@ function cachedSplits(
   }
   const splits = new Map<string, CachedSplit>()
   if (learnsFromTeachers(config.experiment)) splits.set('train', training)
-  for (const { id, digest, name, windows } of heldOut) {
-    splits.set(id, {
-      ...heldOutPlan(config, row, digest),
-      corpora: [name],
-      count: windows.length,
-      at: (batch) => windows[batch]!,
-      coding: { mode: 'exact', vocab, k, samples },
-      layers: [],
-      sharedLayers: [],
-    })
+  const whole = (
+    { key }: { key: string },
+    corpora: string[],
+    windows: readonly WindowBatch[],
+  ): CachedSplit => ({
+    key,
+    corpora,
+    count: windows.length,
+    at: (batch) => windows[batch]!,
+    coding: { mode: 'exact', vocab, k, samples },
+    layers: [],
+    sharedLayers: [],
+  })
+  for (const { id, name, digest, windows } of heldOut)
+    splits.set(id, whole(heldOutPlan(config, row, digest), [name], windows))
+  const before = calibrationPlan(config, row, CALIBRATION_TOKENS)
+  if (calibration.length) {
+    const all = config.corpora.map((corpus) => corpus.row.name)
+    splits.set(CALIBRATION_SPLIT, whole(before, all, calibration))
   }
   return splits
 }

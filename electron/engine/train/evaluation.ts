@@ -1,11 +1,11 @@
 import type { Corpus, CorpusScore, EvaluationRecord, RunConfig } from '#contract'
 import { tf } from '../backend/tf'
 import type { TextTokenizer } from '../data/tokenizer'
-import { entropyOfProbabilities, logProbabilities } from '../distill/divergence'
+import { entropy, entropyOfProbabilities, logProbabilities } from '../distill/divergence'
 import { labelLogProbabilities } from '../distill/losses'
 import { fuseTeachers, type FusedTarget } from '../distill/objective'
 import { heldOutText, type HeldOutText } from '../evaluate/heldOut'
-import { scoringWindows, type WindowBatch } from '../evaluate/windows'
+import { partsOf, scoringWindows, type WindowBatch, type WindowPart } from '../evaluate/windows'
 import { generate } from '../model/generate'
 import { createTables, forward, type Tables } from '../model/llama'
 import { drawWeights } from '../distill/weighting'
@@ -15,7 +15,7 @@ import { prepareTeachers, type TeacherSource } from '../teachers/source'
 import type { Student } from './student'
 
 /** Sums over the scored tokens of one batch of windows, in the order the device returns them. */
-const SUMS = ['tokens', 'nll', 'kl', 'klTau', 'agreement'] as const
+const SUMS = ['tokens', 'nll', 'entropy', 'kl', 'klTau', 'agreement'] as const
 const PROMPT_TOKENS = 24
 const SAMPLE_TOKENS = 40
 
@@ -24,6 +24,8 @@ export interface Split {
   id: string
   text: HeldOutText
   windows: WindowBatch[]
+  /** The same, cut into what is computed at a time: a step's micro-batches. */
+  parts: WindowPart[]
 }
 
 /** The held-out splits of a run's corpora, cut into scoring windows once. */
@@ -45,7 +47,8 @@ export class HeldOut {
         batch: train.batch,
         bos: tokenizer.bos,
       })
-      return { id: row.id, text, windows }
+      const parts = partsOf(windows, (train.batch / train.accumulate) * train.context)
+      return { id: row.id, text, windows, parts }
     }
     const splits: Split[] = []
     for (const { row } of config.corpora) splits.push(await open(row))
@@ -72,7 +75,8 @@ export class HeldOut {
   ): Promise<EvaluationRecord> {
     const started = performance.now()
     const corpora: CorpusScore[] = []
-    for (const split of this.splits) corpora.push(await this.score(split, student, teachers))
+    const said = new Said()
+    for (const split of this.splits) corpora.push(await this.score(split, student, teachers, said))
     const retained: CorpusScore[] = []
     // By the student alone: what the new teachers say of text that they are not asked about does not matter.
     for (const split of this.retained) retained.push(await this.score(split, student, []))
@@ -81,6 +85,7 @@ export class HeldOut {
       split: 'held-out',
       step,
       ...means(corpora),
+      ...said.figures(),
       corpora,
       ...(retained.length && { retained }),
       seconds: (performance.now() - started) / 1000,
@@ -88,19 +93,22 @@ export class HeldOut {
     }
   }
 
+  /** @param said what the student says is added to it */
   private async score(
     split: Split,
     student: Student,
     teachers: readonly TeacherSource[],
+    said?: Said,
   ): Promise<CorpusScore> {
     const total = new Float64Array(SUMS.length + teachers.length)
-    for (const [i, window] of split.windows.entries()) {
-      await prepareTeachers(teachers, { split: split.id, batch: i, first: 0 })
-      const drawn = this.draw(`${split.id}/${i}`, teachers.length)
-      const sums = tf.tidy(() => this.sums(window, student, teachers, drawn))
+    for (const part of split.parts) {
+      await prepareTeachers(teachers, { split: split.id, ...part.at })
+      const drawn = this.draw(split, part, teachers.length)
+      const sums = tf.tidy(() => this.sums(part, student, teachers, drawn))
       const values = await sums.data()
       sums.dispose()
-      for (const [i, value] of values.entries()) total[i]! += value
+      for (let i = 0; i < total.length; i++) total[i]! += values[i]!
+      said?.add(values[2]!, values.subarray(total.length) as Float32Array, part)
     }
     const tokens = total[0]!
     const mean = (i: number) => finite(total[i]! / tokens)
@@ -116,9 +124,9 @@ export class HeldOut {
     if (!teachers.length) return score
     return {
       ...score,
-      klToFused: mean(2),
-      distillationLoss: finite((total[3]! / tokens) * tau * tau),
-      agreement: mean(4),
+      klToFused: mean(3),
+      distillationLoss: finite((total[4]! / tokens) * tau * tau),
+      agreement: mean(5),
       alpha: teachers.map((_, k) => total[SUMS.length + k]! / tokens),
     }
   }
@@ -131,7 +139,7 @@ export class HeldOut {
     drawn: Float32Array | undefined,
   ): FusedTarget {
     const { train, weighting, loss } = this.config.experiment
-    return fuseTeachers(weighting, tau, logits, train.batch, {
+    return fuseTeachers(weighting, tau, logits, labels.size / train.context, {
       labels,
       temperatures: this.config.temperatures,
       conflict: loss,
@@ -140,21 +148,23 @@ export class HeldOut {
   }
 
   /** The weights of the strategy `random`: the same at every evaluation. */
-  draw(window: string, teachers: number): Float32Array | undefined {
+  draw(split: Split, { at, inputs }: WindowPart, teachers: number): Float32Array | undefined {
     const { seed, weighting, train } = this.config.experiment
     if (weighting.strategy !== 'random' || !teachers) return undefined
-    const random = createRandom(seed, `weighting/held-out/${window}`)
-    return drawWeights(random, weighting.granularity, train.batch, train.context, teachers)
+    const random = createRandom(seed, `weighting/held-out/${split.id}/${at.batch}`)
+    const drawn = drawWeights(random, weighting.granularity, train.batch, train.context, teachers)
+    return drawn.subarray(at.first * teachers, (at.first + inputs.length) * teachers)
   }
 
+  /** [SUMS, alpha of each teacher, the student's likeliest token at each position] */
   private sums(
-    window: WindowBatch,
+    window: WindowPart,
     student: Student,
     teachers: readonly TeacherSource[],
     drawn: Float32Array | undefined,
   ): tf.Tensor1D {
     const { train, loss } = this.config.experiment
-    const tokens = tf.tensor2d(window.inputs, [train.batch, train.context], 'int32')
+    const tokens = tf.tensor2d(window.inputs, [window.inputs.length / train.context, train.context], 'int32')
     const weights = tf.tensor1d(window.weights)
     const { logits } = forward(this.config.student, student.weights, tokens, this.tables)
     const logQ = logProbabilities(logits, 1)
@@ -162,7 +172,8 @@ export class HeldOut {
     const nll = tf.neg(labelLogProbabilities(logQ, labels))
     const over = (perToken: tf.Tensor) => tf.sum(tf.mul(tf.reshape(perToken, [-1]), weights))
 
-    const parts: tf.Tensor[] = [tf.sum(weights), over(nll)]
+    const likeliest = tf.argMax(logits, -1)
+    const parts: tf.Tensor[] = [tf.sum(weights), over(nll), over(entropy(logQ))]
     if (!teachers.length) {
       parts.push(tf.zeros([3]))
     } else {
@@ -170,7 +181,7 @@ export class HeldOut {
       const fuse = (tau: number) => this.fuse(tau, teacherLogits, labels, drawn)
       const plain = fuse(1)
       const tempered = loss.tau === 1 ? plain : fuse(loss.tau)
-      const agree = tf.equal(tf.argMax(logits, -1), tf.argMax(plain.p, -1))
+      const agree = tf.equal(likeliest, tf.argMax(plain.p, -1))
       parts.push(
         over(divergence(plain.p, logQ)),
         over(divergence(tempered.p, logProbabilities(logits, loss.tau))),
@@ -178,6 +189,7 @@ export class HeldOut {
         tf.sum(tf.mul(tempered.alpha, tf.reshape(weights, [-1, 1])), 0),
       )
     }
+    parts.push(tf.cast(likeliest, 'float32'))
     return tf.concat(parts.map((t) => tf.reshape(t, [-1]))) as tf.Tensor1D
   }
 
@@ -192,6 +204,36 @@ export class HeldOut {
     return { prompt: this.tokenizer.decode(promptIds.slice(1)), continuation: this.tokenizer.decode(ids) }
   }
 }
+
+/** What the student says of all scored positions: how surely, and which tokens. */
+class Said {
+  private entropy = 0
+  private tokens = 0
+  private readonly likeliest = new Map<number, number>()
+  private readonly labels = new Map<number, number>()
+
+  /** @param likeliest token of each position of the part */
+  add(entropy: number, likeliest: Float32Array, { weights, targets }: WindowPart): void {
+    this.entropy += entropy
+    for (const [i, weight] of weights.entries()) {
+      if (!weight) continue
+      this.tokens++
+      count(this.likeliest, likeliest[i]!)
+      count(this.labels, targets[i]!)
+    }
+  }
+
+  figures(): Pick<EvaluationRecord, 'studentEntropy' | 'topToken'> {
+    const [top, times] = [...this.likeliest].reduce((a, b) => (b[1] > a[1] ? b : a), [-1, 0])
+    const share = (n: number) => (this.tokens ? n / this.tokens : 0)
+    return {
+      studentEntropy: finite(this.entropy / this.tokens),
+      topToken: { share: share(times), labels: share(this.labels.get(top) ?? 0) },
+    }
+  }
+}
+
+const count = (counts: Map<number, number>, token: number) => counts.set(token, (counts.get(token) ?? 0) + 1)
 
 /** KL(p || q) per token, [tokens, 1], from p and log q, [tokens, vocab]. */
 function divergence(p: tf.Tensor2D, logQ: tf.Tensor2D): tf.Tensor {

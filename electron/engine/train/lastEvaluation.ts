@@ -59,13 +59,14 @@ async function evaluateLast(
   const { config, tokenizer, splits } = heldOut
   const documents: HeldOutDocument[] = []
   const all: number[][] = []
-  for (const { id, text, windows } of splits) {
+  for (const split of splits) {
+    const { id, text, parts } = split
     const rows = await collectTokens(
-      windows,
+      parts,
       (window, i) =>
-        tokenTable(heldOut, window, student, teachers, heldOut.draw(`${id}/${i}`, teachers.length)),
+        tokenTable(heldOut, window, student, teachers, heldOut.draw(split, parts[i]!, teachers.length)),
       undefined,
-      (i) => prepareTeachers(teachers, { split: id, batch: i, first: 0 }),
+      (i) => prepareTeachers(teachers, { split: id, ...parts[i]!.at }),
     )
     documents.push(...scoreDocuments(id, text.ids, rows[0] ?? [], tokenizer))
     for (const [r, row] of rows.entries()) all[r] = (all[r] ?? []).concat(row)
@@ -116,7 +117,7 @@ function tokenTable(
 ): tf.Tensor2D {
   const { config, tables } = heldOut
   const { train } = config.experiment
-  const tokens = tf.tensor2d(window.inputs, [train.batch, train.context], 'int32')
+  const tokens = tf.tensor2d(window.inputs, [window.inputs.length / train.context, train.context], 'int32')
   const labels = tf.tensor1d(window.targets, 'int32')
   const { logits } = forward(config.student, student.weights, tokens, tables)
   const parts = [tokenStatistics(logits, labels)]

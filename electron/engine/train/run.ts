@@ -10,6 +10,7 @@ import {
   toErrorShape,
   type Alarm,
   type Job,
+  type LoggedEvent,
   type MetricsLine,
   type RunConfig,
   type TeacherOutputs,
@@ -22,19 +23,21 @@ import { openTokens } from '../data/tokenFile'
 import { loadTokenizer, type TextTokenizer } from '../data/tokenizer'
 import { describeEnvironment } from '../environment'
 import { calibrateTeachers } from '../evaluate/calibrateModels'
+import { calibrationText } from '../evaluate/calibrationText'
 import { createTables } from '../model/llama'
 import { RunTeachers } from '../teachers/open'
 import { toTensors } from '../model/weights'
 import { listCheckpoints, pruneCheckpoints, readCheckpoint, writeCheckpoint } from './checkpoint'
 import type { Control } from './control'
-import { Watch } from './detectors'
+import { Watch } from './alarms'
+import { readTeachers } from './alarms/teacherFigures'
 import { keepEarlier, readEarlier } from './earlier'
 import { HeldOut } from './evaluation'
 import { initialWeights } from './initial'
 import { completeEvaluation } from './lastEvaluation'
 import { RunLog, type Emit } from './runLog'
 import { TrainingStep } from './step'
-import { Student } from './student'
+import { learnsFromTeachers, Student } from './student'
 
 type RunJob = Extract<Job, { kind: 'run' }>
 
@@ -60,18 +63,22 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
   const heldOut = await HeldOut.open(dataDir, config, tokenizer)
   const earlier = await readEarlier(dataDir, config)
   const initial = earlier ?? (await initialWeights(dataDir, config))
+  const folder = join(dataDir, 'runs', config.id)
+  const checkpoints = join(folder, runFiles.checkpoints)
+  const last = job.resume ? listCheckpoints(checkpoints).at(-1) : undefined
+  // Teachers are looked at once in a run's life, if it learns from them.
+  const looks = !last && learnsFromTeachers(experiment)
+  const calibration = looks ? await calibrationText(dataDir, config, tokenizer) : []
   const { mode } = experiment.cache
   const outputs = await RunTeachers.open(
     dataDir,
     config,
     mode === 'auto' ? job.autoCache : mode,
-    { plan, heldOut: heldOut.readings, sharedAlignments: job.sharedAlignments },
+    { plan, heldOut: heldOut.readings, calibration, sharedAlignments: job.sharedAlignments },
     (message) => emit({ type: 'log', level: 'warn', message }),
   )
   const teachers = outputs.sources
 
-  const folder = join(dataDir, 'runs', config.id)
-  const checkpoints = join(folder, runFiles.checkpoints)
   mkdirSync(checkpoints, { recursive: true })
   writeJsonAtomic(join(folder, runFiles.config), config)
   if (earlier) keepEarlier(dataDir, config, earlier)
@@ -79,9 +86,8 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
   writeJsonAtomic(join(folder, runFiles.environment), environment)
   emit({ type: 'environment', environment })
 
-  const last = job.resume ? listCheckpoints(checkpoints).at(-1) : undefined
   const log = new RunLog(folder, last?.step ?? -1, emit)
-  const watch = watchFrom(config, join(folder, runFiles.metrics))
+  const watch = watchFrom(config, folder)
   log.event(last ? 'resumed' : 'started', last?.step ?? 0)
   if (!last && config.temperatures) {
     const fitted = config.teachers.map((row, k) => `${row.name} ${config.temperatures![k]!.toFixed(3)}`)
@@ -139,6 +145,8 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
       })
       tell(outputs.outputs())
     }
+    if (calibration.length && at === 0 && !control.stopRequested)
+      raise(watch.teachers(await readTeachers(config, calibration, teachers)))
     // What a continued student is worth before its new teachers say a word.
     if (earlier && at === 0 && !control.stopRequested) {
       const record = await heldOut.evaluate(0, student, teachers)
@@ -185,9 +193,11 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
 }
 
 /** The detectors, as they were after the last record of the log. */
-function watchFrom(config: RunConfig, metrics: string): Watch {
-  const watch = new Watch(config)
-  for (const line of readJsonLines(metrics).records as MetricsLine[]) {
+function watchFrom(config: RunConfig, folder: string): Watch {
+  const events = readJsonLines(join(folder, runFiles.events)).records as LoggedEvent[]
+  const raised = events.flatMap(({ alarm }) => (alarm ? [alarm.signature] : []))
+  const watch = new Watch(config, raised)
+  for (const line of readJsonLines(join(folder, runFiles.metrics)).records as MetricsLine[]) {
     if (isEvaluation(line)) watch.evaluation(line)
     else watch.step(line)
   }

@@ -32,7 +32,7 @@ export class RunLog {
     filterJsonLines(metrics, (record) => (record as { step: number }).step <= step)
     this.metrics = new JsonLinesWriter(metrics)
     const events = join(folder, runFiles.events)
-    filterJsonLines(events, (entry) => ((entry as LoggedEvent).alarm?.step ?? -1) < Math.max(1, step))
+    filterJsonLines(events, (entry) => ((entry as LoggedEvent).alarm?.step ?? -1) <= step)
     this.events = new JsonLinesWriter(events)
   }
 

@@ -1,0 +1,83 @@
+import type { Experiment, RunConfig } from '#contract'
+import type { Detector } from '.'
+import type { TeacherFigures } from './teacherFigures'
+
+/**
+ * Mean pairwise KL, nats per token, below which the teachers are taken for one. Seen: 0.004 for a teacher and its echo
+ * (logits times 1.05), 0.01 for two training runs of one seed that differ by two steps; 0.10 for two seeds on the same
+ * text after 80 steps, 2 for specialists in two domains.
+ */
+const LIMIT = 0.02
+/** Divergences closer than this, as a share, do not tell two teachers apart: the labels do. */
+const TIE = 0.1
+/** Distance of a mean entropy to log V, as a share of it, of a teacher that knows nothing. */
+const NEAR_UNIFORM = 0.02
+
+/** Several teachers that say the same: each but one costs a forward pass a step and adds nothing. */
+export function homogeneousTeachers({ experiment, student }: RunConfig): Detector {
+  return {
+    teachers({ teachers, divergences, tokens }) {
+      if (teachers.length < 2) return undefined
+      const mean = divergences.flat().reduce((a, b) => a + b) / (teachers.length * (teachers.length - 1))
+      if (mean >= LIMIT) return undefined
+      const least = leastMissed(experiment, { teachers, divergences })
+      const { name } = teachers[least]!
+      const blank = teachers.every(({ entropy }) => entropy > (1 - NEAR_UNIFORM) * Math.log(student.vocab))
+      return {
+        signature: 'homogeneous-teachers',
+        step: 0,
+        message: `On ${tokens} calibration tokens the teachers differ by a mean pairwise KL of ${mean.toFixed(4)} nats: together they say what one of them says.`,
+        evidence: {
+          meanKl: mean,
+          limit: LIMIT,
+          [`KL of ${name} to the others`]: meanToOthers(divergences, least),
+          tokens,
+        },
+        advice: blank
+          ? 'All of them guess nearly uniformly: train them first.'
+          : `Drop ${name}, whose removal loses least, or take a teacher of another kind.`,
+        mend: without(experiment, least),
+      }
+    },
+  }
+}
+
+/**
+ * The teacher whose removal loses least: that with the smallest mean KL to the others; of those that are as near, that
+ * with the highest cross-entropy on the labels. One that the student begins with stays.
+ */
+function leastMissed(
+  { student: { init }, teachers: names }: Experiment,
+  { teachers, divergences }: Pick<TeacherFigures, 'teachers' | 'divergences'>,
+): number {
+  const named = typeof init === 'object' ? init.teacher : undefined
+  const candidates = teachers
+    .map((_, k) => k)
+    .filter((k) => names[k] !== named && teachers[k]!.name !== named)
+  const to = (k: number) => meanToOthers(divergences, k)
+  const nearest = Math.min(...candidates.map(to))
+  const tied = candidates.filter((k) => to(k) <= nearest * (1 + TIE))
+  return tied.reduce((a, b) => (teachers[b]!.crossEntropy > teachers[a]!.crossEntropy ? b : a))
+}
+
+/** Mean over the others of the KL from it and to it. */
+function meanToOthers(divergences: readonly number[][], k: number): number {
+  const both = divergences.flatMap((row, j) => (j === k ? [] : [(row[k]! + divergences[k]![j]!) / 2]))
+  return both.reduce((a, b) => a + b) / both.length
+}
+
+/** Settings of the same experiment without teacher k: whatever lists the teachers one by one gets shorter. */
+export function without({ teachers, weighting, loss }: Experiment, k: number): string[] {
+  const list = (path: string, values: readonly unknown[]) =>
+    `${path}=${JSON.stringify(values.filter((_, i) => i !== k))}`
+  const settings = [list('teachers', teachers)]
+  if (weighting.strategy === 'fixed') {
+    const left = (weighting.weights ?? []).filter((_, i) => i !== k)
+    // All weight was on the one that goes.
+    if (left.some((weight) => weight > 0)) settings.push(`weighting.weights=${JSON.stringify(left)}`)
+    else settings.push('weighting.strategy=uniform')
+  }
+  if (loss.features && Array.isArray(loss.features.beta))
+    settings.push(list('loss.features.beta', loss.features.beta))
+  return settings
+}

@@ -1,0 +1,55 @@
+import type { Alarm, AlarmSignature, EvaluationRecord, RunConfig, StepRecord } from '#contract'
+import { divergence } from './divergence'
+import { homogeneousTeachers } from './homogeneousTeachers'
+import { miscalibratedTeacher } from './miscalibratedTeacher'
+import { modeCollapse } from './modeCollapse'
+import { oscillatingLoss } from './oscillatingLoss'
+import type { TeacherFigures } from './teacherFigures'
+
+/**
+ * Watches one failure signature (METHOD: failure signatures) over the stream of a run's records. Its state is a
+ * function of the records it has seen, so that a resumed run rebuilds it from its log.
+ */
+export interface Detector {
+  /** Before the first step, once in a run's life. */
+  teachers?(figures: TeacherFigures): Alarm | undefined
+  step?(record: StepRecord): Alarm | undefined
+  evaluation?(record: EvaluationRecord): Alarm | undefined
+}
+
+/** All detectors of a run. Each signature is raised once. */
+export class Watch {
+  private readonly raised: Set<AlarmSignature>
+  private readonly detectors: readonly Detector[]
+
+  /** @param raised signatures that the run's log holds already */
+  constructor(config: RunConfig, raised: readonly AlarmSignature[] = []) {
+    this.raised = new Set(raised)
+    this.detectors = [
+      homogeneousTeachers(config),
+      miscalibratedTeacher(config),
+      divergence(config),
+      oscillatingLoss(config),
+      modeCollapse(config),
+    ]
+  }
+
+  teachers(figures: TeacherFigures): Alarm[] {
+    return this.fresh(this.detectors.map((detector) => detector.teachers?.(figures)))
+  }
+
+  step(record: StepRecord): Alarm[] {
+    return this.fresh(this.detectors.map((detector) => detector.step?.(record)))
+  }
+
+  evaluation(record: EvaluationRecord): Alarm[] {
+    return this.fresh(this.detectors.map((detector) => detector.evaluation?.(record)))
+  }
+
+  /** Those that are raised for the first time. */
+  fresh(seen: readonly (Alarm | undefined)[]): Alarm[] {
+    const alarms = seen.filter((alarm) => alarm !== undefined && !this.raised.has(alarm.signature)) as Alarm[]
+    for (const { signature } of alarms) this.raised.add(signature)
+    return alarms
+  }
+}
