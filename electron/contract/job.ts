@@ -220,7 +220,7 @@ export const exportJob = z.object({
 export const benchJob = z.object({
   ...base,
   kind: z.literal('bench'),
-  part: z.enum(['step', 'teacher', 'generation', 'tokenizer']).default('step'),
+  part: z.enum(['step', 'teacher', 'generation', 'tokenizer', 'grid']).default('step'),
   config: z.enum(['tiny', 'A', 'B', 'C']),
   steps: z.number().int().positive().default(12),
   backend: z.enum(backends).default('auto'),
@@ -282,7 +282,31 @@ export interface TokenizerBench {
   bytesPerToken: number
 }
 
-export type AnyBenchResult = BenchResult | TeacherBench | GenerationBench | TokenizerBench
+/**
+ * A grid whose cells read the same batches of the same teachers: milliseconds a batch. `ratio` is what the grid takes
+ * over what the passes and the students take alone, a student's step alone being the one whose teachers' outputs are
+ * given in memory.
+ */
+export interface GridBench {
+  part: 'grid'
+  config: string
+  parameters: number
+  teachers: number
+  cells: number
+  batches: number
+  /** Of one teacher: alone without the writing, else with it. */
+  msPerPass: { alone: number; exact: number; 'top-k': number; sample: number }
+  /** `none`: cross-entropy without teachers; `live`: each step asks the teachers. */
+  msPerStep: { given: number; exact: number; 'top-k': number; sample: number; live: number; none: number }
+  ratio: { exact: number; 'top-k': number; sample: number }
+  ratioWithoutCache: number
+  /** Largest difference of a step's loss to that with live teachers. */
+  lossGap: { exact: number; 'top-k': number; sample: number }
+  backend: string
+  threads: number
+}
+
+export type AnyBenchResult = BenchResult | TeacherBench | GenerationBench | TokenizerBench | GridBench
 
 /** Loads the backend and multiplies two matrices: does the native library live in this process? Result: Backends. */
 export const selfTestJob = z.object({ ...base, kind: z.literal('self-test') })

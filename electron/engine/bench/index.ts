@@ -13,6 +13,8 @@ export async function benchPart(
       return (await import('./teacher')).benchTeacher(job, progress)
     case 'generation':
       return (await import('./generation')).benchGeneration(job, progress)
+    case 'grid':
+      return (await import('./grid')).benchGrid(job, progress)
     case 'tokenizer':
       return (await import('./tokenizer')).benchTokenizer({ bytes: 10e6, vocab: 4096 }, progress)
   }

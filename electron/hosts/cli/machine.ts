@@ -1,7 +1,13 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Option, type Command } from 'commander'
-import { VERSION, type AnyBenchResult, type BenchResult, type SelfTestResult } from '#contract'
+import {
+  VERSION,
+  type AnyBenchResult,
+  type BenchResult,
+  type GridBench,
+  type SelfTestResult,
+} from '#contract'
 import { performJob, type JobOf } from '../../services/job'
 import { show } from '../../services/report/content'
 import { rebuildCatalogue, RunFolder, takeLock } from '../../store'
@@ -15,7 +21,7 @@ export function machineCommands(program: Command): void {
     .description('parts of the engine, timed')
     .addOption(
       new Option('--part <part>', 'what is timed')
-        .choices(['step', 'teacher', 'generation', 'tokenizer'])
+        .choices(['step', 'teacher', 'generation', 'tokenizer', 'grid'])
         .default('step'),
     )
     .addOption(new Option('--config <name>', 'of the design').choices(['tiny', 'A', 'B', 'C']).default('A'))
@@ -65,9 +71,32 @@ function describeBench(result: AnyBenchResult): string {
       return `${result.config} as a teacher: ${show(result.msPerPass)} ms a pass, ${show(result.tokensPerSecond)} tokens/s`
     case 'generation':
       return `${result.config}: ${show(result.tokensPerSecond)} tokens/s with the KV cache, ${show(result.tokensPerSecondWithoutCache)} without it (${show(result.ratio)} times), ${result.sameTokens ? 'the same tokens' : 'OTHER TOKENS'}`
+    case 'grid':
+      return describeGrid(result)
     case 'tokenizer':
       return `BPE of ${result.vocab} pieces trained on ${show(result.megabytes)} MB in ${show(result.trainingSeconds)} s; encodes ${show(result.encodeMbPerSecond)} MB/s`
   }
+}
+
+function describeGrid({
+  cells,
+  teachers,
+  config,
+  ratio,
+  msPerPass,
+  msPerStep,
+  lossGap,
+  ...rest
+}: GridBench): string {
+  const modes = (['exact', 'top-k', 'sample'] as const).map(
+    (mode) =>
+      `  ${mode}: ${show(ratio[mode])} times passes and students alone; ${show(msPerPass[mode])} ms a pass and batch, ${show(msPerStep[mode])} ms a step, losses at most ${lossGap[mode].toExponential(1)} from those with live teachers`,
+  )
+  return [
+    `${cells} cells of ${config} with ${teachers} teachers on ${rest.threads} threads: alone ${show(msPerPass.alone)} ms a pass and batch, ${show(msPerStep.given)} ms a step with its targets given (${show(msPerStep.none)} without teachers, ${show(msPerStep.live)} with live ones)`,
+    ...modes,
+    `  off: ${show(rest.ratioWithoutCache)} times`,
+  ].join('\n')
 }
 
 function grown({ growth }: BenchResult): string {
@@ -77,7 +106,7 @@ function grown({ growth }: BenchResult): string {
 }
 
 interface BenchOptions {
-  part: 'step' | 'teacher' | 'generation' | 'tokenizer'
+  part: 'step' | 'teacher' | 'generation' | 'tokenizer' | 'grid'
   config: 'tiny' | 'A' | 'B' | 'C'
   backend: 'auto' | 'onnx' | 'webgpu' | 'tensorflow' | 'cpu'
   steps: number
