@@ -8,7 +8,7 @@ import { sha256 } from './digest'
  * The teacher-output cache: `cache/teachers/<key>/`, one folder for a teacher and the batches it reads. A training plan
  * is keyed by what its batches are a function of, not by how many there are: runs of other lengths share the beginning.
  */
-const VERSION = 1
+const VERSION = 2
 const BYTES = 4
 
 /** What a teacher reads: batches of token ids, in order. */
@@ -19,7 +19,7 @@ export interface TeacherPlan {
 }
 
 /** Entropy and label's log-probability of a token. */
-export const STATISTICS = 2
+const STATISTICS = 2
 
 export type StoredMode = 'exact' | 'top-k' | 'sample'
 
@@ -71,6 +71,11 @@ function keyOf({ tokenizer }: RunConfig, teacher: Teacher, about: object): strin
   )
 }
 
+/** Bytes of what is kept of a token beside its distribution: nothing where the distribution says it exactly. */
+export function statisticsBytes(mode: StoredMode): number {
+  return mode === 'exact' ? 0 : STATISTICS * BYTES
+}
+
 /** Bytes of a token's distribution in a mode, its statistics included. */
 export function bytesPerToken(
   mode: StoredMode,
@@ -83,7 +88,7 @@ export function bytesPerToken(
     'top-k': Math.min(k, vocab) * (id + BYTES) + BYTES,
     sample: samples * id,
   }
-  return distribution[mode] + STATISTICS * BYTES
+  return distribution[mode] + statisticsBytes(mode)
 }
 
 /**

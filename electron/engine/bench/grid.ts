@@ -186,10 +186,13 @@ function mapModes(of: (mode: StoredMode) => number): Record<StoredMode, number> 
   return { exact: of('exact'), 'top-k': of('top-k'), sample: of('sample') }
 }
 
-/** Five teachers of the student's own shape, entropy weights, no features. */
+/** Five teachers of the configuration's width, entropy weights, no features. */
 function configOf(name: keyof typeof models, steps: number): RunConfig {
-  const model = models[name]
-  const { batch, time } = configurations[name]
+  const student = models[name]
+  const { batch, time, teacherWidth } = configurations[name]
+  const hidden = Math.round((student.hidden * teacherWidth) / student.width)
+  const heads = teacherWidth / 32
+  const model = { ...student, width: teacherWidth, hidden, heads, kvHeads: heads }
   const createdAt = new Date(0).toISOString()
   const digest = '0'.repeat(64)
   const teachers = Array.from({ length: TEACHERS }, (_, k) => ({
@@ -207,7 +210,7 @@ function configOf(name: keyof typeof models, steps: number): RunConfig {
   const definition = {
     name: 'bench',
     corpus: 'bench',
-    student: { width: model.width, layers: model.layers, heads: model.heads, context: model.context },
+    student: { width: student.width, layers: student.layers, heads: student.heads, context: student.context },
     teachers: teachers.map((row) => row.name),
     train: { steps, batch, context: time, warmup: 1 },
     loss: { features: false },
@@ -230,7 +233,7 @@ function configOf(name: keyof typeof models, steps: number): RunConfig {
       createdAt,
     },
     teachers,
-    student: model,
+    student,
     createdAt,
   }
 }

@@ -1,6 +1,7 @@
-import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readSync, write } from 'node:fs'
 import { open, type FileHandle } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { promisify } from 'node:util'
 import { crc32 } from 'node:zlib'
 
 /** Trailer of a block: magic, checksum of the payload, checksum of the token ids it answers, zero (uint32 each). */
@@ -44,16 +45,20 @@ export class BlockFile {
     }
   }
 
-  write(index: number, payload: Uint8Array, tokens: Int32Array): void {
+  /** @param parts of the payload, unchanged until it is written */
+  async write(index: number, parts: readonly Uint8Array[], tokens: Int32Array): Promise<void> {
     mkdirSync(dirname(this.path), { recursive: true })
+    const trailer = Buffer.alloc(TRAILER)
+    const own = parts.reduce((sum, part) => crc32(part, sum), 0)
+    for (const [i, value] of [MAGIC, own, checksumOf(tokens)].entries()) trailer.writeUInt32LE(value, i * 4)
+    // Opened before anything is awaited: two writes of a new file must not both make it.
     const file = openSync(this.path, existsSync(this.path) ? 'r+' : 'w+')
     try {
-      const start = index * this.stride
-      writeAll(file, payload, start)
-      const trailer = Buffer.alloc(TRAILER)
-      for (const [i, value] of [MAGIC, crc32(payload), checksumOf(tokens)].entries())
-        trailer.writeUInt32LE(value, i * 4)
-      writeAll(file, trailer, start + this.size)
+      let at = index * this.stride
+      for (const part of [...parts, trailer]) {
+        await writeAll(file, part, at)
+        at += part.length
+      }
     } finally {
       closeSync(file)
     }
@@ -99,6 +104,11 @@ function checksumOf(tokens: Int32Array): number {
   return crc32(Buffer.from(tokens.buffer, tokens.byteOffset, tokens.byteLength))
 }
 
-function writeAll(file: number, bytes: Uint8Array, position: number): void {
-  for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at, bytes.length - at, position + at)
+const writeSome = promisify(write)
+
+async function writeAll(file: number, bytes: Uint8Array, position: number): Promise<void> {
+  for (let at = 0; at < bytes.length;) {
+    const { bytesWritten } = await writeSome(file, bytes, at, bytes.length - at, position + at)
+    at += bytesWritten
+  }
 }

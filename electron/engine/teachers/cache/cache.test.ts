@@ -145,7 +145,7 @@ describe('an exact cache', () => {
 
   it('never answers for other tokens than those it was asked about', async () => {
     const file = new BlockFile(join(folder, 'blocks.bin'), 8)
-    file.write(0, Buffer.alloc(8, 1), Int32Array.of(1, 2))
+    await file.write(0, [Buffer.alloc(8, 1)], Int32Array.of(1, 2))
     expect(await file.read(0, Int32Array.of(1, 2))).toEqual(Buffer.alloc(8, 1))
     expect(await file.read(0, Int32Array.of(2, 1))).toBeUndefined()
     expect(await file.read(1, Int32Array.of(1, 2))).toBeUndefined()

@@ -3,7 +3,7 @@ import type { CacheAbout, Teacher } from '#contract'
 import {
   bytesPerToken,
   readCacheAbout,
-  STATISTICS,
+  statisticsBytes,
   takeFileLock,
   teacherCacheFolder,
   touchTeacherCache,
@@ -15,7 +15,7 @@ import { entropy, logProbabilities } from '../../distill/divergence'
 import { labelLogProbabilities } from '../../distill/losses'
 import type { Reading, TeacherSignal, TeacherSource } from '../source'
 import { BlockFile } from './blockFile'
-import { decode, encode, floatsOf, type Coding } from './codec'
+import { decode, DecodedMemory, encode, floatsOf, type Coding } from './codec'
 import { fromHalf, toHalf } from './half'
 
 export interface TokenIds {
@@ -60,6 +60,7 @@ interface Streams {
   hidden: Map<number, BlockFile>
   /** For others: written, never read. */
   shared: Map<number, BlockFile>
+  memory: DecodedMemory
 }
 
 interface Block {
@@ -154,10 +155,14 @@ export class CachedTeacher implements TeacherSource {
     // Another writer may have filled the gaps while the lock was sought.
     const gaps = this.gaps(name)
     let [seconds, timed] = [0, 0]
+    let writing: Promise<unknown> | undefined
     for (const [n, batch] of gaps.entries()) {
-      if (!(await proceed())) return
+      if (!(await proceed())) break
       const started = performance.now()
-      await this.compute(name, batch)
+      // The teacher reads the next batch while this one is written.
+      const { written } = await this.compute(name, batch)
+      await writing
+      writing = written
       this.tokens.computed += tokens
       const took = (performance.now() - started) / 1000
       this.seconds += took
@@ -168,6 +173,7 @@ export class CachedTeacher implements TeacherSource {
       }
       progress(split.count - gaps.length + n + 1)
     }
+    await writing
     if (timed) writeCacheAbout(dataDir, split.key, { ...about, secondsPerToken: seconds / timed })
   }
 
@@ -197,7 +203,8 @@ export class CachedTeacher implements TeacherSource {
       this.options.warn(
         `outputs of teacher "${this.row.name}" for batch ${batch + 1} of ${split} are damaged; computed anew`,
       )
-      await this.compute(split, batch)
+      const { written } = await this.compute(split, batch)
+      await written
       this.tokens.computed += this.options.tokens
       this.closeLive()
       block = await this.read(split, batch)
@@ -250,6 +257,7 @@ export class CachedTeacher implements TeacherSource {
       )
     return {
       folder,
+      memory: new DecodedMemory(),
       logits: new BlockFile(
         join(folder, `${name}.bin`),
         tokens * bytesPerToken(coding.mode, coding.vocab, coding),
@@ -266,40 +274,40 @@ export class CachedTeacher implements TeacherSource {
     return [...gaps].sort((a, b) => a - b)
   }
 
-  /** One forward pass, kept in all streams. */
-  private async compute(name: string, batch: number): Promise<void> {
+  /** One forward pass, kept in all streams; `written` once it is in their files. */
+  private async compute(name: string, batch: number): Promise<{ written: Promise<unknown> }> {
     const { splits, context, tau } = this.options
     const { at, coding, key } = splits.get(name)!
     const streams = this.streams.get(name)!
     const hiddenFiles = [...streams.hidden, ...streams.shared]
     const { inputs, targets } = at(batch)
     const live = (this.live ??= await this.options.openLive())
-    const outputs = tf.tidy(() => {
+    const exact = coding.mode === 'exact'
+    const outputs = tf.tidy((): tf.Tensor[] => {
       const tokens = tf.tensor2d(inputs, [inputs.length / context, context], 'int32')
       const signal = live.signal(tokens)
+      const hidden = hiddenFiles.map(([layer]) => signal.hidden[layer]!)
+      if (exact) return [signal.logits, ...hidden]
       const logP = logProbabilities(signal.logits, tau)
-      return [
-        coding.mode === 'exact' ? signal.logits : logP,
-        entropy(logP),
-        labelLogProbabilities(logProbabilities(signal.logits, 1), tf.tensor1d(targets, 'int32')),
-        ...hiddenFiles.map(([layer]) => signal.hidden[layer]!),
-      ] as tf.Tensor[]
+      const labels = tf.tensor1d(targets, 'int32')
+      const labelLogP = labelLogProbabilities(logProbabilities(signal.logits, 1), labels)
+      return [logP, ...hidden, entropy(logP), labelLogP]
     })
     const [distributions, ...rest] = (await Promise.all(outputs.map((t) => t.data()))) as Float32Array[]
     tf.dispose(outputs)
-    const [entropies, labels, ...hidden] = rest
-    const statistics = [entropies!, labels!].map((v) => Buffer.from(v.buffer, v.byteOffset, v.byteLength))
+    const hidden = rest.slice(0, hiddenFiles.length)
+    const statistics = rest.slice(hiddenFiles.length).map(bytesOf)
     const packed = encode(coding, distributions!, `teacher-cache/${key}/${batch}`)
-    streams.logits.write(batch, Buffer.concat([...statistics, packed]), inputs)
+    const written = [streams.logits.write(batch, [...statistics, packed], inputs)]
     for (const [i, [, file]] of hiddenFiles.entries()) {
       const states = hidden[i]!
-      const bytes =
-        coding.mode === 'exact'
-          ? Buffer.from(states.buffer, states.byteOffset, states.byteLength)
-          : toHalf(states)
-      file.write(batch, bytes, inputs)
+      written.push(file.write(batch, [exact ? bytesOf(states) : toHalf(states)], inputs))
     }
     this.computedHere.add(`${name}/${batch}`)
+    const all = Promise.all(written)
+    // Its failure is told to whoever awaits it, which is after the next batch.
+    all.catch(() => {})
+    return { written: all }
   }
 
   private async read(name: string, batch: number): Promise<Block | undefined> {
@@ -311,11 +319,10 @@ export class CachedTeacher implements TeacherSource {
       [streams.logits, ...streams.hidden.values()].map((file) => file.read(batch, inputs)),
     )
     if (!payload || states.some((s) => !s)) return undefined
-    const head = tokens * STATISTICS * 4
-    const logits = decode(coding, payload.subarray(head), tokens)
-    const statistics = coding.mode === 'exact' ? undefined : floatsOf(payload.subarray(0, head))
+    const head = tokens * statisticsBytes(coding.mode)
     // The losses divide by tau what is the logarithm of a distribution at tau already.
-    if (coding.mode !== 'exact' && tau !== 1) for (let i = 0; i < logits.length; i++) logits[i]! *= tau
+    const logits = decode(coding, payload.subarray(head), tokens, streams.memory.next(coding, tokens), tau)
+    const statistics = head ? floatsOf(payload.subarray(0, head)) : undefined
     const hidden = new Map(
       [...streams.hidden.keys()].map((layer, i) => [
         layer,
@@ -330,3 +337,5 @@ export class CachedTeacher implements TeacherSource {
     this.live = undefined
   }
 }
+
+const bytesOf = (values: Float32Array) => Buffer.from(values.buffer, values.byteOffset, values.byteLength)

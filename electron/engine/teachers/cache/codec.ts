@@ -23,10 +23,38 @@ export function encode(coding: Coding, logP: Float32Array, seed: string): Buffer
   return coding.mode === 'top-k' ? encodeTop(coding, logP) : encodeSamples(coding, logP, seed)
 }
 
-/** The dense [tokens, vocab] again: exact logits, or log-probabilities of the kept approximation. */
-export function decode(coding: Coding, payload: Buffer, tokens: number): Float32Array {
+/**
+ * The dense [tokens, vocab] again: exact logits, or log-probabilities of the kept approximation times `scale`.
+ *
+ * @param out [tokens, vocab]; what is not exact is written there
+ */
+export function decode(
+  coding: Coding,
+  payload: Buffer,
+  tokens: number,
+  out: Float32Array = new Float32Array(coding.mode === 'exact' ? 0 : tokens * coding.vocab),
+  scale = 1,
+): Float32Array {
   if (coding.mode === 'exact') return floatsOf(payload)
-  return coding.mode === 'top-k' ? decodeTop(coding, payload, tokens) : decodeSamples(coding, payload, tokens)
+  if (coding.mode === 'top-k') decodeTop(coding, payload, tokens, out, scale)
+  else decodeSamples(coding, payload, tokens, out, scale)
+  return out
+}
+
+/** One block in use, one read ahead, one more for a block that is read again. */
+const TURNS = 3
+
+/** Memory of the latest decoded blocks, used in turn: a fresh table a step keeps the garbage collector busy. */
+export class DecodedMemory {
+  private readonly tables: Float32Array[] = []
+  private turn = 0
+
+  /** Valid until the third one after it; nothing where no decoding writes. */
+  next({ mode, vocab }: Coding, tokens: number): Float32Array | undefined {
+    if (mode === 'exact') return undefined
+    this.turn = (this.turn + 1) % TURNS
+    return (this.tables[this.turn] ??= new Float32Array(tokens * vocab))
+  }
 }
 
 /** A view where the bytes are aligned, else a copy. */
@@ -57,21 +85,19 @@ function encodeTop(coding: Coding, logP: Float32Array): Buffer {
   return out
 }
 
-function decodeTop(coding: Coding, payload: Buffer, tokens: number): Float32Array {
+function decodeTop(coding: Coding, payload: Buffer, tokens: number, out: Float32Array, scale: number): void {
   const { vocab } = coding
   const k = Math.min(coding.k, vocab)
   const size = idBytes(coding)
   const stride = k * (size + 4) + 4
-  const out = new Float32Array(tokens * vocab)
   for (let t = 0; t < tokens; t++) {
     const tail = payload.readFloatLE(t * stride + k * (size + 4))
-    out.fill(tail > 0 ? Math.log(tail / (vocab - k)) : NEVER, t * vocab, (t + 1) * vocab)
+    out.fill(scale * (tail > 0 ? Math.log(tail / (vocab - k)) : NEVER), t * vocab, (t + 1) * vocab)
     for (let i = 0; i < k; i++) {
       const id = payload.readUIntLE(t * stride + i * size, size)
-      out[t * vocab + id] = payload.readFloatLE(t * stride + k * size + i * 4)
+      out[t * vocab + id] = scale * payload.readFloatLE(t * stride + k * size + i * 4)
     }
   }
-  return out
 }
 
 /** Indices of the k largest, in falling order; of equal ones the first. */
@@ -105,15 +131,26 @@ function encodeSamples(coding: Coding, logP: Float32Array, seed: string): Buffer
   return out
 }
 
-function decodeSamples(coding: Coding, payload: Buffer, tokens: number): Float32Array {
+function decodeSamples(
+  coding: Coding,
+  payload: Buffer,
+  tokens: number,
+  out: Float32Array,
+  scale: number,
+): void {
   const { vocab, samples } = coding
   const size = idBytes(coding)
-  const out = new Float32Array(tokens * vocab)
-  for (let i = 0; i < tokens * samples; i++) {
-    out[Math.floor(i / samples) * vocab + payload.readUIntLE(i * size, size)]! += 1
+  const logShare = Float32Array.from(
+    { length: samples + 1 },
+    (_, n) => scale * (n ? Math.log(n / samples) : NEVER),
+  )
+  const counts = new Uint32Array(vocab)
+  out.fill(logShare[0]!)
+  for (let t = 0; t < tokens; t++) {
+    const ids = Array.from({ length: samples }, (_, i) => payload.readUIntLE((t * samples + i) * size, size))
+    for (const id of ids) out[t * vocab + id] = logShare[++counts[id]!]!
+    for (const id of ids) counts[id] = 0
   }
-  for (let i = 0; i < out.length; i++) out[i] = out[i] ? Math.log(out[i]! / samples) : NEVER
-  return out
 }
 
 /** Index of the first entry above `value` in a rising array; the last if there is none. */
