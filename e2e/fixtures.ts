@@ -79,6 +79,8 @@ async function stopHost(child: ChildProcess): Promise<void> {
 interface Fixtures {
   furnished: boolean
   pair: boolean
+  /** Fills the data directory before the host opens it. */
+  furnishing: (dataDir: string) => Promise<void>
   host: Host
   app: Page
 }
@@ -87,10 +89,11 @@ interface Fixtures {
 export const test = base.extend<Fixtures>({
   furnished: [true, { option: true }],
   pair: [false, { option: true }],
-  host: async ({ furnished, pair }, use) => {
+  furnishing: async ({ pair }, use) => use((dataDir) => furnish(dataDir, pair)),
+  host: async ({ furnished, furnishing }, use) => {
     const folder = mkdtempSync(join(tmpdir(), 'retort-'))
     const dataDir = join(folder, 'data')
-    if (furnished) await furnish(dataDir, pair)
+    if (furnished) await furnishing(dataDir)
     const { url, child } = await startHost(dataDir)
     await use({ url, dataDir })
     await stopHost(child)

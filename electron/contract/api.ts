@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { alarmSignatures } from './alarm'
 import { experiment, objectName } from './experiment'
 import { cacheCleared, cacheEntry } from './cache'
-import { clusterCheck, clusterProfile } from './cluster'
+import { clusterCheck, clusterJob, clusterProfile } from './cluster'
 import { gridExport, gridExportFormats, gridFigures, gridResults } from './gridResults'
 import { grid, gridEstimate, gridPreset, gridRow } from './grid'
 import { generateResult, modelScore, selfTestResult } from './job'
@@ -255,6 +255,8 @@ export const api = {
   'clusters.save': method(z.strictObject({ definition: z.string() }), clusterProfile),
   'clusters.remove': method(byName, none),
   'clusters.test': method(byName, clusterCheck),
+  /** The tasks of a grid's cells: the latest of each run that was ever handed to a cluster. */
+  'clusters.jobs': method(z.strictObject({ grid: id }), z.array(clusterJob)),
 
   'corpora.list': method(none, z.array(corpus)),
   'corpora.import': method(

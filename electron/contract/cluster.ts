@@ -83,6 +83,18 @@ export const submission = z.strictObject({
 })
 export type Submission = z.output<typeof submission>
 
+/** A run's task on a cluster, the latest one. */
+export const clusterJob = z.object({
+  run: id,
+  cluster: objectName,
+  /** Slurm's number, `1234_5`; absent while the array is on its way. */
+  job: z.string().optional(),
+  /** Its end has been collected: the run says how. */
+  ended: z.boolean(),
+  submittedAt: timestamp,
+})
+export type ClusterJob = z.output<typeof clusterJob>
+
 /** What `clusters.test` found, a line a question. */
 export const clusterCheck = z.object({
   ok: z.boolean(),

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
-import { parse, submission, type Run, type RunConfig, type Submission } from '#contract'
+import { parse, submission, type ClusterJob, type Run, type RunConfig, type Submission } from '#contract'
 import { batchScript, cancel, findJob, Login, submit, taskStates, Transfer, type TaskState } from '../cluster'
 import { writeJsonAtomic } from '../files'
 import { paths, rowOf, RunFolder } from '../store'
@@ -77,6 +77,24 @@ export class ClusterService {
       }
     }
     this.follow()
+  }
+
+  /** The latest task of every run that a grid has handed to a cluster. */
+  jobs(group: string): ClusterJob[] {
+    const latest = new Map<string, ClusterJob>()
+    const rows = this.stored().filter((row) => row.group === group)
+    for (const row of rows.sort((a, b) => a.submittedAt.localeCompare(b.submittedAt))) {
+      for (const [task, run] of row.runs.entries()) {
+        latest.set(run, {
+          run,
+          cluster: row.profile.name,
+          job: row.job && `${row.job}_${task}`,
+          ended: row.collected.includes(run),
+          submittedAt: row.submittedAt,
+        })
+      }
+    }
+    return [...latest.values()]
   }
 
   /** Begins to ask Slurm, or asks it now. */

@@ -211,6 +211,7 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'clusters.save': ({ definition }) => clusters.profiles.save(definition),
     'clusters.remove': ({ name }) => nothing(() => clusters.profiles.remove(name)),
     'clusters.test': ({ name }) => clusters.profiles.test(name),
+    'clusters.jobs': ({ grid }) => clusters.jobs(grids.get(grid).id),
     'corpora.list': () => library.corpora,
     'corpora.import': (params) => library.startImportCorpus(params),
     'corpora.remove': ({ id }) => nothing(() => library.remove('corpora', id)),

@@ -146,6 +146,11 @@ describe.skipIf(missing)('a grid on a real Slurm', () => {
     slurm.startNode()
     services = await open(there)
     const row = await services.rooms.grids.finished(started.id)
+    const jobs = await services.call('clusters.jobs', { grid: started.id })
+    expect(jobs.map(({ run, cluster, ended }) => [run, cluster, ended])).toEqual(
+      row.cells.map(({ run }) => [run, 'loop', true]),
+    )
+    for (const [task, { job }] of jobs.entries()) expect(job).toMatch(new RegExp(`^\\d+_${task}$`))
     expect(row.cells.map(({ status, reason }) => [status, reason])).toEqual(
       Array(4).fill(['completed', undefined]),
     )

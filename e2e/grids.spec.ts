@@ -1,0 +1,130 @@
+import { readFileSync } from 'node:fs'
+import { nodeWorkerLauncher } from '../electron/hosts/nodeWorker'
+import { createServices } from '../electron/services'
+import { stringify } from 'yaml'
+import { expect, furnish, rail, small, test as base } from './fixtures'
+
+const exact = { exact: true } as const
+
+/** The library with a grid of four settings that is done, and three runs that wait in a paused queue. */
+const test = base.extend({
+  furnishing: async ({}, use) => {
+    await use(async (dataDir: string) => {
+      await furnish(dataDir)
+      const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+      const { grids, experiments } = services.rooms
+      const train = { ...small.train, steps: 4 }
+      const grid = {
+        name: 'both',
+        base: { ...small, train, evaluate: { every: 0, tokens: 300 }, checkpoint: { every: 0 } },
+        axes: { 'loss.tau': [1, 2], 'loss.lambda': [0.2, 0.8] },
+      }
+      await grids.finished(grids.start({ definition: stringify(grid) }).id)
+      await services.call('settings.set', { queuePaused: true })
+      for (const name of ['first', 'second', 'third']) {
+        experiments.start({ definition: stringify({ ...small, name }) })
+      }
+      await services.close()
+    })
+  },
+})
+
+test('a grid’s results are looked at over any two axes, down to the runs, and saved as files', async ({
+  app,
+}) => {
+  await rail(app, 'Grids').click()
+  await app.getByRole('link', { name: 'both', ...exact }).click()
+  const heatmap = app.getByRole('table', { name: 'Heatmap' })
+  await expect(heatmap.getByRole('button')).toHaveCount(4)
+  await expect(heatmap.getByRole('columnheader', { name: '0.8' })).toBeVisible()
+  await app.getByRole('combobox', { name: 'Rows of the heatmap' }).click()
+  await app.getByRole('option', { name: 'loss.lambda' }).click()
+  await expect(heatmap.getByRole('rowheader', { name: '0.8' })).toBeVisible()
+
+  await app.getByRole('button', { name: 'Only loss.tau 2' }).press('Enter')
+  const settings = app.getByRole('table', { name: 'Settings' })
+  await expect(settings.getByRole('row')).toHaveCount(3)
+  await app.getByRole('button', { name: 'Choose all settings again' }).click()
+  await expect(settings.getByRole('row')).toHaveCount(5)
+
+  const exported = app.getByRole('button', { name: 'Export' })
+  const save = async (choose: () => Promise<void>) => {
+    const download = app.waitForEvent('download')
+    await exported.click()
+    await choose()
+    const file = await download
+    return { name: file.suggestedFilename(), bytes: readFileSync(await file.path()) }
+  }
+  const csv = await save(() => app.getByRole('menuitem', { name: 'CSV' }).click())
+  expect(csv.name).toBe('both.csv')
+  expect(csv.bytes.toString()).toMatch(/^grid,loss\.tau,loss\.lambda,seed,status,run,metric,value\n/)
+  const png = await save(async () => {
+    await app.getByRole('menuitem', { name: 'Heatmap' }).press('ArrowRight')
+    await app.getByRole('menuitem', { name: 'PNG' }).press('Enter')
+  })
+  expect(png.name).toBe('both-heatmap.png')
+  expect(png.bytes.subarray(1, 4).toString()).toBe('PNG')
+
+  await app.getByRole('button', { name: /^loss\.tau=1, loss\.lambda=0\.2: open/ }).press('Enter')
+  await expect(app.getByRole('heading', { level: 1 })).toContainText('both')
+  await expect(app.getByText('4/4')).toBeVisible()
+})
+
+test('the queue is put in another order by keyboard, and goes on where it was paused', async ({ app }) => {
+  await rail(app, 'Queue').click()
+  const waiting = app.getByRole('region', { name: 'Waiting' })
+  const order = () => waiting.getByRole('link').allTextContents()
+  await expect(waiting.getByRole('link')).toHaveCount(3)
+  expect(await order()).toEqual(['first', 'second', 'third'])
+  await waiting.getByRole('button', { name: /^Move third/ }).focus()
+  await app.keyboard.press('ArrowUp')
+  await expect(waiting.getByText('third moved to place 2 of 3')).toBeAttached()
+  await expect(waiting.getByRole('button', { name: /^Move third/ })).toBeFocused()
+  await app.keyboard.press('Home')
+  await expect.poll(order).toEqual(['third', 'first', 'second'])
+  const handle = (name: RegExp) => waiting.getByRole('button', { name })
+  await handle(/^Move second/).dragTo(handle(/^Move first/))
+  await expect.poll(order).toEqual(['third', 'second', 'first'])
+  await waiting.getByRole('spinbutton', { name: 'Priority of first' }).fill('5')
+  await waiting.getByRole('spinbutton', { name: 'Priority of first' }).press('Tab')
+  await expect.poll(order).toEqual(['first', 'third', 'second'])
+  await app.getByRole('button', { name: 'Take third out of the queue' }).click()
+  await app.getByRole('button', { name: 'Resume all' }).click()
+  const working = app.getByRole('list', { name: 'At work' })
+  await expect(working.getByRole('link', { name: 'first' })).toBeVisible()
+  await app.getByRole('button', { name: 'Pause all' }).click()
+  await expect(working.getByText('paused', exact)).toBeVisible()
+  expect(await order()).toEqual(['second'])
+})
+
+test('a cluster’s profile is checked field by field, kept, tried and chosen', async ({ app, host }) => {
+  await rail(app, 'Settings').click()
+  await app.getByRole('button', { name: 'Add cluster' }).click()
+  const form = app.getByRole('dialog', { name: 'Add a cluster' })
+  await form.getByRole('button', { name: 'Save' }).click()
+  await expect(form.getByText('has to be given')).toHaveCount(2)
+  await form.getByLabel('Name', exact).fill('lab')
+  await form.getByLabel('Data directory').fill('relative')
+  await form.getByLabel('Memory').fill('lots')
+  await form.getByLabel('Memory').press('Tab')
+  await expect(form.getByText('the path is absolute, as the cluster sees it')).toBeVisible()
+  await expect(form.getByText('memory is a number and K, M, G or T')).toBeVisible()
+  await form.getByLabel('Data directory').fill(host.dataDir)
+  await form.getByLabel('Memory').fill('4G')
+  await form.getByLabel('Memory').press('Tab')
+  await expect(form.getByLabel('YAML')).toHaveValue(/^name: lab\n.*memory: 4G\n$/s)
+  await form.getByRole('button', { name: 'Save' }).click()
+  await expect(form).toBeHidden()
+  await expect(app.getByRole('table', { name: 'Cluster profiles' }).getByText('4G')).toBeVisible()
+  await app.getByRole('button', { name: 'Test lab' }).click()
+  await expect(app.getByRole('list', { name: 'Test of lab' })).toContainText('data directory')
+
+  await rail(app, 'Experiments').click()
+  await app.getByRole('link', { name: 'small', ...exact }).click()
+  await app.getByRole('button', { name: 'Ablation' }).click()
+  await app.getByRole('menuitem', { name: 'Distillation temperature' }).click()
+  const dialog = app.getByRole('dialog', { name: 'Ablation: Distillation temperature' })
+  await dialog.getByRole('combobox', { name: 'Computed on' }).click()
+  await app.getByRole('option', { name: 'lab' }).click()
+  await expect(dialog.getByText('lab will differ')).toBeVisible()
+})
