@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { alarmSignatures } from './alarm'
-import { experiment, objectName } from './experiment'
+import { backends, experiment, objectName } from './experiment'
 import { cacheCleared, cacheEntry } from './cache'
 import { clusterCheck, clusterJob, clusterProfile } from './cluster'
 import { gridExport, gridExportFormats, gridFigures, gridResults } from './gridResults'
@@ -80,6 +80,8 @@ export const settings = z.strictObject({
   launcher: z.enum(['auto', 'utility', 'node']).default('auto'),
   /** Intra-op threads of a worker; 0: as many as there are cores. */
   threads: z.number().int().nonnegative().default(0),
+  /** What computes, where a definition leaves it open. */
+  backend: z.enum(backends).default('auto'),
   /** Runs computed at the same time. */
   concurrency: z.number().int().positive().default(1),
   /** The teacher-output cache: what is longest unused goes first, above this size or after so many days. */

@@ -170,6 +170,7 @@ export const continueFrom = z.strictObject({
 })
 
 export const backends = ['auto', 'onnx', 'webgpu', 'tensorflow', 'cpu'] as const
+export type Backend = (typeof backends)[number]
 
 function multiple(t: { batch: number; accumulate: number }, context: z.core.$RefinementCtx): void {
   if (t.batch % t.accumulate) {

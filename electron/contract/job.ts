@@ -10,11 +10,20 @@ import { alignmentSetting, checkpoint, environment, runConfig, teacherOutputs } 
  * What a worker process is asked to do. One worker does one job and exits. All paths are absolute; `dataDir` is the
  * data directory, in which the worker reads library folders and writes only the folders that the job names.
  */
-const base = { dataDir: z.string(), threads: z.number().int().nonnegative().default(0) }
+const base = {
+  dataDir: z.string(),
+  threads: z.number().int().nonnegative().default(0),
+}
+/** Of jobs that compute with tensors. */
+const computing = {
+  ...base,
+  /** What computes; of a run, where its definition leaves it open. */
+  backend: z.enum(backends).default('auto'),
+}
 
 /** Trains the run of `config` in its folder `runs/<id>`; `resume` goes on from its last checkpoint. */
 export const runJob = z.object({
-  ...base,
+  ...computing,
   kind: z.literal('run'),
   config: runConfig,
   resume: z.boolean(),
@@ -103,7 +112,7 @@ export type ModelRef = z.output<typeof modelRef>
 
 /** Held-out metrics of models on corpora (a matrix), or of one model on a text file. Result: EvaluateResult. */
 export const evaluateJob = z.object({
-  ...base,
+  ...computing,
   kind: z.literal('evaluate'),
   models: z.array(modelRef).min(1),
   corpora: z.array(corpus).default([]),
@@ -117,7 +126,6 @@ export const evaluateJob = z.object({
   tasks: z.array(z.object({ format: z.enum(taskFormats), path: z.string() })).default([]),
   /** Examples of a task to score, evenly spread over its file. */
   examples: z.number().int().positive().default(200),
-  backend: z.enum(backends).default('auto'),
 })
 
 /** A model on a task: metrics 0..1 by name, the task's own first. */
@@ -129,12 +137,11 @@ export const taskScore = z.object({
 export type TaskScore = z.output<typeof taskScore>
 /** Fits the temperatures of models on the calibration split of a mixture. Result: CalibrateResult. */
 export const calibrateJob = z.object({
-  ...base,
+  ...computing,
   kind: z.literal('calibrate'),
   models: z.array(modelRef).min(1),
   corpora: z.array(z.object({ weight: z.number().positive(), row: corpus })).min(1),
   tokens: z.number().int().positive().default(4096),
-  backend: z.enum(backends).default('auto'),
 })
 /** In the models' order. */
 export const calibrateResult = z.object({ calibrations: z.array(calibration) })
@@ -188,7 +195,7 @@ export const disagreementJob = z.object({
 
 /** Continues a prompt. Result: GenerateResult; text arrives in `text` events as it is made. */
 export const generateJob = z.object({
-  ...base,
+  ...computing,
   kind: z.literal('generate'),
   model: modelRef,
   prompt: z.string(),
@@ -197,7 +204,6 @@ export const generateJob = z.object({
   temperature: z.number().nonnegative().default(0),
   topP: z.number().positive().max(1).default(1),
   seed: z.number().int().default(1),
-  backend: z.enum(backends).default('auto'),
 })
 export const generateResult = z.object({
   /** The continuation, without the prompt. */
@@ -218,12 +224,11 @@ export const exportJob = z.object({
 
 /** Parts of the engine, timed. Result: AnyBenchResult. */
 export const benchJob = z.object({
-  ...base,
+  ...computing,
   kind: z.literal('bench'),
   part: z.enum(['step', 'teacher', 'generation', 'tokenizer', 'grid']).default('step'),
   config: z.enum(['tiny', 'A', 'B', 'C']),
   steps: z.number().int().positive().default(12),
-  backend: z.enum(backends).default('auto'),
 })
 export const benchResult = z.object({
   config: z.string(),

@@ -11,3 +11,8 @@ const GROWTH = 20
 export function holdHeap(): void {
   setFlagsFromString(`--heap-growing-percent=${GROWTH}`)
 }
+
+/** Most resident memory that this process has had, in MiB: `maxRSS` is in kilobytes on every platform. */
+export function peakMemoryMb(): number {
+  return process.resourceUsage().maxRSS / 1024
+}

@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os'
+import type { Backend } from '#contract'
 import type { Catalogue, CatalogueData } from '../store'
 import type { PushLog } from './pushLog'
 import type { SpawnWorker } from './worker'
@@ -9,6 +10,8 @@ export interface WorkerContext {
   spawnWorker: SpawnWorker
   /** Threads of a worker. */
   threads(): number
+  /** What computes a job that leaves it open; default `auto`. */
+  backend?(): Backend
 }
 
 /** What every service is given. */
@@ -17,6 +20,8 @@ export interface Context extends WorkerContext {
   pushes: PushLog
   /** Runs computed side by side, where a command says so instead of the setting. */
   jobs?: number
+  /** The backend of this process' jobs, where a command says so instead of the setting. */
+  chosenBackend?: Backend
 }
 
 /** How many runs may be computed side by side. */

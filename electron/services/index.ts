@@ -84,7 +84,14 @@ export async function createServices(options: ServiceOptions): Promise<Services>
   try {
     const catalogue = new Catalogue(dataDir, access)
     const pushes = new PushLog()
-    const context: Context = { dataDir, catalogue, pushes, spawnWorker, threads: () => threadsOf(context) }
+    const context: Context = {
+      dataDir,
+      catalogue,
+      pushes,
+      spawnWorker,
+      threads: () => threadsOf(context),
+      backend: () => context.chosenBackend ?? catalogue.data.settings.backend,
+    }
     const rooms = createRooms(context, options.host)
     const methods = createMethods(options, rooms)
     let closing: Promise<void> | undefined

@@ -55,7 +55,7 @@ export function startJob(
   input: JobOf<Job['kind']>,
   onEvent: (event: WorkerEvent) => void = () => {},
 ): StartedJob {
-  const base = { dataDir: context.dataDir, threads: context.threads() }
+  const base = { dataDir: context.dataDir, threads: context.threads(), backend: context.backend?.() }
   const job = parse(jobSchema, { ...base, ...input })
   const worker = context.spawnWorker()
   const result = new Promise<unknown>((resolve, reject) => {

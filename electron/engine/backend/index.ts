@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { createRequire } from 'node:module'
 import type { InferenceSession } from 'onnxruntime-node'
-import { failed, type Experiment, type SelfTestResult } from '#contract'
+import { failed, type Backend, type SelfTestResult } from '#contract'
 import { registerGradients } from './gradients'
 import { registerKernels } from './kernels'
 import { LazyBackend } from './lazyBackend'
@@ -10,7 +10,7 @@ import { examineTensorflow, registerTensorflow } from './tensorflow'
 import { tf } from './tf'
 import { chooseProvider, listAdapters, probeWebgpu } from './webgpu'
 
-export type BackendKind = Experiment['backend']
+export type BackendKind = Backend
 
 /** What computes, for `environment.json` and `retort doctor`. */
 export interface BackendInfo {

@@ -1,5 +1,6 @@
 import type { BenchResult, Job } from '#contract'
 import { startBackend } from '../backend'
+import { peakMemoryMb } from '../heap'
 import type { Progress } from '../progress'
 import { Ceiling } from './ceiling'
 import { median } from './models'
@@ -46,8 +47,7 @@ export async function bench(job: Extract<Job, { kind: 'bench' }>, progress: Prog
     gflops,
     ceilingGflops,
     mfu: gflops / ceilingGflops,
-    // Kilobytes on every platform.
-    peakRssMb: process.resourceUsage().maxRSS / 1024,
+    peakRssMb: peakMemoryMb(),
     ...(startMb && { growth: { startMb, endMb: residentMb() } }),
     backend: backend.kind,
     threads: backend.threads,

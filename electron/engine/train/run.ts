@@ -22,6 +22,7 @@ import { createBatchPlan, type BatchPlan } from '../data/batchPlan'
 import { openTokens } from '../data/tokenFile'
 import { loadTokenizer, type TextTokenizer } from '../data/tokenizer'
 import { describeEnvironment } from '../environment'
+import { peakMemoryMb } from '../heap'
 import { calibrateTeachers } from '../evaluate/calibrateModels'
 import { calibrationText } from '../evaluate/calibrationText'
 import { createTables } from '../model/llama'
@@ -44,6 +45,8 @@ type RunJob = Extract<Job, { kind: 'run' }>
 export interface RunResult {
   status: 'completed' | 'stopped'
   step: number
+  /** Most resident memory that this process has had, in MiB. */
+  peakMb: number
 }
 
 /**
@@ -54,7 +57,8 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
   const { dataDir } = job
   const { experiment } = job.config
   checkContext(job.config)
-  const backend = await startBackend(experiment.backend, { threads: job.threads })
+  const own = experiment.backend === 'auto' ? job.backend : experiment.backend
+  const backend = await startBackend(own, { threads: job.threads })
 
   // Everything that may be refused is opened before the first file is written.
   const tokenizer = await loadTokenizer(dataDir, job.config.tokenizer)
@@ -182,8 +186,10 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
     const status = at < steps ? 'stopped' : 'completed'
     if (saved < at) await save()
     tell(outputs.outputs())
+    const peakMb = peakMemoryMb()
+    log.event('log', at, `peak memory ${Math.round(peakMb)} MB`)
     log.event(status, at)
-    return { status, step: at }
+    return { status, step: at, peakMb }
   } catch (error) {
     log.event('failed', at, toErrorShape(error).message)
     throw error

@@ -1,4 +1,5 @@
-import { InvalidArgumentError } from 'commander'
+import { InvalidArgumentError, Option } from 'commander'
+import { backends } from '#contract'
 
 export function positiveInteger(text: string): number {
   const value = Number(text)
@@ -15,4 +16,9 @@ export function nonNegative(text: string): number {
   const value = Number(text)
   if (!(value >= 0)) throw new InvalidArgumentError('expected a number that is not negative')
   return value
+}
+
+/** What computes. Where it is not given, the setting says. */
+export function backendOption(): Option {
+  return new Option('--backend <name>', 'what computes; default: the setting').choices([...backends])
 }

@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { InvalidArgumentError, type Command } from 'commander'
 import { badInput, taskFormats, type ModelScore, type TaskFormat } from '#contract'
 import { show } from '../../services/report/content'
-import { positiveInteger, wholeNumber } from './arguments'
+import { backendOption, positiveInteger, wholeNumber } from './arguments'
 import { controlOf, perform, type GlobalOptions } from './session'
 
 interface EvaluateOptions {
@@ -27,6 +27,7 @@ export function evaluateCommand(program: Command): void {
     .option('--continuations <file>', 'prompts from JSON lines with prefix and gold_completion')
     .option('--tasks <format=path,...>', `tasks to do: ${taskFormats.join(', ')}`, taskList, [])
     .option('--examples <n>', 'examples of a task to score, spread over its file', positiveInteger, 200)
+    .addOption(backendOption())
     .action(async (model: string, own: EvaluateOptions, command: Command) => {
       const access = own.corpus ? 'write' : 'read'
       await perform(command.optsWithGlobals<GlobalOptions>(), access, async (session) => {

@@ -3,6 +3,7 @@ import { gridExportFormats, gridFigures, type GridRow } from '#contract'
 import { show } from '../../services/report/content'
 import { costs, foretell } from './gridCost'
 import { exportGrid, type ExportOptions } from './gridExport'
+import { backendOption, positiveInteger } from './arguments'
 import { readDefinition } from './runs'
 import { perform, type GlobalOptions } from './session'
 import { duration, formatTable } from './terminal'
@@ -19,7 +20,8 @@ export function gridCommands(program: Command): void {
     .command('grid')
     .description('an ablation grid; started again, it goes on with what is unfinished')
     .argument('<grid>', 'YAML file; with --export also a name or an id')
-    .option('--jobs <n>', 'cells computed side by side', count)
+    .option('--jobs <n>', 'cells computed side by side', positiveInteger)
+    .addOption(backendOption())
     .option('--cluster <name>', 'a Slurm cluster computes the cells; Ctrl-C ends this command, not them')
     .addOption(
       new Option('--export <format>', 'computes nothing: writes the results').choices(gridExportFormats),
@@ -75,12 +77,6 @@ export function gridCommands(program: Command): void {
         }
       })
     })
-}
-
-function count(text: string): number {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('expected a whole number above 0')
-  return value
 }
 
 function phaseOf({ name, cells }: GridRow, began: number): [string, number, number | undefined] {

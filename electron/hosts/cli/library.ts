@@ -6,7 +6,7 @@ import type { Rooms } from '../../services'
 import type { ReportFormat } from '../../services/report'
 import { show } from '../../services/report/content'
 import { printPdf } from '../../services/report/pdf'
-import { nonNegative, positiveInteger } from './arguments'
+import { backendOption, nonNegative, positiveInteger } from './arguments'
 import { outputFile } from './gridExport'
 import { controlOf, perform, type GlobalOptions } from './session'
 
@@ -65,6 +65,7 @@ function modelCommands(program: Command): void {
     .description('fit the temperature of teachers on the calibration split of corpora')
     .argument('<teacher...>', 'names or ids')
     .requiredOption('--corpus <corpus...>', 'one, or an equal mixture of several')
+    .addOption(backendOption())
     .action(async (teachers: string[], own: { corpus: string[] }, command: Command) => {
       await perform(command.optsWithGlobals<GlobalOptions>(), 'write', async (session) => {
         const fitted = await session.rooms.models.calibrate(teachers, own.corpus, controlOf(session))
@@ -85,6 +86,7 @@ function modelCommands(program: Command): void {
     .option('--temperature <t>', '0 is greedy', nonNegative, 0)
     .option('--top-p <p>', 'nucleus of the distribution', nonNegative, 1)
     .option('--seed <n>', 'of the draws', Number, 1)
+    .addOption(backendOption())
     .action(async (model: string, own: GenerateOptions, command: Command) => {
       await perform(command.optsWithGlobals<GlobalOptions>(), 'read', async ({ services }) => {
         const { prompt, tokens, temperature, topP, seed } = own

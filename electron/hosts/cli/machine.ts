@@ -2,8 +2,10 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Option, type Command } from 'commander'
 import {
+  backends,
   VERSION,
   type AnyBenchResult,
+  type Backend,
   type BenchResult,
   type GridBench,
   type SelfTestResult,
@@ -25,9 +27,7 @@ export function machineCommands(program: Command): void {
         .default('step'),
     )
     .addOption(new Option('--config <name>', 'of the design').choices(['tiny', 'A', 'B', 'C']).default('A'))
-    .addOption(
-      new Option('--backend <name>').choices(['auto', 'onnx', 'webgpu', 'tensorflow', 'cpu']).default('auto'),
-    )
+    .addOption(new Option('--backend <name>', 'what computes').choices([...backends]).default('auto'))
     .option('--steps <n>', 'timed steps', Number, 12)
     .option('--threads <n>', 'of the worker; 0 is one a core', Number, 0)
     .option('--peer', "the step in turns with PyTorch's, on one thread and on two")
@@ -108,7 +108,7 @@ function grown({ growth }: BenchResult): string {
 interface BenchOptions {
   part: 'step' | 'teacher' | 'generation' | 'tokenizer' | 'grid'
   config: 'tiny' | 'A' | 'B' | 'C'
-  backend: 'auto' | 'onnx' | 'webgpu' | 'tensorflow' | 'cpu'
+  backend: Backend
   steps: number
   threads: number
   peer?: boolean
@@ -136,7 +136,7 @@ async function rebuild(dataDir: string) {
 async function examine(options: GlobalOptions) {
   const dataDir = dataDirOf(options)
   const problems: string[] = []
-  const { backends } = await bareJob<SelfTestResult>({ kind: 'self-test' }).catch((error: Error) => {
+  const { backends: found } = await bareJob<SelfTestResult>({ kind: 'self-test' }).catch((error: Error) => {
     problems.push(`the engine does not start: ${error.message}`)
     return { backends: [] as SelfTestResult['backends'] }
   })
@@ -144,13 +144,13 @@ async function examine(options: GlobalOptions) {
   const lines = [
     `Retort ${VERSION}, Node ${process.version}, ${process.platform} ${process.arch}`,
     `data directory: ${dataDir}`,
-    ...backends.flatMap(({ name, available, version, note, missing = [] }) => [
+    ...found.flatMap(({ name, available, version, note, missing = [] }) => [
       [available ? '✓' : '✗', name, version, note].filter(Boolean).join(' '),
       ...missing.map((line) => `    missing ${line}`),
     ]),
     ...(problems.length ? problems.map((problem) => `! ${problem}`) : ['no problems found']),
   ]
-  return { json: { version: VERSION, dataDir, backends, problems }, text: lines.join('\n') }
+  return { json: { version: VERSION, dataDir, backends: found, problems }, text: lines.join('\n') }
 }
 
 /** Looks without a lock and changes nothing. */

@@ -1,9 +1,10 @@
 import { readFileSync, existsSync } from 'node:fs'
 import type { Command } from 'commander'
-import { badInput, failed, type Run } from '#contract'
+import { badInput, failed, type Backend, type Run } from '#contract'
 import { stringify } from 'yaml'
 import { override, readYaml } from '../../services/definition'
 import { show } from '../../services/report/content'
+import { backendOption } from './arguments'
 import { perform, type GlobalOptions, type Outcome, type Session } from './session'
 import { formatTable } from './terminal'
 
@@ -13,11 +14,13 @@ export function runCommands(program: Command): void {
     .description('one run of an experiment, or the rest of one')
     .argument('[experiment]', 'YAML file, or name of an experiment of the library')
     .option('--set <path=value>', 'override a setting; may be repeated', collect, [])
+    .addOption(backendOption())
     .option('--resume <run>', 'go on from the last checkpoint of a stopped or failed run')
-    .action(async (file: string | undefined, own: { set: string[]; resume?: string }, command: Command) => {
+    .action(async (file: string | undefined, own: RunOptions, command: Command) => {
       await perform(command.optsWithGlobals<GlobalOptions>(), 'write', async (session) => {
         const { queue, experiments, runs } = session.rooms
         if (own.resume !== undefined) {
+          if (own.backend) throw badInput('a resumed run keeps its backend', { field: '--backend' })
           const { id } = runs.row(own.resume)
           return follow(session, () => queue.resume(id), false)
         }
@@ -25,7 +28,7 @@ export function runCommands(program: Command): void {
           throw badInput('which experiment?', { expected: 'a YAML file, or --resume and a run' })
         const text = definitionText(file, session)
         return follow(session, () =>
-          experiments.start({ definition: withSettings(text, own.set, file) }, {}, file),
+          experiments.start({ definition: withSettings(text, settingsOf(own), file) }, {}, file),
         )
       })
     })
@@ -35,9 +38,10 @@ export function runCommands(program: Command): void {
     .description('trains a teacher into the library')
     .argument('<spec>', 'YAML file')
     .option('--set <path=value>', 'override a setting; may be repeated', collect, [])
-    .action(async (file: string, own: { set: string[] }, command: Command) => {
+    .addOption(backendOption())
+    .action(async (file: string, own: SettingOptions, command: Command) => {
       await perform(command.optsWithGlobals<GlobalOptions>(), 'write', async (session) => {
-        const text = withSettings(readDefinition(file), own.set, file)
+        const text = withSettings(readDefinition(file), settingsOf(own), file)
         const { experiments, context } = session.rooms
         const outcome = await follow(session, () => experiments.startTeacher(text, file))
         const { id: run, metrics } = outcome.json as { id: string; metrics: unknown }
@@ -67,6 +71,19 @@ export function runCommands(program: Command): void {
         return { json: result, text: [table, '', 'Settings that differ:', ...settings].join('\n') }
       })
     })
+}
+
+interface SettingOptions {
+  set: string[]
+  backend?: Backend
+}
+interface RunOptions extends SettingOptions {
+  resume?: string
+}
+
+/** `--backend` is the definition's setting of that name. */
+function settingsOf({ set, backend }: SettingOptions): string[] {
+  return backend ? [...set, `backend=${backend}`] : set
 }
 
 const collect = (value: string, before: string[]) => [...before, value]

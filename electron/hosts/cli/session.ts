@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { toErrorShape, type CELL_STOPPED, type ErrorShape } from '#contract'
+import { toErrorShape, type Backend, type CELL_STOPPED, type ErrorShape } from '#contract'
 import { createServices, type Rooms, type Services } from '../../services'
 import { defaultDataDir } from '../../store/dataDirectory'
 import { nodeWorkerLauncher } from '../nodeWorker'
@@ -10,6 +10,8 @@ import { ProgressLine } from './terminal'
 export interface GlobalOptions {
   dataDir?: string
   json?: boolean
+  /** Of the commands that compute. */
+  backend?: Backend
 }
 
 export interface Session {
@@ -47,6 +49,7 @@ export async function perform(
       host: 'cli',
       access,
     })
+    services.rooms.context.chosenBackend = options.backend
     const abort = new AbortController()
     const interrupt = () => {
       if (abort.signal.aborted) process.exit(130)

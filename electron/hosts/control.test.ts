@@ -1,0 +1,111 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Run, WorkerEvent } from '#contract'
+import { createServices, type Services } from '../services'
+import { parseExperiment } from '../services/definition'
+import { libraryRows } from '../services/context'
+import { startJob } from '../services/job'
+import { resolveExperiment } from '../services/resolve'
+import { nodeWorkerLauncher } from './nodeWorker'
+
+let dataDir: string
+let services: Services
+
+/** Steps of some tens of milliseconds: far longer than a message takes. */
+const definition = (name: string, more = '') => `name: ${name}
+corpus: recipes
+tokenizer: bpe
+student: { width: 96, layers: 3, heads: 4, context: 64 }
+teachers: []
+train: { steps: 40, batch: 16, context: 64 }
+evaluate: { every: 0, tokens: 300 }
+${more}`
+
+beforeAll(async () => {
+  dataDir = mkdtempSync(join(tmpdir(), 'retort-'))
+  services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+  const { library } = services.rooms
+  await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes: 60_000, seed: 1 })
+  await library.trainTokenizer({ name: 'bpe', corpora: ['recipes'], vocab: 320 })
+})
+afterAll(async () => {
+  await services.close()
+  rmSync(dataDir, { recursive: true, force: true })
+})
+
+function stepsLogged(run: string): number {
+  const lines = readFileSync(join(dataDir, 'runs', run, 'metrics.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+  return lines.filter((line) => 'learningRate' in (JSON.parse(line) as object)).length
+}
+
+describe('a worker in the middle of training', () => {
+  it('pauses, goes on and stops within one step of being told', async () => {
+    const { context } = services.rooms
+    const config = resolveExperiment(parseExperiment(definition('told')), libraryRows(context))
+    const told: Record<string, number> = {}
+    const acted: Record<string, number> = {}
+    const hear = (event: WorkerEvent) => {
+      const { worker } = job
+      if (event.type === 'step' && event.record.step === 5) {
+        told.pause = stepsLogged(config.id)
+        worker.send({ type: 'pause' })
+      }
+      if (event.type === 'step' && event.record.step === 12) {
+        told.stop = stepsLogged(config.id)
+        worker.send({ type: 'stop' })
+      }
+      if (event.type !== 'paused') return
+      acted.pause = stepsLogged(config.id)
+      // Long enough for several steps, were it not paused.
+      setTimeout(() => {
+        acted.later = stepsLogged(config.id)
+        worker.send({ type: 'continue' })
+      }, 500)
+    }
+    const job = startJob(context, { kind: 'run', config, resume: false }, hear)
+    const { status, step } = (await job.result) as { status: string; step: number }
+    expect(acted.pause! - told.pause!).toBeLessThanOrEqual(1)
+    expect(acted.later).toBe(acted.pause)
+    expect(status).toBe('stopped')
+    expect(step - told.stop!).toBeLessThanOrEqual(1)
+    expect(stepsLogged(config.id)).toBe(step)
+  })
+})
+
+describe('the backend', () => {
+  async function train(name: string, more = ''): Promise<Run> {
+    const { experiments, queue } = services.rooms
+    // The reference is slow.
+    const small = definition(name, more)
+      .replace(/student: .*/, 'student: { width: 16, layers: 1, heads: 2, context: 24 }')
+      .replace(/train: .*/, 'train: { steps: 2, batch: 2, context: 24 }')
+    return queue.finished(experiments.start({ definition: small }).id)
+  }
+
+  it("is the setting's, the command's before it, the definition's before both; a run writes down which", async () => {
+    const { context, runs, models } = services.rooms
+    const backendOf = (run: Run) => runs.get(run.id).environment?.backend
+    await services.call('settings.set', { backend: 'cpu' })
+    const reference = await train('by-setting')
+    expect(reference.status, reference.reason).toBe('completed')
+    expect(backendOf(reference)).toBe('cpu')
+    expect(backendOf(await train('by-definition', 'backend: onnx'))).toBe('onnx')
+    context.chosenBackend = 'onnx'
+    const fast = await train('by-command')
+    expect(backendOf(fast)).toBe('onnx')
+    // Two implementations of the same mathematics.
+    const losses = [reference, fast].map(({ evaluation }) => evaluation!.crossEntropy!)
+    expect(losses[0]!).toBeCloseTo(losses[1]!, 4)
+    const scores = []
+    for (const backend of ['cpu', 'onnx'] as const) {
+      context.chosenBackend = backend
+      scores.push((await models.evaluate([fast.id], ['recipes'], { tokens: 200 }))[0]!.crossEntropy)
+    }
+    expect(scores[0]!).toBeCloseTo(scores[1]!, 4)
+    expect(scores[0]).not.toBe(scores[1])
+  })
+})
