@@ -131,7 +131,10 @@ export class TrainingStep {
     const variables = this.student.parameters()
     const losses: tf.Scalar[] = []
     const { value, grads } = tf.variableGrads(() => {
-      const output = forward(this.config.student, this.student.weights, tokens, this.tables, options)
+      const output = forward(this.config.student, this.student.weights, tokens, this.tables, {
+        ...options,
+        checkpointing: train.checkpointing === 'layers',
+      })
       const mixed = chunkedLoss(output.final.normal, output.final.head, chunks, (logits, i) =>
         this.retaining(
           logitLoss(this.experiment, logits, parts[i]!.labels, parts[i]!.target),

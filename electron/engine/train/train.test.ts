@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Train } from '#contract'
 import { startBackend } from '../backend'
+import type { LazyBackend } from '../backend/lazyBackend'
 import { tf } from '../backend/tf'
 import { createTables } from '../model/llama'
 import { listCheckpoints, pruneCheckpoints, readCheckpoint, writeCheckpoint } from './checkpoint'
@@ -20,8 +21,11 @@ beforeAll(async () => {
 describe('gradient checkpointing', () => {
   it('changes no loss: layers computed again give the same gradients', async () => {
     const setting = { steps: 20, batch: 4, context: 8, warmup: 2, learningRate: 0.01 }
+    const nodes = () => (tf.backend() as LazyBackend).statistics.nodes
     const kept = await losses(runConfig({ train: setting }), 6)
+    const once = nodes()
     const again = await losses(runConfig({ train: { ...setting, checkpointing: 'layers' } }), 6)
+    expect(nodes()).toBeGreaterThan(once)
     expect(kept[5]!).toBeLessThan(kept[0]!)
     for (const [i, loss] of kept.entries()) expect(again[i]!).toBeCloseTo(loss!, 5)
   })

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, Option, type Command } from 'commander'
+import { Option, type Command } from 'commander'
 import { gridExportFormats, gridFigures, type GridRow } from '#contract'
 import { show } from '../../services/report/content'
 import { costs, foretell } from './gridCost'
