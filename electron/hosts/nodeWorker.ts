@@ -20,6 +20,7 @@ export function nodeWorkerLauncher(options: { node?: string } = {}): SpawnWorker
     const child = fork(entry, [], {
       execArgv,
       execPath: options.node ?? process.execPath,
+      env: { ...process.env, GLIBC_TUNABLES: withHugePages(process.env.GLIBC_TUNABLES) },
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       // A group of its own: Ctrl-C reaches the host alone, which asks its workers to stop with a checkpoint.
@@ -42,4 +43,13 @@ export function nodeWorkerLauncher(options: { node?: string } = {}): SpawnWorker
       kill: () => void child.kill('SIGKILL'),
     }
   }
+}
+
+/**
+ * Asks glibc for memory in huge pages where the system leaves the choice to programs (as most Linux systems do): the
+ * weights and activations of a step span tens of thousands of small ones. Other systems do not know the variable.
+ */
+function withHugePages(tunables = ''): string {
+  const name = 'glibc.malloc.hugetlb'
+  return tunables.includes(name) ? tunables : [tunables, `${name}=1`].filter(Boolean).join(':')
 }

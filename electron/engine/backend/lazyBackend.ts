@@ -3,7 +3,7 @@ import type { InferenceSession } from 'onnxruntime-node'
 import { failed } from '#contract'
 import { traceGraph, Value, type Data, type Dtype, type Graph } from './graph'
 import { encodeModel } from './onnx'
-import { OutputBuffers } from './outputs'
+import { OutputMemory } from './outputs'
 import type { Residency } from './residency'
 import { tf } from './tf'
 
@@ -54,7 +54,7 @@ export class LazyBackend extends tf.KernelBackend {
   private flushing: Promise<void> | undefined
   /** Values that somebody waits to read: the outputs that come to the host. */
   private readonly wanted = new Set<Value>()
-  private readonly outputs = new OutputBuffers()
+  private readonly outputs = new OutputMemory()
 
   constructor(
     private readonly ort: Ort,
@@ -179,7 +179,6 @@ export class LazyBackend extends tf.KernelBackend {
     for (const session of this.sessions.values()) void session.release()
     this.sessions.clear()
     this.residency?.dispose(this.live)
-    this.outputs.dispose()
     this.live.clear()
   }
 
@@ -204,30 +203,17 @@ export class LazyBackend extends tf.KernelBackend {
     for (const leaf of graph.leaves) {
       feeds[graph.names.get(leaf)!] = this.residency
         ? await this.residency.feed(leaf)
-        : this.host(leaf, leaf.data!)
+        : new this.ort.Tensor(leaf.type as Dtype, leaf.data as never, leaf.shape)
     }
-    if (this.residency) {
-      const results = await session.run(feeds)
-      for (const output of outputs) {
-        const tensor = results[graph.names.get(output)!]!
-        if (tensor.location === 'cpu') output.data = tensor.data as Data
-        else output.resident = tensor
-      }
-    } else {
-      // The runtime writes into what it is given, and hands out copies of that, which are left lying.
-      const written = outputs.map((output) => this.outputs.take(output))
-      const fetches = outputs.map((output, i) => [graph.names.get(output)!, this.host(output, written[i]!)])
-      await session.run(feeds, Object.fromEntries(fetches) as Record<string, OrtTensor>)
-      for (const [i, output] of outputs.entries()) output.data = written[i]
+    const results = await session.run(feeds)
+    for (const output of outputs) {
+      const tensor = results[graph.names.get(output)!]!
+      if (tensor.location === 'cpu') this.outputs.adopt(output, tensor.data as Data)
+      else output.resident = tensor
     }
     forget(graph)
     release()
     this.statistics.runMs += performance.now() - running
-  }
-
-  /** Data on the host as the runtime takes it. */
-  private host({ type, shape }: Value, data: Data): OrtTensor {
-    return new this.ort.Tensor(type as Dtype, data as never, shape)
   }
 
   private async session(graph: Graph): Promise<InferenceSession> {

@@ -1,25 +1,34 @@
-import type { Data, Dtype, Value } from './graph'
+import { MessageChannel } from 'node:worker_threads'
+import type { Data, Value } from './graph'
+
+/** Smaller arrays are left to the garbage collector: giving one back takes about ten microseconds. */
+const WORTH_FREEING = 4096
 
 /**
- * The host's memory of outputs, used in turn. A training step gives every weight and moment anew; were each of them
- * fresh memory, old ones would lie about until the garbage collector finds them. A buffer comes back when the last
+ * The host's memory of outputs. A training step gives every weight and moment anew, in fresh arrays; left to the
+ * garbage collector they would make it run every other step and lie about until then. One is given back when the last
  * tensor of its value is disposed of and no graph still to be computed can read it; what somebody has read, or sees
- * under another shape, does not come back.
+ * under another shape, is not.
+ *
+ * JavaScript cannot free an array, but a message can take its memory along, and a message that nobody will receive
+ * is freed where it is posted.
  */
-export class OutputBuffers {
-  private readonly free = new Map<string, Data[]>()
+export class OutputMemory {
   private readonly own = new WeakSet<Data>()
   /** No tensor stands for them any more, but graphs still to be computed may read them. */
   private retired: Value[] = []
+  private readonly nobody = closedPort()
 
-  /** Memory for a value's data; what is in it is undefined. */
-  take({ type, size }: Value): Data {
-    const data = this.free.get(`${type}${size}`)?.pop() ?? allocate(type as Dtype, size)
+  /** The runtime has computed a value into memory that is nobody else's. */
+  adopt(value: Value, data: Data): void {
+    value.data = data
+    if (data.byteLength < WORTH_FREEING) return
     this.own.add(data)
-    return data
+    // Disposed of while it was computed.
+    if (value.live === 0) this.retire(value)
   }
 
-  /** Somebody holds the data: it is never written again. */
+  /** Somebody holds the data: it is not given back. */
   lend(data: Data): Data {
     this.own.delete(data)
     return data
@@ -37,38 +46,25 @@ export class OutputBuffers {
   mark(): () => void {
     const before = this.retired
     this.retired = []
-    return () => {
-      for (const value of before) this.reclaim(value)
+    return () => this.free(before)
+  }
+
+  /** Gives back the memory of values, unless something else has come to hold it since. */
+  private free(values: readonly Value[]): void {
+    const buffers: ArrayBufferLike[] = []
+    for (const value of values) {
+      const { data, live, shared } = value
+      if (!data || live > 0 || shared || !this.own.delete(data)) continue
+      value.data = undefined
+      buffers.push(data.buffer)
     }
-  }
-
-  /** Unless something else has come to hold it since. */
-  private reclaim(value: Value): void {
-    const { data, live, shared } = value
-    if (!data || live > 0 || shared || !this.own.delete(data)) return
-    value.data = undefined
-    this.keep(data)
-  }
-
-  dispose(): void {
-    this.free.clear()
-    this.retired = []
-  }
-
-  private keep(data: Data): void {
-    const key = `${typeOf(data)}${data.length}`
-    const list = this.free.get(key)
-    if (list) list.push(data)
-    else this.free.set(key, [data])
+    if (buffers.length) this.nobody.postMessage(undefined, buffers as ArrayBuffer[])
   }
 }
 
-function allocate(type: Dtype, size: number): Data {
-  if (type === 'float32') return new Float32Array(size)
-  return type === 'int32' ? new Int32Array(size) : new Uint8Array(size)
-}
-
-function typeOf(data: Data): Dtype {
-  if (data instanceof Float32Array) return 'float32'
-  return data instanceof Int32Array ? 'int32' : 'bool'
+function closedPort() {
+  const { port1, port2 } = new MessageChannel()
+  port1.close()
+  port2.close()
+  return port1
 }

@@ -4,6 +4,8 @@ import { median } from './models'
 const SIZE = 1024
 const PRODUCTS = 4
 const FLOPS = 2 * SIZE ** 3 * PRODUCTS
+/** Runs of a sample, the fastest of which counts: the first finds its memory and caches full of other things. */
+const RUNS = 3
 
 /** The speed of large matrix products alone, the most that a training step could reach. */
 export class Ceiling {
@@ -14,6 +16,13 @@ export class Ceiling {
   )
 
   async sample(): Promise<void> {
+    let best = 0
+    for (let i = 0; i < RUNS; i++) best = Math.max(best, await this.run())
+    this.samples.push(best)
+  }
+
+  /** GFLOP/s of one run. */
+  private async run(): Promise<number> {
     const started = performance.now()
     const corner = tf.tidy(() => {
       let product: tf.Tensor2D = this.matrix
@@ -22,7 +31,7 @@ export class Ceiling {
     })
     await corner.data()
     corner.dispose()
-    this.samples.push(FLOPS / (performance.now() - started) / 1e6)
+    return FLOPS / (performance.now() - started) / 1e6
   }
 
   /** GFLOP/s, the median of all samples but the first, which compiled it. */
