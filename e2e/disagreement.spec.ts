@@ -36,6 +36,6 @@ test('held-out tokens show where teachers disagree, by pointer, by keyboard and 
   await expect(details).toContainText(`document ${document}, token ${token}`)
 
   await section.getByRole('button', { name: 'Documents after' }).click()
-  await expect(section.getByText('documents 5–8 of')).toBeVisible()
+  await expect(section.getByText(/documents 5–\d of/)).toBeVisible()
   await expect(section.getByRole('listbox', { name: 'Document 5' })).toBeVisible({ timeout: 60_000 })
 })
