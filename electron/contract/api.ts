@@ -12,6 +12,7 @@ import { disagreementPage } from './disagreement'
 import { evaluationDetail, evaluationRecord, stepRecord } from './metrics'
 import { checkpoint, environment, run, runConfig } from './run'
 import { errorShape } from './errors'
+import { studyRow } from './study'
 
 const none = z.strictObject({})
 const byId = z.strictObject({ id })
@@ -361,6 +362,13 @@ export const api = {
   ),
   'reports.get': method(byId, z.object({ row: reportRow, content: z.string() })),
   'reports.remove': method(byId, none),
+
+  'studies.list': method(none, z.array(studyRow)),
+  /**
+   * Does a study on the data of a source folder, as a task that ends in a report. What the library and earlier, stopped
+   * attempts have is used again.
+   */
+  'studies.start': method(z.strictObject({ study: z.string(), source: z.string().min(1) }), task),
 
   'tasks.list': method(none, z.array(task)),
   'tasks.stop': method(byId, task),

@@ -15,7 +15,7 @@ import {
 import { libraryRows, type Context } from './context'
 import { override, readYaml } from './definition'
 import type { ExperimentService } from './experiments'
-import { stopped } from './job'
+import { followRun } from './followRun'
 import type { Library } from './library'
 import type { ModelService } from './models'
 import type { RunQueue } from './queue'
@@ -23,7 +23,7 @@ import type { ReportService } from './report'
 import { resolveExperiment, resolveTeacher } from './resolve'
 import { resource } from './resources'
 import type { RunService } from './runs'
-import type { TaskControl } from './tasks'
+import { within, type TaskControl } from './tasks'
 
 const spec = z.strictObject({
   corpora: z.array(
@@ -138,7 +138,7 @@ export class Demo {
       const run = queue.add(resolveTeacher(definition, libraryRows(context)), { group: 'demo' })
       const share = (TAUGHT - PREPARED) / demo.teachers.length
       const start = PREPARED + share * i
-      await this.follow(run, `training ${definition.name}`, within(control, start, start + share))
+      await followRun(this.parts, run, `training ${definition.name}`, within(control, start, start + share))
     }
     return demo.teachers.map(({ name }) => name)
   }
@@ -165,34 +165,11 @@ export class Demo {
       const run = queue.add(config, { group, experiment: row.id })
       const share = (1 - SCORED) / demo.students.length
       const start = SCORED + share * i
-      ended.push(await this.follow(run, `training ${run.name}`, within(control, start, start + share)))
+      ended.push(
+        await followRun(this.parts, run, `training ${run.name}`, within(control, start, start + share)),
+      )
     }
     return ended
-  }
-
-  /** Waits for a run; stopping the demo stops it. */
-  private async follow(run: Run, phase: string, { signal, progress }: TaskControl): Promise<Run> {
-    const { queue, context } = this.parts
-    const stop = () => queue.stop(run.id)
-    signal.addEventListener('abort', stop, { once: true })
-    const unsubscribe = context.pushes.onPush((_, push) => {
-      if (push.topic === 'steps' && push.id === run.id) {
-        const last = push.records.at(-1)!
-        const loss = last.loss === null ? '' : `, loss ${last.loss.toFixed(2)}`
-        progress(`${phase}: step ${last.step}/${run.steps}${loss}`, last.step / run.steps)
-      }
-    })
-    try {
-      if (signal.aborted) stop()
-      const ended = await queue.finished(run.id)
-      if (ended.status === 'completed') return ended
-      throw signal.aborted
-        ? stopped()
-        : failed(`run "${run.name}" ${ended.status}: ${ended.reason ?? 'no reason given'}`)
-    } finally {
-      unsubscribe()
-      signal.removeEventListener('abort', stop)
-    }
   }
 
   private report(quick: boolean, runs: readonly Run[]): ReportRow {
@@ -270,13 +247,6 @@ function foreign(noun: string, name: string): Error {
   return failed(
     `the library has another ${noun} named "${name}", which the demo needs for itself; use another --data-dir`,
   )
-}
-
-function within({ signal, progress }: TaskControl, start: number, end: number): TaskControl {
-  return {
-    signal,
-    progress: (phase, fraction) => progress(phase, start + (end - start) * fraction),
-  }
 }
 
 function readSpec(quick: boolean): DemoSpec {

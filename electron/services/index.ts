@@ -147,7 +147,7 @@ function createRooms(context: Context, host: ServiceOptions['host']): Rooms {
     tasks,
     disagreement: new DisagreementService(context, runs, tasks),
     demo: new Demo(parts),
-    study: new Study(parts),
+    study: new Study({ ...parts, tasks }),
   }
 }
 
@@ -258,6 +258,8 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'reports.create': (params) => reports.create(params),
     'reports.get': ({ id }) => reports.get(id),
     'reports.remove': ({ id }) => nothing(() => reports.remove(id)),
+    'studies.list': () => rooms.study.list(),
+    'studies.start': (params) => rooms.study.start(params),
     'tasks.list': () => tasks.list(),
     'tasks.stop': ({ id }) => tasks.stop(id),
     'demo.start': ({ quick }) =>

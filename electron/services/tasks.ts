@@ -93,6 +93,11 @@ export class TaskBoard {
   }
 }
 
+/** A task's control as part `start`..`end` of it. */
+export function within({ signal, progress }: TaskControl, start: number, end: number): TaskControl {
+  return { signal, progress: (phase, fraction) => progress(phase, start + (end - start) * fraction) }
+}
+
 /** The progress events of a worker as part `start`..`end` of a task. */
 export function forwardProgress(
   progress: TaskControl['progress'],

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import { badInput, corpusFormats, objectName, parse } from '#contract'
@@ -65,5 +66,29 @@ export function parseStudy(text: string, file: string, source = dirname(file)): 
     teachers: study.teachers.map((teacher) =>
       'import' in teacher ? { ...teacher, import: resolve(source, teacher.import) } : teacher,
     ),
+  }
+}
+
+/** The files and folders that a study reads, in its order. */
+export function sourcesOf({ corpora, teachers }: StudyDefinition): { name: string; path: string }[] {
+  return [
+    ...corpora,
+    ...teachers.flatMap((teacher) =>
+      'import' in teacher ? [{ name: teacher.name, path: teacher.import }] : [],
+    ),
+  ]
+}
+
+/**
+ * @param known names that the library has already: they are not read again
+ * @throws bad-input naming the first file that is not there
+ */
+export function checkSources(study: StudyDefinition, known: ReadonlySet<string>): void {
+  const missing = sourcesOf(study).find(({ name, path }) => !known.has(name) && !existsSync(path))
+  if (missing) {
+    throw badInput('there is no such file', {
+      file: missing.path,
+      expected: `what the study calls "${missing.name}"; is the source folder the right one?`,
+    })
   }
 }

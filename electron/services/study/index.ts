@@ -1,19 +1,33 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
 import { stringify } from 'yaml'
-import { evaluation, experiment, failed, parse, type ReportRow, type Run } from '#contract'
+import {
+  conflict,
+  evaluation,
+  experiment,
+  notFound,
+  parse,
+  type ParsedParams,
+  type ReportRow,
+  type Run,
+  type StudyRow,
+  type Task,
+} from '#contract'
 import { RunFolder } from '../../store'
 import { libraryRows, type Context } from '../context'
 import { override } from '../definition'
 import type { ExperimentService } from '../experiments'
 import { configDigest } from '../grids/digest'
-import { stopped } from '../job'
+import { followRun } from '../followRun'
 import type { Library } from '../library'
 import type { ModelService } from '../models'
 import type { RunQueue } from '../queue'
 import type { ReportService } from '../report'
 import type { Answer } from '../report/questions'
 import { resolveExperiment } from '../resolve'
-import type { TaskControl } from '../tasks'
-import type { StudyDefinition } from './definition'
+import { resource } from '../resources'
+import { within, type TaskBoard, type TaskControl } from '../tasks'
+import { checkSources, parseStudy, sourcesOf, type StudyDefinition } from './definition'
 
 export interface StudyParts {
   context: Context
@@ -22,6 +36,7 @@ export interface StudyParts {
   queue: RunQueue
   reports: ReportService
   experiments: ExperimentService
+  tasks: TaskBoard
 }
 
 export interface StudyResult {
@@ -38,12 +53,56 @@ export interface StudyResult {
 export class Study {
   constructor(private readonly parts: StudyParts) {}
 
+  /** The studies that come with Retort. */
+  list(): StudyRow[] {
+    const { runs, reports } = this.parts.context.catalogue.data
+    return readdirSync(resource('studies'))
+      .filter((file) => file.endsWith('.yaml'))
+      .sort()
+      .map((file) => {
+        const study = file.slice(0, -'.yaml'.length)
+        const source = dirname(fileOf(study))
+        const definition = read(study, source)
+        const own = runs.filter(({ group, status }) => group === definition.name && status === 'completed')
+        return {
+          study,
+          name: definition.name,
+          description: definition.description,
+          questions: definition.questions.map(({ ask }) => ask),
+          teachers: definition.teachers.length,
+          runs: definition.runs.length * definition.seeds.length,
+          completed: new Set(own.map(({ name }) => name)).size,
+          needs: sourcesOf(definition).map(({ path }) => relative(source, path)),
+          report: reports.find(({ name }) => name === definition.name)?.id,
+        }
+      })
+  }
+
+  /** @throws bad-input when the folder lacks what it needs, conflict when it is under way */
+  start({ study, source }: ParsedParams<'studies.start'>): Task {
+    const { tasks } = this.parts
+    if (!this.list().some((row) => row.study === study)) throw notFound('study', study)
+    const definition = read(study, source)
+    this.check(definition)
+    const title = `Study: ${definition.name}`
+    if (tasks.list().some((task) => task.title === title && task.status === 'running'))
+      throw conflict('this study is under way')
+    return tasks.start(title, (control) => this.run(definition, control)).row
+  }
+
+  /** @throws bad-input naming what its source folder lacks, before anything is written */
   async run(study: StudyDefinition, control: TaskControl): Promise<StudyResult> {
+    this.check(study)
     const began = Date.now()
-    await this.importCorpora(study, control)
-    await this.makeTeachers(study, control)
-    await this.scoreTeachers(study, control)
-    const runs = await this.runAll(study, control)
+    const cells = study.runs.length * study.seeds.length
+    // A teacher's training, the scores of all, and a run take about as long as each other.
+    const parts = study.teachers.filter((teacher) => 'train' in teacher).length + 1 + cells
+    const taught = (parts - 1 - cells) / parts
+    const scored = (parts - cells) / parts
+    await this.importCorpora(study, within(control, 0, 0))
+    await this.makeTeachers(study, within(control, 0, taught))
+    await this.scoreTeachers(study, within(control, taught, scored))
+    const runs = await this.runAll(study, within(control, scored, 1))
     const { reports } = this.parts
     const ids = runs.map(({ id }) => id)
     const old = reports.list().find(({ name }) => name === study.name)
@@ -57,6 +116,11 @@ export class Study {
     }
   }
 
+  private check(study: StudyDefinition): void {
+    const { corpora, teachers } = this.parts.library
+    checkSources(study, new Set([...corpora, ...teachers].map(({ name }) => name)))
+  }
+
   private async importCorpora({ corpora }: StudyDefinition, control: TaskControl): Promise<void> {
     const { library } = this.parts
     for (const corpus of corpora) {
@@ -67,12 +131,16 @@ export class Study {
 
   private async makeTeachers({ teachers }: StudyDefinition, control: TaskControl): Promise<void> {
     const { library, experiments } = this.parts
-    for (const teacher of teachers) {
+    for (const [i, teacher] of teachers.entries()) {
       const { name } = teacher
+      const part = within(control, i / teachers.length, (i + 1) / teachers.length)
       if (library.teachers.some((row) => row.name === name)) continue
-      if ('import' in teacher) await library.importTeacher({ path: teacher.import, name }, control)
-      else if ('derive' in teacher) await library.deriveTeacher({ name, ...teacher.derive }, control)
-      else await this.finish(experiments.startTeacher(stringify({ ...teacher.train, name })), control, 0)
+      if ('import' in teacher) await library.importTeacher({ path: teacher.import, name }, part)
+      else if ('derive' in teacher) await library.deriveTeacher({ name, ...teacher.derive }, part)
+      else {
+        const run = experiments.startTeacher(stringify({ ...teacher.train, name }))
+        await followRun(this.parts, run, `training ${name}`, part)
+      }
     }
   }
 
@@ -110,7 +178,8 @@ export class Study {
           known && ['stopped', 'failed'].includes(known.status)
             ? queue.resume(known.id)
             : (known ?? queue.add(config, { group: name }))
-        results.push(await this.finish(run, control, i / cells.length))
+        const part = within(control, i / cells.length, (i + 1) / cells.length)
+        results.push(await followRun(this.parts, run, run.name, part))
       }
     }
     return results
@@ -120,17 +189,11 @@ export class Study {
     const config = new RunFolder(this.parts.context.dataDir, id).config()
     return config && configDigest(config)
   }
+}
 
-  private async finish({ id, name }: Run, control: TaskControl, fraction: number): Promise<Run> {
-    const { queue } = this.parts
-    control.progress(name, fraction)
-    const stop = () => queue.stop(id)
-    control.signal.addEventListener('abort', stop, { once: true })
-    const ended = await queue.finished(id)
-    control.signal.removeEventListener('abort', stop)
-    if (control.signal.aborted) throw stopped()
-    if (ended.status !== 'completed')
-      throw queue.failure(id) ?? failed(`${name}: ${ended.reason ?? ended.status}`)
-    return ended
-  }
+const fileOf = (study: string) => join(resource('studies'), `${study}.yaml`)
+
+function read(study: string, source: string): StudyDefinition {
+  const file = fileOf(study)
+  return parseStudy(readFileSync(file, 'utf8'), file, source)
 }
