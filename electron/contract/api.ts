@@ -83,6 +83,8 @@ export const settings = z.strictObject({
   threads: z.number().int().nonnegative().default(0),
   /** What computes, where a definition leaves it open. */
   backend: z.enum(backends).default('auto'),
+  /** Most memory that a run may need; 0: what the machine has left. */
+  memoryGb: z.number().nonnegative().default(0),
   /** Runs computed at the same time. */
   concurrency: z.number().int().positive().default(1),
   /** The teacher-output cache: what is longest unused goes first, above this size or after so many days. */
@@ -153,7 +155,12 @@ export const estimate = z.object({
   flopsPerStep: z.number(),
   /** Absent until a run was measured here. */
   seconds: z.number().optional(),
+  /** Most that its process will have. */
   memoryMb: z.number(),
+  /** When that is more than may be had: how much may, and the fewest micro-batches that fit, with what they need. */
+  memoryAdvice: z
+    .object({ limitMb: z.number(), accumulate: z.number().optional(), memoryMb: z.number().optional() })
+    .optional(),
   diskMb: z.number(),
 })
 export type Estimate = z.output<typeof estimate>
@@ -192,7 +199,13 @@ export const api = {
   ),
   /** Queues a run of it; refused before anything is written when a name or a digest does not hold. */
   'experiments.start': method(
-    z.strictObject({ id: id.optional(), definition: z.string().optional(), name: objectName.optional() }),
+    z.strictObject({
+      id: id.optional(),
+      definition: z.string().optional(),
+      name: objectName.optional(),
+      /** Starts it also when it needs more memory than may be had. */
+      force: z.boolean().optional(),
+    }),
     run,
   ),
 

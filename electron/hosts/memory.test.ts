@@ -1,6 +1,14 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import type { BenchResult } from '#contract'
+import { createServices } from '../services'
+import { libraryRows } from '../services/context'
+import { parseExperiment } from '../services/definition'
 import { performJob } from '../services/job'
+import { peakMemory } from '../services/memory'
+import { resolveExperiment } from '../services/resolve'
 import { nodeWorkerLauncher } from './nodeWorker'
 
 it('trains without growing: resident memory after step 200 and after step 900', async () => {
@@ -9,4 +17,38 @@ it('trains without growing: resident memory after step 200 and after step 900', 
   const { growth } = await performJob<BenchResult>(context, job)
   // Garbage that nobody collected made it 7 % and more.
   expect(growth!.endMb / growth!.startMb).toBeLessThan(1.03)
+})
+
+it('takes the memory that was estimated before the start, and refuses what is too much', async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'retort-'))
+  const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+  const { library, context, experiments, queue } = services.rooms
+  try {
+    await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes: 60_000, seed: 1 })
+    await library.trainTokenizer({ name: 'bpe', corpora: ['recipes'], vocab: 320 })
+    const definition = `name: measured
+corpus: recipes
+tokenizer: bpe
+student: { width: 128, layers: 4, heads: 4, context: 128 }
+teachers: []
+train: { steps: 3, batch: 32, context: 128 }
+evaluate: { every: 0, tokens: 300 }
+backend: onnx
+`
+    const config = resolveExperiment(parseExperiment(definition), libraryRows(context))
+    const job = { kind: 'run', config, resume: false } as const
+    const { peakMb } = await performJob<{ peakMb: number }>(context, job)
+    expect(Math.abs(peakMemory(config) / peakMb - 1)).toBeLessThan(0.15)
+
+    await services.call('settings.set', { memoryGb: 0.4 })
+    expect(() => experiments.start({ definition })).toThrow(/train.accumulate: .* can be had; expected/)
+    expect(services.rooms.runs.list()).toEqual([])
+    const { estimate } = await services.call('experiments.check', { definition })
+    expect(estimate!.memoryAdvice).toMatchObject({ limitMb: 0.4 * 1024 })
+    const forced = await queue.finished(experiments.start({ definition, force: true }).id)
+    expect(forced.status).toBe('completed')
+  } finally {
+    await services.close()
+    rmSync(dataDir, { recursive: true, force: true })
+  }
 })

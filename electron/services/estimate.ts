@@ -1,4 +1,5 @@
 import { parameterCount, type Estimate, type Run, type RunConfig } from '#contract'
+import { peakMemory } from './memory'
 
 const BYTES = 4
 const MB = 2 ** 20
@@ -26,18 +27,13 @@ export function estimateRun(
   )
   const evaluations = evaluate.every ? Math.ceil(train.steps / evaluate.every) : 1
   const evaluated = (evaluations * config.corpora.length * evaluate.tokens) / tokensPerStep / 3
-  const microTokens = tokensPerStep / train.accumulate
-  // Logits and their gradients of the student, distributions of the teachers, activations of about 20 widths a layer.
-  const logits = microTokens * config.student.vocab * BYTES * (4 + 3 * config.teachers.length)
-  const activations = microTokens * config.student.width * config.student.layers * 20 * BYTES
-  const states = parameters * BYTES * 6 + config.teachers.reduce((sum, t) => sum + t.parameters * BYTES, 0)
   const kept = Math.min(checkpoint.keep, checkpoint.every ? Math.ceil(train.steps / checkpoint.every) : 1) + 1
   return {
     parameters,
     tokensPerStep,
     flopsPerStep,
     seconds: secondsPerFlop && (train.steps + evaluated) * flopsPerStep * secondsPerFlop,
-    memoryMb: Math.round((logits + activations + states) / MB + 150),
+    memoryMb: peakMemory(config),
     diskMb: Math.round((kept * parameters * BYTES * 3) / MB + (train.steps * 400) / MB),
   }
 }

@@ -16,6 +16,7 @@ import { libraryRows, type Context } from './context'
 import { overrideText, parseExperiment, parseTeacher } from './definition'
 import { estimateRun } from './estimate'
 import { checkFree, find, freeName, newId } from './identity'
+import { checkMemory, memoryAdvice, memoryLimit } from './memory'
 import type { RunOrigin, RunQueue } from './queue'
 import { resolveExperiment, resolveTeacher } from './resolve'
 
@@ -89,7 +90,9 @@ export class ExperimentService {
       const resolved = parseExperiment(definition)
       try {
         const config = resolveExperiment(resolved, libraryRows(this.context))
-        return { problems: [], resolved, estimate: estimateRun(config, this.measured()) }
+        const memory = memoryAdvice(config, this.memoryLimit())
+        const estimate = { ...estimateRun(config, this.measured()), memoryAdvice: memory }
+        return { problems: [], resolved, estimate }
       } catch (error) {
         return { problems: [toErrorShape(error)], resolved }
       }
@@ -99,20 +102,24 @@ export class ExperimentService {
   }
 
   start(
-    { id, definition, name }: ParsedParams<'experiments.start'>,
+    { id, definition, name, force }: ParsedParams<'experiments.start'>,
     origin: RunOrigin = {},
     file?: string,
   ): Run {
     const row = id === undefined ? undefined : this.get(id)
     const parsed = parseExperiment(definition ?? row?.definition ?? '', file)
     const config = resolveExperiment(parsed, libraryRows(this.context), file, name)
+    if (!force) checkMemory(config, this.memoryLimit(), file)
     return this.queue.add(config, { experiment: row?.id, ...origin })
   }
 
-  startTeacher(definition: string, file?: string): Run {
+  /** @param force also when it needs more memory than may be had */
+  startTeacher(definition: string, file?: string, force = false): Run {
     const parsed = parseTeacher(definition, file)
     checkFree('teacher', this.context.catalogue.data.teachers, parsed.name)
-    return this.queue.add(resolveTeacher(parsed, libraryRows(this.context), file))
+    const config = resolveTeacher(parsed, libraryRows(this.context), file)
+    if (!force) checkMemory(config, this.memoryLimit(), file)
+    return this.queue.add(config)
   }
 
   /**
@@ -149,6 +156,10 @@ export class ExperimentService {
   private written(run: Run, definition: Experiment): string {
     const text = this.list().find(({ id }) => id === run.experiment)?.definition
     return text && says(text, definition) ? text : stringify(definition)
+  }
+
+  private memoryLimit(): number {
+    return memoryLimit(this.context.catalogue.data.settings.memoryGb)
   }
 
   /** Recent runs with what they were, to tell speeds from. */

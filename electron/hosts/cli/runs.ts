@@ -15,6 +15,7 @@ export function runCommands(program: Command): void {
     .argument('[experiment]', 'YAML file, or name of an experiment of the library')
     .option('--set <path=value>', 'override a setting; may be repeated', collect, [])
     .addOption(backendOption())
+    .option('--force', 'start also when it needs more memory than can be had')
     .option('--resume <run>', 'go on from the last checkpoint of a stopped or failed run')
     .action(async (file: string | undefined, own: RunOptions, command: Command) => {
       await perform(command.optsWithGlobals<GlobalOptions>(), 'write', async (session) => {
@@ -28,7 +29,11 @@ export function runCommands(program: Command): void {
           throw badInput('which experiment?', { expected: 'a YAML file, or --resume and a run' })
         const text = definitionText(file, session)
         return follow(session, () =>
-          experiments.start({ definition: withSettings(text, settingsOf(own), file) }, {}, file),
+          experiments.start(
+            { definition: withSettings(text, settingsOf(own), file), force: own.force },
+            {},
+            file,
+          ),
         )
       })
     })
@@ -39,11 +44,12 @@ export function runCommands(program: Command): void {
     .argument('<spec>', 'YAML file')
     .option('--set <path=value>', 'override a setting; may be repeated', collect, [])
     .addOption(backendOption())
+    .option('--force', 'start also when it needs more memory than can be had')
     .action(async (file: string, own: SettingOptions, command: Command) => {
       await perform(command.optsWithGlobals<GlobalOptions>(), 'write', async (session) => {
         const text = withSettings(readDefinition(file), settingsOf(own), file)
         const { experiments, context } = session.rooms
-        const outcome = await follow(session, () => experiments.startTeacher(text, file))
+        const outcome = await follow(session, () => experiments.startTeacher(text, file, own.force))
         const { id: run, metrics } = outcome.json as { id: string; metrics: unknown }
         const teacher = context.catalogue.data.teachers.find((row) => row.run === run)
         return { ...outcome, json: { id: teacher?.id ?? run, run, metrics } }
@@ -76,6 +82,7 @@ export function runCommands(program: Command): void {
 interface SettingOptions {
   set: string[]
   backend?: Backend
+  force?: boolean
 }
 interface RunOptions extends SettingOptions {
   resume?: string
