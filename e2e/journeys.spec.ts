@@ -58,6 +58,20 @@ test.describe('on an empty data directory', () => {
     await rail(app, 'Queue').click()
     await expect(app.getByText('the text is not UTF-8')).toBeVisible()
   })
+
+  test('a study says what it asks and needs, and a folder that lacks it is refused', async ({
+    app,
+    host,
+  }) => {
+    await rail(app, 'Reports').click()
+    await app.getByRole('button', { name: 'Study', ...button }).click()
+    const dialog = app.getByRole('dialog', { name: 'Study' })
+    await expect(dialog.getByText('36 runs, 0 of them done here')).toBeVisible()
+    await dialog.getByRole('textbox').fill(host.dataDir)
+    await dialog.getByRole('button', { name: 'Start study' }).click()
+    await expect(app.getByText('is the source folder the right one?', { exact: false }).first()).toBeVisible()
+    await expect(dialog).toBeVisible()
+  })
 })
 
 test('an experiment is edited, run, paused, stopped, resumed, compared and reported', async ({ app }) => {
