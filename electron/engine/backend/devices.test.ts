@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { detectBackends, startBackend } from '.'
 import { runApart } from './apart'
+import { layerNorm, rmsNorm, rotate, swish } from '../model/layers'
 import type { LazyBackend } from './lazyBackend'
 import { findTensorflow, registerTensorflow } from './tensorflow'
 import { tf } from './tf'
@@ -134,5 +135,52 @@ describe('WebGPU', () => {
     }
     expect(backend.value(table).resident).toBeDefined()
     expect((await table.data())[4999]).toBe(4999)
+  })
+  it('computes the fused operations as the reference does', async () => {
+    const obstacle = await webgpuObstacle()
+    if (obstacle) {
+      process.stderr.write(`SKIPPED: WebGPU's fused operations: ${obstacle}\n`)
+      return
+    }
+    await startBackend('webgpu', { threads: 1 })
+    const random = (shape: number[], seed: number) => tf.randomNormal(shape, 0, 1, 'float32', seed)
+    const [x, gain, bias] = [random([64, 32], 1), random([32], 2), random([32], 3)]
+    const [heads, angles] = [random([2, 2, 16, 8], 4), random([16, 8], 5)]
+    await tf.setBackend('cpu')
+    const half = tf.tile(tf.slice(angles, [0, 0], [16, 4]), [1, 2])
+    const rotation = { cosine: tf.cos(half), sine: tf.sin(half) } as {
+      cosine: tf.Tensor2D
+      sine: tf.Tensor2D
+    }
+    const inputs = [x, gain, bias, heads, rotation.cosine, rotation.sine]
+    const values = inputs.map((tensor) => [tensor.dataSync().slice(), tensor.shape] as const)
+
+    /** Results and gradients of each layer on a backend. */
+    const on = async (backend: string) => {
+      await tf.setBackend(backend)
+      const [x, gain, bias, heads, cosine, sine] = values.map(([data, shape]) => tf.tensor(data, shape))
+      const layers: [(...xs: tf.Tensor[]) => tf.Tensor, tf.Tensor[]][] = [
+        [(x, g) => rmsNorm(x as tf.Tensor2D, g as tf.Tensor1D, 1e-5), [x!, gain!]],
+        [
+          (x, g, b) => layerNorm(x as tf.Tensor2D, g as tf.Tensor1D, b as tf.Tensor1D, 1e-5),
+          [x!, gain!, bias!],
+        ],
+        [(x) => swish(x as tf.Tensor2D, 1.702), [x!]],
+        [
+          (x) => rotate(x as tf.Tensor4D, { cosine: cosine as tf.Tensor2D, sine: sine as tf.Tensor2D }),
+          [heads!],
+        ],
+      ]
+      const results = tf.tidy(() =>
+        layers.flatMap(([layer, xs]) => [
+          layer(...xs),
+          ...tf.grads((...xs) => tf.sum(tf.square(layer(...xs))))(xs),
+        ]),
+      )
+      return Promise.all(results.map(async (tensor) => Array.from(await tensor.data())))
+    }
+    const [expected, computed] = [await on('cpu'), await on('webgpu')]
+    for (const [i, values] of computed.entries())
+      for (const [j, value] of values.entries()) expect(value, `result ${i}`).toBeCloseTo(expected[i]![j]!, 3)
   })
 })

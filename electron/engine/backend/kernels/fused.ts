@@ -1,4 +1,4 @@
-import { integers, node, nodes } from '../builder'
+import { integers, node, nodes, scalar } from '../builder'
 import type { Value } from '../graph'
 import type { Kernel, KernelTable } from './table'
 
@@ -47,9 +47,27 @@ const rotary: Kernel = ({ x, cosine, sine }) => {
   })
 }
 
+/** As above; the reciprocal root apart: ONNX Runtime 1.30's WebGPU provider gives it wrongly (y is right). */
+const rmsNormalizationApart: Kernel = ({ x, gain }, { epsilon }) => {
+  const rows = [...x!.shape.slice(0, -1), 1]
+  const attributes = { axis: -1, stash_type: 1, epsilon: { float: epsilon as number } }
+  const y = node('SimplifiedLayerNormalization', [x!, gain!], x!.shape, 'float32', { attributes })
+  const square = node('Mul', [x!, x!], x!.shape, 'float32')
+  const mean = node('ReduceMean', [square, integers([x!.shape.length - 1])], rows, 'float32')
+  const root = node(
+    'Sqrt',
+    [node('Add', [mean, scalar(epsilon as number, 'float32')], rows, 'float32')],
+    rows,
+    'float32',
+  )
+  return [y, node('Reciprocal', [root], rows, 'float32')]
+}
+
 export const fused: KernelTable = {
   RmsNormalization: rmsNormalization,
   LayerNormalization: layerNormalization,
   Swish: swish,
   RotaryEmbedding: rotary,
 }
+
+export const fusedForWebgpu: KernelTable = { ...fused, RmsNormalization: rmsNormalizationApart }

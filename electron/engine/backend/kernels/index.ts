@@ -5,7 +5,7 @@ import type { LazyBackend } from '../lazyBackend'
 import { tf } from '../tf'
 import { convolutions } from './convolution'
 import { elementwise } from './elementwise'
-import { fused } from './fused'
+import { fused, fusedForWebgpu } from './fused'
 import { images } from './image'
 import { indexing } from './indexing'
 import { linear } from './linear'
@@ -29,9 +29,8 @@ export const kernels: KernelTable = {
 
 /** Tells tfjs of the kernels, for the backend of that name. */
 export function registerKernels(backendName: string): void {
-  for (const [kernelName, kernel] of Object.entries(kernels)) {
-    // ONNX Runtime 1.30's WebGPU provider computes a training step with these wrongly; plain operations do instead.
-    if (backendName === 'webgpu' && kernelName in fused) continue
+  const table = backendName === 'webgpu' ? { ...kernels, ...fusedForWebgpu } : kernels
+  for (const [kernelName, kernel] of Object.entries(table)) {
     tf.registerKernel({
       kernelName,
       backendName,
