@@ -7,7 +7,7 @@ export const cacheEntry = z.object({
   /** Names, as they were when it was written. */
   teacher: z.string(),
   corpora: z.array(z.string()),
-  split: z.enum(['train', 'held-out']),
+  split: z.enum(['train', 'held-out', 'calibration']),
   /** On disk. */
   bytes: z.number(),
   /** Runs that found it whole and read it, so that their teacher made no pass. */

@@ -54,15 +54,15 @@ export function heldOutPlan(
   }
 }
 
-/** The calibration windows over all corpora of a run, read before its first step. */
-export function calibrationPlan(
-  config: RunConfig,
-  teacher: Teacher,
-  tokens: number,
-): Omit<TeacherPlan, 'batches'> {
+/** Tokens over all corpora that a run's teachers are looked at on before its first step. */
+export const CALIBRATION_TOKENS = 2048
+
+/** The calibration windows over all corpora of a run. */
+export function calibrationPlan(config: RunConfig, teacher: Teacher): Omit<TeacherPlan, 'batches'> {
   const { batch, context } = config.experiment.train
   const corpora = config.corpora.map(({ weight, row }) => [row.digest, weight])
-  return { key: keyOf(config, teacher, { split: 'calibration', corpora, tokens, batch, context }) }
+  const about = { split: 'calibration', corpora, tokens: CALIBRATION_TOKENS, batch, context }
+  return { key: keyOf(config, teacher, about) }
 }
 
 function keyOf({ tokenizer }: RunConfig, teacher: Teacher, about: object): string {
@@ -93,7 +93,7 @@ export function bytesPerToken(
 
 /**
  * Bytes that the cache of one teacher of a run takes: training batches in `mode`, hidden states of `layers` layers, and
- * the held-out windows whole.
+ * the held-out and the calibration windows whole.
  */
 export function cacheBytes(config: RunConfig, teacher: Teacher, mode: StoredMode, layers: number) {
   const { train, evaluate, cache } = config.experiment
@@ -104,6 +104,7 @@ export function cacheBytes(config: RunConfig, teacher: Teacher, mode: StoredMode
   return {
     training: train.steps * train.batch * train.context * (bytesPerToken(mode, vocab, cache) + hidden),
     heldOut: heldOut * config.corpora.length,
+    calibration: CALIBRATION_TOKENS * bytesPerToken('exact', vocab, cache),
   }
 }
 

@@ -1,10 +1,14 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse as parseYaml, stringify } from 'yaml'
-import type { Alarm, AlarmSignature, Run } from '#contract'
+import { memoryMend, type Alarm, type AlarmSignature, type Experiment, type Run } from '#contract'
 import { createServices, type Services } from '../services'
+import { WorkerDeath } from '../services/job'
+import { memoryKills, recordOutOfMemory } from '../services/outOfMemory'
 import { nodeWorkerLauncher } from './nodeWorker'
 
 /** Every failure signature by a run that really fails so, its mend, and runs that do not fail. */
@@ -146,6 +150,71 @@ describe('an alarm is raised by a run that fails', () => {
     const [alarm, ...others] = alarmsOf(ended)
     expect(others).toEqual([])
     expect(alarm).toMatchObject({ signature: 'divergence', mend: ['train.learningRate=25', 'train.clip=1'] })
+  })
+})
+
+/** A Node that may have `kilobytes` of memory of its own; undefined where the system cannot limit it. */
+function limitedNode(kilobytes: number): string | undefined {
+  const path = join(folder, 'node')
+  const limit = `ulimit -d ${kilobytes}`
+  writeFileSync(path, `#!/bin/sh\n${limit} && exec "${process.execPath}" "$@"\n`, { mode: 0o755 })
+  const script = 'new Uint8Array(1.5e9).fill(1)'
+  const [fits, tooMuch] = ['0', script].map((code) => spawnSync(path, ['-e', code]).status)
+  return fits === 0 && tooMuch !== 0 ? path : undefined
+}
+
+describe('a lack of memory', () => {
+  it('is an alarm of a run that gets no more; with smaller micro-batches the same run ends', async () => {
+    const node = limitedNode(800_000)
+    if (!node)
+      return console.warn('SKIPPED: a run out of memory: this system does not limit the memory of a process')
+    const dataDir = join(folder, 'data')
+    await services.close()
+    services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher({ node }), host: 'cli' })
+    try {
+      const { experiments, queue } = services.rooms
+      const large = { ...train, steps: 2, warmup: 1, batch: 2048 }
+      const ended = await run({ name: 'large', train: large })
+      expect(ended.status).toBe('failed')
+      const [alarm, ...others] = alarmsOf(ended)
+      expect(others).toEqual([])
+      expect(alarm).toMatchObject({ signature: 'out-of-memory', mend: ['train.accumulate=2'] })
+      expect(alarm!.evidence.microBatch).toBe(2048)
+      const copy = experiments.mend(ended.id, 'out-of-memory')
+      const { problems, resolved } = experiments.check({ definition: copy.definition })
+      expect(problems).toEqual([])
+
+      // The same mend four times more, until it fits.
+      let experiment = resolved as Experiment
+      for (let i = 0; i < 4; i++) {
+        const accumulate = Number(memoryMend(experiment)[0]!.split('=')[1])
+        experiment = { ...experiment, train: { ...experiment.train, accumulate } }
+      }
+      expect(experiment.train).toMatchObject({ batch: 2048, accumulate: 32 })
+      const again = await queue.finished(experiments.start({ definition: stringify(experiment) }).id)
+      expect(again, again.reason).toMatchObject({ status: 'completed', step: 2 })
+    } finally {
+      await services.close()
+      services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+    }
+  })
+
+  it('is told from a worker killed by hand where the kernel counts whom it kills', async () => {
+    const { runs, queue, experiments } = services.rooms
+    const { id } = experiments.start({ definition: stringify(definition({ name: 'shot' })) })
+    while (!runs.row(id).step) await sleep(20)
+    process.kill(Number(readFileSync(join(runs.folder(id).path, 'worker.pid'), 'utf8')), 'SIGKILL')
+    const ended = await queue.finished(id)
+    expect(ended).toMatchObject({ status: 'failed', reason: expect.stringContaining('SIGKILL') as string })
+    const kills = memoryKills()
+    expect(alarmsOf(ended)).toHaveLength(kills === undefined ? 1 : 0)
+    if (kills === undefined) return
+    const death = new WorkerDeath({ code: null, signal: 'SIGKILL', stderr: '' })
+    const { config } = runs.get(id)
+    expect(recordOutOfMemory(runs.folder(id), config!, death, kills)).toBeUndefined()
+    const alarm = recordOutOfMemory(runs.folder(id), config!, death, kills - 1)
+    expect(alarmsOf(ended)).toEqual([alarm])
+    expect(recordOutOfMemory(runs.folder(id), config!, death, kills - 1)).toBeUndefined()
   })
 })
 

@@ -1,6 +1,6 @@
 import { statfsSync } from 'node:fs'
 import type { AlignmentSetting, Run, RunConfig } from '#contract'
-import { cacheBytes, heldOutPlan, trainingPlan, type StoredMode } from '../files'
+import { cacheBytes, calibrationPlan, heldOutPlan, trainingPlan, type StoredMode } from '../files'
 
 /** Share of the free disk that a cache may take. */
 const SHARE = 0.5
@@ -40,6 +40,7 @@ export function sharedPasses(
       keep(key, bytes.training)
       for (const { row } of config.corpora)
         keep(heldOutPlan(config, teacher, row.digest).key, bytes.heldOut / config.corpora.length)
+      keep(calibrationPlan(config, teacher).key, bytes.calibration)
     }
   }
   const bytes = [...entries.values()].reduce((a, b) => a + b, 0)
@@ -59,6 +60,7 @@ export function alignmentsOf(configs: readonly RunConfig[]): AlignmentSetting[] 
 export function cacheKeys(config: RunConfig): string[] {
   return config.teachers.flatMap((teacher) => [
     trainingPlan(config, teacher).key,
+    calibrationPlan(config, teacher).key,
     ...config.corpora.map(({ row }) => heldOutPlan(config, teacher, row.digest).key),
   ])
 }

@@ -4,6 +4,7 @@ import { takeFileLock, type Lock as FileLock } from '../files'
 import { paths, rowOf, RunFolder } from '../store'
 import type { WorkerContext } from './context'
 import { startJob } from './job'
+import { memoryKills, recordOutOfMemory } from './outOfMemory'
 import { waitForWriter } from './queue'
 
 /** A task that was queued again waits so long for the lock of one whose node was lost; the lock is stale by then. */
@@ -35,11 +36,17 @@ export async function computeCell(
     if (status === 'completed') return { status, step }
     await waitForWriter(folder)
     if (signal.aborted) return { status: 'stopped', step }
+    const kills = memoryKills()
     const { worker, result } = startJob(context, { kind: 'run', config, resume: true })
     if (worker.pid) folder.noteWriter(worker.pid)
     const stop = () => worker.send({ type: 'stop' })
     signal.addEventListener('abort', stop, { once: true })
-    return (await result) as CellResult
+    try {
+      return (await result) as CellResult
+    } catch (error) {
+      recordOutOfMemory(folder, config, error, kills)
+      throw error
+    }
   } finally {
     lock.release()
   }

@@ -65,15 +65,15 @@ export function startJob(
       if (event.type === 'done') resolve(event.result)
       if (event.type === 'error') reject(new RetortError(event.error))
     })
-    worker.onExit((exit) => reject(new WorkerDeath(describeDeath(exit))))
+    worker.onExit((exit) => reject(new WorkerDeath(exit)))
   })
   return { worker, result }
 }
 
 /** Thrown when the process itself died: nothing is known to be wrong with the job, it may be tried again. */
 export class WorkerDeath extends RetortError {
-  constructor(message: string) {
-    super({ code: 'failed', message })
+  constructor(readonly exit: WorkerExit) {
+    super({ code: 'failed', message: describeDeath(exit) })
   }
 }
 

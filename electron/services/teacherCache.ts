@@ -17,7 +17,7 @@ export class TeacherCache {
       if (!about) return []
       const used = new Date(usedAt).toISOString()
       const { teacher, corpora, createdAt = used } = about
-      const split: CacheEntry['split'] = about.split === 'train' ? 'train' : 'held-out'
+      const split = splitOf(about.split)
       const row = { key, teacher, corpora, split, bytes, hits: readers, createdAt, usedAt: used }
       return [{ ...row, inUse: inUse.has(key) }]
     })
@@ -67,4 +67,9 @@ export class TeacherCache {
 export function modeOf({ experiment }: RunConfig, autoCache: Run['autoCache']) {
   const { mode } = experiment.cache
   return mode === 'auto' ? autoCache : mode
+}
+
+/** Held-out windows go by the id of their corpus. */
+function splitOf(name: string): CacheEntry['split'] {
+  return name === 'train' || name === 'calibration' ? name : 'held-out'
 }

@@ -1,10 +1,9 @@
 import type { RunConfig } from '#contract'
+import { CALIBRATION_TOKENS } from '../../files'
 import type { TextTokenizer } from '../data/tokenizer'
 import { heldOutText } from './heldOut'
 import { scoringWindows, type WindowBatch } from './windows'
 
-/** Tokens over all corpora that a run's teachers are looked at on before its first step. */
-export const CALIBRATION_TOKENS = 2048
 /** Name of their windows among what the teachers read. */
 export const CALIBRATION_SPLIT = 'calibration'
 

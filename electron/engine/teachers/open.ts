@@ -3,7 +3,7 @@ import type { AlignmentSetting, RunConfig, Teacher, TeacherOutputs } from '#cont
 import { calibrationPlan, heldOutPlan, sha256, trainingPlan, type StoredMode } from '../../files'
 import type { BatchPlan } from '../data/batchPlan'
 import { layerPairs } from '../distill/features'
-import { CALIBRATION_SPLIT, CALIBRATION_TOKENS } from '../evaluate/calibrationText'
+import { CALIBRATION_SPLIT } from '../evaluate/calibrationText'
 import type { WindowBatch } from '../evaluate/windows'
 import { learnsFromTeachers } from '../train/student'
 import { CachedTeacher, type CachedSplit } from './cache/cached'
@@ -146,7 +146,7 @@ function cachedSplits(
   })
   for (const { id, name, digest, windows } of heldOut)
     splits.set(id, whole(heldOutPlan(config, row, digest), [name], windows))
-  const before = calibrationPlan(config, row, CALIBRATION_TOKENS)
+  const before = calibrationPlan(config, row)
   if (calibration.length) {
     const all = config.corpora.map((corpus) => corpus.row.name)
     splits.set(CALIBRATION_SPLIT, whole(before, all, calibration))

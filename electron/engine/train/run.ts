@@ -6,7 +6,10 @@ import {
   checkpointFolder,
   failed,
   isEvaluation,
+  memoryWords,
+  outOfMemory,
   runFiles,
+  tellsOutOfMemory,
   toErrorShape,
   type Alarm,
   type Job,
@@ -190,7 +193,11 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
     log.event('log', at, `peak memory ${Math.round(peakMb)} MB`)
     log.event(status, at)
     return { status, step: at, peakMb }
-  } catch (error) {
+  } catch (thrown) {
+    const { message } = toErrorShape(thrown)
+    const memory = tellsOutOfMemory(message)
+    const error = memory ? failed(`out of memory after step ${at}: ${memoryWords(message)}`, thrown) : thrown
+    if (memory) raise(watch.fresh([shortOfMemory(config, at, message)]))
     log.event('failed', at, toErrorShape(error).message)
     throw error
   } finally {
@@ -222,6 +229,12 @@ async function withTemperatures(
     emit({ type: 'calibration', teacher, calibration }),
   )
   return { ...config, temperatures }
+}
+
+function shortOfMemory(config: RunConfig, step: number, said: string): Alarm {
+  const residentMb = Math.round(process.memoryUsage.rss() / 2 ** 20)
+  const message = `After step ${step} the run could not get the memory it asked for: ${memoryWords(said)}`
+  return outOfMemory(config, { step, message, evidence: { residentMb } })
 }
 
 function checkContext({ experiment, student }: RunConfig): void {

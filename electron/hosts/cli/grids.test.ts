@@ -78,12 +78,13 @@ describe('a grid at work', () => {
     const { content } = shared.rooms.reports.get(larger.report!)
     expect(content).toContain('Teacher passes')
 
-    // Four parts: each teacher's outputs on the training batches and on the held-out windows.
+    // Six parts: each teacher's outputs on the training batches, the held-out and the calibration windows.
     const entries = await shared.call('cache.list', {})
     expect(
       entries.map(({ teacher, corpora, split, hits }) => [teacher, ...corpora, split, hits]).sort(),
     ).toEqual(
       ['t1', 't2'].flatMap((teacher) => [
+        [teacher, 'recipes', 'calibration', 5],
         [teacher, 'recipes', 'held-out', 5],
         [teacher, 'recipes', 'train', 5],
       ]),
@@ -101,10 +102,10 @@ describe('a grid at work', () => {
     })
     expect((await shared.rooms.queue.finished(id)).status).toBe('completed')
     const left = await shared.call('cache.list', {})
-    // The held-out windows of both teachers are this run's too; the batches are those of its own seed.
-    expect(left).toHaveLength(4)
+    // The held-out and calibration windows of both teachers are this run's too; the batches are those of its own seed.
+    expect(left).toHaveLength(6)
     expect(left.filter(({ split, hits }) => split === 'train' && hits > 0)).toEqual([])
-    expect((await shared.call('cache.clear', {})).removed).toBe(4)
+    expect((await shared.call('cache.clear', {})).removed).toBe(6)
     await shared.close()
 
     const alone = await open()

@@ -3,6 +3,7 @@ import { conflict, runFiles, type Run, type RunConfig } from '#contract'
 import { RunFolder } from '../../store'
 import type { Context } from '../context'
 import { startJob } from '../job'
+import { memoryKills, recordOutOfMemory } from '../outOfMemory'
 import type { WorkerHandle } from '../worker'
 import { RunEvents } from './events'
 import type { RunRows } from './rows'
@@ -59,13 +60,20 @@ export class RunProcess {
     const { autoCache, sharedAlignments, teacherOutputs } = rows.of(id)
     this.options.onStart(config, autoCache)
     const events = new RunEvents(context, rows, id, teacherOutputs)
+    const kills = memoryKills()
     const started = startJob(context, { kind: 'run', config, resume, autoCache, sharedAlignments }, (event) =>
       events.hear(event),
     )
     this.worker = started.worker
     if (started.worker.pid) folder.noteWriter(started.worker.pid)
     rows.change(id, { status: 'running', startedAt: new Date().toISOString() })
-    return (await started.result) as { status: 'completed' | 'stopped' }
+    try {
+      return (await started.result) as { status: 'completed' | 'stopped' }
+    } catch (error) {
+      const alarm = rows.has(id) && recordOutOfMemory(folder, config, error, kills)
+      if (alarm) events.hear({ type: 'alarm', alarm })
+      throw error
+    }
   }
 }
 

@@ -3,10 +3,11 @@ import { stageOf } from '../../distill/objective'
 import type { Detector } from '.'
 
 /**
- * Steps after which, or after a third of a shorter run, nobody is a beginner any more: a student learns the frequencies of
- * the tokens first, and a small one by reverse KL was seen to stay there for a fifth of a run that went well.
+ * Nobody is a beginner any more after a third of the run, but not before 30 steps and at the latest after 500: a student
+ * learns the frequencies of the tokens first, and a small one by reverse KL was seen to stay there for a fifth of a run
+ * that went well.
  */
-const BEGINNING = 500
+const BEGINNING = { least: 30, most: 500 }
 /** A student whose held-out cross-entropy still falls by more than this share from one evaluation to the next is learning. */
 const STANDSTILL = 0.01
 /** Distance of the mean entropy to log V, as a share of it, and share of the positions with one top-1 token. */
@@ -23,7 +24,7 @@ export function modeCollapse({ experiment, student }: Pick<RunConfig, 'experimen
   const { train, loss, teachers } = experiment
   const lambda = teachers.length ? loss.lambda : 0
   const most = Math.log(student.vocab)
-  const from = Math.max(train.warmup, Math.min(train.steps / 3, BEGINNING))
+  const from = Math.max(train.warmup, BEGINNING.least, Math.min(train.steps / 3, BEGINNING.most))
   let before: { seen: boolean; crossEntropy: number } | undefined
   return {
     evaluation(record) {
