@@ -123,7 +123,7 @@ describe('an alarm is raised by a run that fails', () => {
     }
     const { alarm, mended, text } = await failAndMend('homogeneous-teachers', changes)
     expect(alarm).toMatchObject({ step: 0, advice: expect.stringContaining('Drop cook') as string })
-    expect(alarm.evidence.meanKl).toBeLessThan(0.02)
+    expect(alarm.evidence.meanDivergence).toBeLessThan(0.02)
     expect(parseYaml(text)).toMatchObject({
       teachers: ['echo'],
       weighting: { weights: [1] },

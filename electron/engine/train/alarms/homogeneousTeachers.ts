@@ -28,9 +28,9 @@ export function homogeneousTeachers({ experiment, student }: RunConfig): Detecto
         step: 0,
         message: `On ${tokens} calibration tokens the teachers differ by a mean pairwise KL of ${mean.toFixed(4)} nats: together they say what one of them says.`,
         evidence: {
-          meanKl: mean,
+          meanDivergence: mean,
           limit: LIMIT,
-          [`KL of ${name} to the others`]: meanToOthers(divergences, least),
+          divergenceOfDropped: meanToOthers(divergences, least),
           tokens,
         },
         advice: blank
