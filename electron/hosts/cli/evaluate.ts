@@ -15,6 +15,17 @@ interface EvaluateOptions {
   examples: number
 }
 
+/** The templates of `engine/evaluate/tasks`. */
+const TASKS = `
+Tasks are text to text: the model is given the prompt and a space; it chooses the likeliest answer, or writes one line.
+  sst2           Review: SENTENCE / Sentiment:              negative, positive
+  mrpc           First: SENTENCE / Second: SENTENCE / Same meaning:  no, yes
+  conll          Text: TOKENS / Entities:                   New York (LOC); Ada (PER), or: none
+  squad          Context: TEXT / Question: TEXT / Answer:   the answer
+  summarization  Document: TEXT / Summary:                  the summary; JSON lines with document and summary
+  text-to-text   the prompt as it is                        JSON lines with prompt, target and, to choose from, choices
+( / is a line end)`
+
 export function evaluateCommand(program: Command): void {
   program
     .command('evaluate')
@@ -28,6 +39,7 @@ export function evaluateCommand(program: Command): void {
     .option('--tasks <format=path,...>', `tasks to do: ${taskFormats.join(', ')}`, taskList, [])
     .option('--examples <n>', 'examples of a task to score, spread over its file', positiveInteger, 200)
     .addOption(backendOption())
+    .addHelpText('after', TASKS)
     .action(async (model: string, own: EvaluateOptions, command: Command) => {
       const access = own.corpus ? 'write' : 'read'
       await perform(command.optsWithGlobals<GlobalOptions>(), access, async (session) => {
