@@ -15,6 +15,7 @@ import { show } from '../../services/report/content'
 import { rebuildCatalogue, RunFolder, takeLock } from '../../store'
 import { nodeWorkerLauncher } from '../nodeWorker'
 import { compareWithPeer, findPeer } from './peer'
+import { describeSweep, sweep } from './sweep'
 import { dataDirOf, report, type GlobalOptions } from './session'
 
 export function machineCommands(program: Command): void {
@@ -30,6 +31,7 @@ export function machineCommands(program: Command): void {
     .addOption(new Option('--backend <name>', 'what computes').choices([...backends]).default('auto'))
     .option('--steps <n>', 'timed steps', Number, 12)
     .option('--threads <n>', 'of the worker; 0 is one a core', Number, 0)
+    .option('--sweep', 'the step with 1, 2 and 4 threads, alone and beside a process that keeps a core busy')
     .option('--peer', "the step in turns with PyTorch's, on one thread and on two")
     .option('--peer-script <file>', "PyTorch's step; default beside the checkout")
     .option('--rounds <n>', 'turns of the comparison', Number, 5)
@@ -48,7 +50,11 @@ export function machineCommands(program: Command): void {
     })
 }
 
-async function bench({ threads, peer, peerScript, rounds, ...job }: BenchOptions) {
+async function bench({ threads, sweep: swept, peer, peerScript, rounds, ...job }: BenchOptions) {
+  if (swept) {
+    const rows = await sweep((count) => bareJob<BenchResult>({ kind: 'bench', ...job, part: 'step' }, count))
+    return { json: { config: job.config, rows }, text: describeSweep(rows) }
+  }
   const measure = () => bareJob<AnyBenchResult>({ kind: 'bench', ...job }, threads)
   const found = peer && job.part === 'step' ? await findPeer(job.config, peerScript) : undefined
   if (typeof found !== 'object') {
@@ -111,6 +117,7 @@ interface BenchOptions {
   backend: Backend
   steps: number
   threads: number
+  sweep?: boolean
   peer?: boolean
   peerScript?: string
   rounds: number
