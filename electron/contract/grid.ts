@@ -16,6 +16,19 @@ export const axisValues = z.union([
 export type AxisValues = z.output<typeof axisValues>
 
 /**
+ * Asynchronous successive halving: settings are judged at `minSteps` and then at `reduction` times as many steps, again
+ * and again; the best 1 / reduction of those that have come to a rung go on, the others are stopped there.
+ */
+export const halving = z.strictObject({
+  /** Of the evaluation record, as a mean over a setting's seeds. */
+  metric: z.string().default('crossEntropy'),
+  /** An evaluation of every cell: a multiple of `evaluate.every`. */
+  minSteps: z.number().int().positive(),
+  reduction: z.number().int().min(2).default(3),
+})
+export type Halving = z.output<typeof halving>
+
+/**
  * A base experiment and axes over paths of its schema; the cells are the product of axes and seeds, less those that
  * an entry of `skip` matches.
  */
@@ -30,6 +43,8 @@ export const grid = z.strictObject({
    * paths have one of theirs. `seed` may be among the paths.
    */
   skip: z.array(z.record(z.string(), z.unknown())).default([]),
+  /** Stops early what is behind; absent, every cell goes to its end. */
+  halving: halving.optional(),
   /** Writes the report when the last cell has ended. */
   report: z.boolean().default(true),
 })
@@ -63,6 +78,11 @@ export const gridCell = z.strictObject({
   run: id.optional(),
   /** A cell whose run is paused is `running`. */
   status: z.enum(cellStatuses),
+  /**
+   * Under successive halving: `waiting` at a rung (its status is `queued`), or `stopped` there for good, shown but in no
+   * average.
+   */
+  halving: z.enum(['waiting', 'stopped']).optional(),
   /** Why it failed or was stopped. */
   reason: z.string().optional(),
   step: z.number().int(),
@@ -147,6 +167,8 @@ export type GridRow = z.output<typeof gridRow>
 export const storedGrid = gridRow
   .omit({ cells: true, teacherPasses: true, cacheHits: true, secondsSaved: true, shareSaved: true })
   .extend({
-    cells: z.array(gridCell.omit({ status: true, reason: true, step: true, steps: true, metrics: true })),
+    cells: z.array(
+      gridCell.omit({ status: true, halving: true, reason: true, step: true, steps: true, metrics: true }),
+    ),
   })
 export type StoredGrid = z.output<typeof storedGrid>

@@ -29,6 +29,8 @@ export const runJob = z.object({
   resume: z.boolean(),
   /** What `cache.mode: auto` is for this run. */
   autoCache: z.enum(['off', 'exact']).default('off'),
+  /** Stops after this step with a checkpoint. */
+  until: z.number().int().positive().optional(),
   /** Of runs that share its teacher passes: layers that they align with are kept for them. */
   sharedAlignments: z.array(alignmentSetting).default([]),
 })

@@ -127,6 +127,8 @@ export const run = z.strictObject({
   retries: z.number().int().nonnegative().default(0),
   /** What `cache.mode: auto` is for it: exact where other runs read the same batches. */
   autoCache: z.enum(['off', 'exact']).default('off'),
+  /** It ends at this step for now, stopped with a checkpoint: a rung of successive halving. */
+  until: z.number().int().positive().optional(),
   /** Of runs that share its teacher passes: what it computes it keeps for them too. */
   sharedAlignments: z.array(alignmentSetting).default([]),
   /** What its teachers' outputs cost it so far. */

@@ -110,6 +110,7 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
   const { every: evaluateEvery } = experiment.evaluate
   const { every: saveEvery, keep } = experiment.checkpoint
   const tokensPerStep = batch * context
+  const end = Math.min(job.until ?? steps, steps)
   let at = last?.step ?? 0
   let seconds = last?.seconds ?? 0
   let best = last?.best
@@ -141,7 +142,7 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
 
   const tell = (outputs: TeacherOutputs[]) => emit({ type: 'teacher-outputs', outputs })
   try {
-    if (teachers.length && at < steps) {
+    if (teachers.length && at < end) {
       await outputs.fill({
         proceed: async () => {
           await waitWhilePaused(control, log, emit, at)
@@ -160,7 +161,7 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
       log.evaluation(record)
       raise(watch.evaluation(record))
     }
-    while (at < steps) {
+    while (at < end) {
       await waitWhilePaused(control, log, emit, at)
       if (control.stopRequested) break
       const started = performance.now()

@@ -119,6 +119,69 @@ describe('a grid at work', () => {
     await alone.close()
   })
 
+  it('stops early what is behind, tells of it, averages it nowhere, and goes on with it by hand', async () => {
+    const services = await open()
+    const { grids, queue, reports } = services.rooms
+    const axes = { 'train.learningRate': [1e-7, 0.003, 1e-6] }
+    const long = { ...base, train: { ...base.train, steps: 9 } }
+    const definition = {
+      name: 'halved',
+      base: long,
+      axes,
+      seeds: [1, 2],
+      halving: { minSteps: 3, reduction: 3 },
+    }
+    const row = await work(services, { definition: stringify(definition) })
+    expect(row.status).toBe('completed')
+    const ends = [3, 9].map((step) => [step, row.cells.filter((cell) => cell.step === step).length])
+    // Three settings at step 3, the best one at the end, both seeds of each together.
+    expect(ends).toEqual([
+      [3, 4],
+      [9, 2],
+    ])
+    const kept = row.cells.filter(({ step }) => step > 3)
+    expect(new Set(kept.map((cell) => cell.axes['train.learningRate']))).toEqual(new Set([0.003]))
+    for (const { step, status, halving, reason } of row.cells) {
+      if (step === 9) expect([status, halving]).toEqual(['completed', undefined])
+      else {
+        expect([status, halving]).toEqual(['stopped', 'stopped'])
+        expect(reason).toMatch(`stopped by halving at step ${step}`)
+      }
+    }
+    const results = await services.call('grids.results', { id: row.id })
+    expect(results.settings.filter(({ mean }) => mean !== null)).toHaveLength(1)
+    expect(results.settings.reduce((sum, { stopped }) => sum + stopped, 0)).toBe(4)
+    const report = reports.get(row.report!)
+    expect(report.row.runs).toHaveLength(2)
+    expect(report.content).toContain('Stopped by halving')
+    // Promoted ones are what they would have been without a stop on the way.
+    const whole = await work(services, {
+      definition: stringify({
+        ...definition,
+        name: 'whole',
+        axes: { 'train.learningRate': [0.02] },
+        seeds: [1],
+      }),
+    })
+    expect(whole.cells).toMatchObject([{ status: 'completed', step: 9 }])
+    const again = await services.call('experiments.start', {
+      definition: stringify({ ...long, name: 'again', train: { ...long.train, learningRate: 0.02 } }),
+    })
+    await queue.finished(again.id)
+    expect(losses(dataDir, whole.cells[0]!.run!)).toEqual(losses(dataDir, again.id))
+    // By hand.
+    const stopped = row.cells.find(({ step }) => step === 3)!
+    queue.resume(stopped.run!)
+    expect(await queue.finished(stopped.run!)).toMatchObject({ status: 'completed', step: 9 })
+    expect(grids.get(row.id).cells.filter(({ status }) => status === 'completed')).toHaveLength(3)
+    // Started again, it has nothing to do.
+    const before = row.cells.map(({ run }) => run)
+    const resumed = await work(services, { id: row.id })
+    expect(resumed.cells.map(({ run }) => run)).toEqual(before)
+    expect(resumed.cells.filter(({ halving }) => halving === 'stopped')).toHaveLength(3)
+    await services.close()
+  })
+
   it('starts from a preset on an experiment with one call and needs no other', async () => {
     const services = await open()
     const row = await work(services, { preset: 'teacher-count', experiment: 'base', seeds: [1] })
@@ -127,6 +190,17 @@ describe('a grid at work', () => {
       [['t1', 't2'], 'completed'],
     ])
     expect(services.rooms.reports.get(row.report!).row.runs).toEqual(row.cells.map(({ run }) => run))
+    // The other two ablations that the paper asks for, each to its report.
+    for (const [preset, cells] of [
+      ['weighting', 7],
+      ['features', 4],
+    ] as const) {
+      const { status, report, ...rest } = await work(services, { preset, experiment: 'base', seeds: [1] })
+      expect([preset, status, rest.cells.length]).toEqual([preset, 'completed', cells])
+      const { row, content } = services.rooms.reports.get(report!)
+      expect([...row.runs].sort()).toEqual(rest.cells.map(({ run }) => run).sort())
+      expect(content).toContain('Held-out metrics')
+    }
     await services.close()
   })
 

@@ -61,11 +61,12 @@ export function gridCommands(program: Command): void {
         await Promise.race([grids.finished(id), left])
         const row = grids.get(id)
         const seconds = (Date.now() - began) / 1000
-        const cells = row.cells.map(({ axes, seed, run, status, reason, metrics }) => ({
+        const cells = row.cells.map(({ axes, seed, run, status, halving, reason, metrics }) => ({
           axes,
           seed,
           run,
           status,
+          halving,
           reason,
           metrics,
         }))
@@ -96,7 +97,7 @@ function describe(row: GridRow, seconds: number): string {
     cells.map((cell) => [
       ...paths.map((path) => [cell.axes[path]].flat().map(String).join('+')),
       String(cell.seed),
-      cell.status,
+      cell.halving === 'stopped' ? 'stopped by halving' : cell.status,
       ...['perplexity', 'bitsPerByte', 'klToFused'].map((key) => show(cell.metrics[key] ?? null)),
     ]),
   )

@@ -12,7 +12,9 @@ import {
   type Experiment,
   type ExperimentRow,
   type Grid,
+  type Halving,
 } from '#contract'
+import { evaluationMetrics } from '../comparison'
 import { readYaml, setPath } from '../definition'
 
 /** More cells than this are a slip of the pen. */
@@ -57,8 +59,35 @@ export function expandGrid(text: string, library: readonly ExperimentRow[], file
     .filter((cell) => !parsed.skip.some((rule) => matches(rule, cell)))
     .map((cell) => ({ ...cell, experiment: cellExperiment(parsed.name, base, cell, file) }))
   if (!cells.length) throw badInput('every cell is left out', { file, field: 'skip' })
+  if (parsed.halving) checkHalving(parsed.halving, cells, file)
   const definition = typeof parsed.base === 'string' ? stringify({ ...(raw as object), base }) : text
   return { grid: parsed, definition, axes, cells }
+}
+
+/** Every cell must be evaluated at every rung, or it could not be judged there. */
+function checkHalving({ metric, minSteps }: Halving, cells: readonly PlannedCell[], file?: string): void {
+  const judging = evaluationMetrics.filter(({ better }) => better !== 'neither').map(({ key }) => key)
+  if (!judging.includes(metric)) {
+    const expected = nearest(metric, judging) ?? `one of ${judging.join(', ')}`
+    throw badInput(`nothing can be judged by "${metric}"`, { file, field: 'halving.metric', expected })
+  }
+  for (const {
+    experiment: { evaluate, train },
+  } of cells) {
+    const field = 'halving.minSteps'
+    if (!evaluate.every || minSteps % evaluate.every) {
+      const expected = evaluate.every
+        ? `a multiple of evaluate.every (${evaluate.every})`
+        : 'evaluate.every above 0'
+      throw badInput(`no evaluation at step ${minSteps}`, { file, field, expected })
+    }
+    if (minSteps >= train.steps)
+      throw badInput(`step ${minSteps}`, { file, field, expected: `below train.steps (${train.steps})` })
+    if (train.steps !== cells[0]!.experiment.train.steps) {
+      const expected = 'no axis over train.steps: cells are judged at the same share of their schedule'
+      throw badInput('cells of different lengths', { file, field: 'halving', expected })
+    }
+  }
 }
 
 /** A path beside the grid's file, or else a name of the library. */

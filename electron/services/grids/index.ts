@@ -1,4 +1,5 @@
 import {
+  badInput,
   conflict,
   toErrorShape,
   type GridEstimate,
@@ -138,6 +139,8 @@ export class GridService {
   }
 
   private begin(row: StoredGrid, cluster?: string): GridRow {
+    const halved = cluster !== undefined && this.cells.expand(row.definition).grid.halving !== undefined
+    if (halved) throw badInput('successive halving works on this machine only', { field: 'halving' })
     this.work.start(row, cluster)
     return this.rows.view(row)
   }

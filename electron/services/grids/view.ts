@@ -2,14 +2,22 @@ import type { GridCell, GridRow, Run, StoredGrid, TeacherOutputs } from '#contra
 
 /** A grid as the page knows it: every cell with its run's state. */
 export function gridView(row: StoredGrid, runs: readonly Run[]): GridRow {
+  const ended = row.status === 'completed' || row.status === 'failed'
   const byId = new Map(runs.map((run) => [run.id, run]))
   const cells = row.cells.map((cell): GridCell => {
     const run = cell.run === undefined ? undefined : byId.get(cell.run)
     if (!run) return { ...cell, run: undefined, status: 'queued', step: 0, steps: 0, metrics: {} }
     const { reason, step, steps } = run
-    return { ...cell, status: statusOf(run), reason, step, steps, metrics: metricsOf(run) }
+    const halving = isAtRung(run) ? (ended ? 'stopped' : 'waiting') : undefined
+    const status = halving === 'waiting' ? 'queued' : statusOf(run)
+    return { ...cell, status, halving, reason, step, steps, metrics: metricsOf(run) }
   })
   return { ...row, cells, ...teacherFigures(row, byId) }
+}
+
+/** Whether it has come to the step that successive halving has let it come to. */
+export function isAtRung({ status, until, step }: Run): boolean {
+  return status === 'stopped' && until !== undefined && step >= until
 }
 
 function statusOf({ status }: Run): GridCell['status'] {

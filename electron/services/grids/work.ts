@@ -1,4 +1,4 @@
-import { toErrorShape, type Run, type RunConfig, type StoredGrid } from '#contract'
+import { toErrorShape, type Halving, type Run, type RunConfig, type StoredGrid } from '#contract'
 import { alignmentsOf } from '../cachePlan'
 import type { ClusterService } from '../clusters'
 import type { Context } from '../context'
@@ -6,9 +6,12 @@ import type { ExperimentService } from '../experiments'
 import { freeName, newId } from '../identity'
 import type { RunQueue } from '../queue'
 import type { ReportService } from '../report'
+import { stoppedTable } from '../report/halving'
 import type { TeacherCache } from '../teacherCache'
 import type { GridCells } from './cells'
+import { Competition } from './competition'
 import type { GridRows } from './rows'
+import { isAtRung } from './view'
 
 export interface GridParts {
   context: Context
@@ -26,6 +29,11 @@ const RETRIES = 3
 export class GridWork {
   /** Since when each one's time was last counted. */
   private readonly since = new Map<string, number>()
+  /** Successive halving of those that have it. */
+  private readonly halvings = new Map<string, Halving>()
+  /** Those whose cells are being queued. */
+  private readonly starting = new Set<string>()
+  private readonly competition: Competition
   private readonly waiters = new Set<() => void>()
   private readonly endListening: () => void
 
@@ -34,6 +42,7 @@ export class GridWork {
     private readonly rows: GridRows,
     private readonly cells: GridCells,
   ) {
+    this.competition = new Competition(parts.context, parts.queue)
     this.endListening = parts.context.pushes.onPush((_, push) => {
       if (push.topic === 'run') this.hear(push.run)
     })
@@ -50,7 +59,12 @@ export class GridWork {
     this.rows.change(row, { status: 'running', error: undefined, cluster })
     // Held until all of it is queued: cells then start in the grid's order.
     queue.hold(row.id)
-    const cells = this.cells.resolve(this.cells.expand(row.definition))
+    this.starting.add(row.id)
+    const expanded = this.cells.expand(row.definition)
+    const { halving } = expanded.grid
+    if (halving) this.halvings.set(row.id, halving)
+    else this.halvings.delete(row.id)
+    const cells = this.cells.resolve(expanded)
     const configs = cells.map(({ config }) => config)
     // A cluster's nodes compute their teachers anew: the cache is this machine's.
     const autoCache = cluster === undefined ? this.cells.cacheFor(configs) : 'off'
@@ -65,11 +79,17 @@ export class GridWork {
     for (const [i, { config, digest }] of cells.entries()) {
       const run = this.cells.runWith(digest)
       if (!run) {
-        queue.add(this.renamed(config), origin)
+        const until = this.competition.firstEnd(halving, config.experiment.train.steps)
+        queue.add(this.renamed(config), { ...origin, until })
       } else if (run.status === 'queued') {
         if (cluster === undefined) queue.adopt(run.id)
         else queue.assign(run.id, cluster)
-      } else if (run.status === 'failed' || run.status === 'stopped') queue.resume(run.id, cluster)
+      } else if (
+        run.status === 'failed' ||
+        (run.status === 'stopped' && !this.competition.waits(halving, run))
+      ) {
+        queue.resume(run.id, { cluster, until: this.competition.nextEnd(halving, run) })
+      }
       const id = this.cells.runWith(digest)!.id
       if (row.cells[i]!.run !== id) context.catalogue.update(() => (row.cells[i]!.run = id))
     }
@@ -80,6 +100,7 @@ export class GridWork {
         .filter((run) => run.status === 'queued' && run.cluster !== undefined)
       clusters.submit(cluster, row.id, [...new Set(waiting.map(({ id }) => id))])
     } else clusters.follow()
+    this.starting.delete(row.id)
     this.finishIfEnded(row)
   }
 
@@ -138,17 +159,21 @@ export class GridWork {
 
   private finishIfEnded(row: StoredGrid): void {
     this.countTime(row)
+    if (this.starting.has(row.id)) return
+    const halving = this.halvings.get(row.id)
+    if (halving) this.competition.advance(row, halving, this.cells.runsOf(row))
     const runs = this.cells.runsOf(row)
     if (runs.some(({ status }) => ['queued', 'running', 'paused'].includes(status))) return
     this.since.delete(row.id)
-    const whole = runs.length && runs.every(({ status }) => status === 'completed')
-    this.report(row, runs)
+    const whole = runs.length && runs.every((run) => run.status === 'completed' || isAtRung(run))
+    if (halving) this.competition.explain(row, halving, runs)
+    this.report(row, runs, halving)
     this.rows.change(row, { status: whole ? 'completed' : 'failed' })
     this.wake()
   }
 
   /** One report for the grid, of what has completed; an older one gives way. */
-  private report(row: StoredGrid, runs: readonly Run[]): void {
+  private report(row: StoredGrid, runs: readonly Run[], halving?: Halving): void {
     const { reports } = this.parts
     const { grid } = this.cells.expand(row.definition)
     const completed = runs.filter(({ status }) => status === 'completed').map(({ id }) => id)
@@ -157,7 +182,8 @@ export class GridWork {
     if (old && old.runs.join() === completed.join()) return
     try {
       if (old) reports.remove(old.id)
-      row.report = reports.create({ runs: completed, name: row.name, format: 'html' }).id
+      const more = halving ? stoppedTable(this.competition.stopped(runs, halving), halving) : []
+      row.report = reports.create({ runs: completed, name: row.name, format: 'html' }, { more }).id
     } catch (error) {
       row.error = toErrorShape(error)
     }

@@ -26,6 +26,8 @@ export interface RunOrigin {
   retries?: number
   /** What `cache.mode: auto` is for it. */
   autoCache?: Run['autoCache']
+  /** The step it ends at for now. */
+  until?: number
   /** Of runs that share its teacher passes. */
   sharedAlignments?: Run['sharedAlignments']
 }
@@ -154,15 +156,23 @@ export class RunQueue {
     return this.rows.of(id)
   }
 
-  /** @param cluster that is to compute the rest; default this machine */
-  resume(id: string, cluster?: string): Run {
+  /**
+   * @param cluster that is to compute the rest; default this machine
+   * @param until the step it ends at for now; default the last
+   */
+  resume(id: string, { cluster, until }: Pick<RunOrigin, 'cluster' | 'until'> = {}): Run {
     const row = this.rows.of(id)
     this.rows.require(row, ['stopped', 'failed'], 'resume')
     this.resuming.add(row.id)
     this.own.add(row.id)
-    this.rows.change(row.id, { status: 'queued', reason: undefined, endedAt: undefined, cluster })
+    this.rows.change(row.id, { status: 'queued', reason: undefined, endedAt: undefined, cluster, until })
     this.startNext()
     return this.rows.of(id)
+  }
+
+  /** Says why a run is in the state it is in. */
+  explain(id: string, reason: string): void {
+    this.rows.change(this.rows.of(id).id, { reason })
   }
 
   /** Resolves when the run has ended, however. */

@@ -57,12 +57,14 @@ export class RunProcess {
     if (this.stopping) return { status: 'stopped' }
     const config = folder.config()
     if (!config) throw conflict(`${folder.path} has no ${runFiles.config}`)
-    const { autoCache, sharedAlignments, teacherOutputs } = rows.of(id)
+    const { autoCache, sharedAlignments, until, teacherOutputs } = rows.of(id)
     this.options.onStart(config, autoCache)
     const events = new RunEvents(context, rows, id, teacherOutputs)
     const kills = memoryKills()
-    const started = startJob(context, { kind: 'run', config, resume, autoCache, sharedAlignments }, (event) =>
-      events.hear(event),
+    const started = startJob(
+      context,
+      { kind: 'run', config, resume, autoCache, sharedAlignments, until },
+      (event) => events.hear(event),
     )
     this.worker = started.worker
     if (started.worker.pid) folder.noteWriter(started.worker.pid)

@@ -14,7 +14,7 @@ export function reportContent(
   title: string,
   runs: ReportedRun[],
   library: { teachers: readonly Teacher[]; scores: readonly ModelScore[] },
-  questions: readonly Question[] = [],
+  { questions = [], more = [] }: { questions?: readonly Question[]; more?: readonly Table[] } = {},
 ): ReportContent {
   const baseline = runs.find(({ row }) => row.method === 'cross-entropy') ?? runs[0]!
   const comparison = compareRuns(runs, baseline.row.id)
@@ -52,6 +52,7 @@ export function reportContent(
       ...calibrationTables(methods),
       ...paperTable(runs),
       ...passesTable(runs.map(({ row }) => row)),
+      ...more,
     ],
     settings: settingsTable(comparison),
     findings: [...answers.map(({ text }) => text), ...findings(runs, methods, corpora, library)],

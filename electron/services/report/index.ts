@@ -7,13 +7,20 @@ import type { Context } from '../context'
 import { find, freeName, newId } from '../identity'
 import type { RunService } from '../runs'
 import { reportContent } from './assemble'
-import type { ReportContent } from './content'
+import type { ReportContent, Table } from './content'
 import { htmlReport } from './html'
 import { csvReport, jsonReport, latexReport, markdownReport } from './plain'
 import { gatherMethods } from './methods'
 import { answerQuestions, type Answer, type Question } from './questions'
 
 export type ReportFormat = (typeof reportFormats)[number]
+
+export interface ReportExtras {
+  /** What a study asks; they are answered first. */
+  questions?: readonly Question[]
+  /** Tables that stand at the end. */
+  more?: readonly Table[]
+}
 
 const writers: Partial<Record<ReportFormat, (content: ReportContent) => string>> = {
   html: htmlReport,
@@ -39,7 +46,7 @@ export class ReportService {
     runs: readonly string[],
     format: ReportFormat,
     title: string,
-    questions: readonly Question[] = [],
+    { questions = [], more = [] }: ReportExtras = {},
   ): string {
     const writer = writers[format]
     if (!writer) {
@@ -51,7 +58,7 @@ export class ReportService {
         title,
         runs.map((id) => this.collect(id)),
         this.context.catalogue.data,
-        questions,
+        { questions, more },
       ),
     )
   }
@@ -61,11 +68,7 @@ export class ReportService {
     return answerQuestions(questions, gatherMethods(runs.map((id) => this.collect(id))))
   }
 
-  /** @param questions what a study asks; they are answered first */
-  create(
-    { runs, name, format }: ParsedParams<'reports.create'>,
-    questions: readonly Question[] = [],
-  ): ReportRow {
+  create({ runs, name, format }: ParsedParams<'reports.create'>, extras: ReportExtras = {}): ReportRow {
     const ids = runs.map((id) => this.runs.row(id).id)
     const wanted =
       name ??
@@ -74,7 +77,7 @@ export class ReportService {
         .join(' vs ')
         .slice(0, 100)
     const title = freeName(this.list(), wanted)
-    const content = this.write(ids, format, title, questions)
+    const content = this.write(ids, format, title, extras)
     const id = newId(title, this.list())
     const row: ReportRow = {
       id,

@@ -159,7 +159,7 @@ describe('a report', () => {
     { ask: 'Is the twin better?', compare: [['twin', 'plain']] as [string, string][] },
     { ask: 'And what never ran?', compare: [['ghost', 'plain']] as [string, string][] },
   ]
-  const content = reportContent('Study', all, library, questions)
+  const content = reportContent('Study', all, library, { questions })
 
   it('answers its questions first, whatever the answer is', () => {
     expect(content.findings[0]).toMatch(/^Is better better\? Yes\./)

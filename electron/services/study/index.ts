@@ -107,7 +107,10 @@ export class Study {
     const ids = runs.map(({ id }) => id)
     const old = reports.list().find(({ name }) => name === study.name)
     if (old) reports.remove(old.id)
-    const report = reports.create({ runs: ids, name: study.name, format: 'html' }, study.questions)
+    const report = reports.create(
+      { runs: ids, name: study.name, format: 'html' },
+      { questions: study.questions },
+    )
     return {
       runs,
       report,
