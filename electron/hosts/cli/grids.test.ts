@@ -180,7 +180,7 @@ describe('a grid at work', () => {
     expect(resumed.cells.map(({ run }) => run)).toEqual(before)
     expect(resumed.cells.filter(({ halving }) => halving === 'stopped')).toHaveLength(3)
     await services.close()
-  })
+  }, 240_000)
 
   it('starts from a preset on an experiment with one call and needs no other', async () => {
     const services = await open()
@@ -202,7 +202,7 @@ describe('a grid at work', () => {
       expect(content).toContain('Held-out metrics')
     }
     await services.close()
-  })
+  }, 240_000)
 
   it('that failed is whole once its cells were tried again one by one', async () => {
     const services = await open()
