@@ -68,10 +68,11 @@ describe('a worker in the middle of training', () => {
     }
     const job = startJob(context, { kind: 'run', config, resume: false }, hear)
     const { status, step } = (await job.result) as { status: string; step: number }
-    expect(acted.pause! - told.pause!).toBeLessThanOrEqual(1)
+    // One step may end while the message is on its way; the worker acts at the end of the one it then does.
+    expect(acted.pause! - told.pause!).toBeLessThanOrEqual(2)
     expect(acted.later).toBe(acted.pause)
     expect(status).toBe('stopped')
-    expect(step - told.stop!).toBeLessThanOrEqual(1)
+    expect(step - told.stop!).toBeLessThanOrEqual(2)
     expect(stepsLogged(config.id)).toBe(step)
   })
 })

@@ -13,6 +13,8 @@ describe('numbers', () => {
     ])
     expect(show(400)).toBe('400')
     expect(show(0.00000123456)).toBe('1.235e-6')
+    expect(show(2.2e22)).toBe('2.200e+22')
+    expect(show(-123456)).toBe('-123,456')
   })
 
   it('are a dash where there is none, and carry their sign as differences', () => {

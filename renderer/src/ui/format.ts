@@ -1,8 +1,10 @@
 /** Four significant digits; a dash where there is no number. */
 export function show(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return '–'
-  if (Number.isInteger(value)) return value.toLocaleString('en-GB')
   const magnitude = Math.floor(Math.log10(Math.abs(value)))
+  // A diverged loss: twenty digits tell nobody anything.
+  if (Math.abs(value) >= 1e12) return value.toExponential(3)
+  if (Number.isInteger(value)) return value.toLocaleString('en-GB')
   if (magnitude >= 4) return Math.round(value).toLocaleString('en-GB')
   return magnitude < -4 ? value.toExponential(3) : value.toFixed(Math.max(0, 3 - magnitude))
 }
