@@ -29,6 +29,7 @@ export const weightingStrategies = [
   'oracle',
   'random',
 ] as const
+export type WeightingStrategy = (typeof weightingStrategies)[number]
 export const granularities = ['token', 'sequence', 'batch'] as const
 
 /** How the teachers' weights alpha come about (METHOD: teacher weightings). */
@@ -79,6 +80,22 @@ export type Features = z.output<typeof features>
 
 export const objectives = ['forward-kl', 'reverse-kl', 'jsd', 'top-k'] as const
 export const conflicts = ['none', 'gate', 'drop'] as const
+export const comparisons = ['spans', 'uld'] as const
+
+/**
+ * How a teacher whose tokenizer is not the student's teaches. Both read the same bytes; where both have a token
+ * boundary, they can be compared.
+ */
+export const foreignTeachers = z.strictObject({
+  /**
+   * `spans`: the probabilities that both give to the text between two common boundaries (binarised likelihood matching,
+   * arXiv 2503.20083); `uld`: the sorted probabilities of the next token at common boundaries (arXiv 2402.12030).
+   */
+  compare: z.enum(comparisons).default('spans'),
+  /** Multiplies what these teachers add to the loss. */
+  weight: positive.default(1),
+})
+export type ForeignTeachers = z.output<typeof foreignTeachers>
 
 /** L = lambda * L_KD + (1 - lambda) * L_CE + gamma * L_feat. */
 export const loss = z.strictObject({
@@ -99,6 +116,8 @@ export const loss = z.strictObject({
   /** Of `drop`. */
   quantile: z.number().gt(0).lt(1).default(0.9),
   features: z.union([z.literal(false), features]).prefault({}),
+  /** Teachers of another tokenizer: L_KD becomes a mean of the fused target's and theirs (engine: distill/foreign). */
+  foreign: foreignTeachers.prefault({}),
 })
 export type Loss = z.output<typeof loss>
 
@@ -188,7 +207,7 @@ export const experimentFields = z.strictObject({
   /** A row of the paper's Table 1: fixes the settings that define it (`methods.ts`), whatever else is written. */
   method: z.enum(tableMethods).optional(),
   corpus: corpusMixture,
-  /** Default: the teachers' own, which must agree. */
+  /** The student's. Default: the teachers' own, where they agree. */
   tokenizer: objectName.optional(),
   student: studentSpec,
   /** Names in the library; none is cross-entropy only. */

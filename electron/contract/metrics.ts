@@ -17,7 +17,9 @@ export const stepRecord = z.object({
   features: value.optional(),
   /** tau^2 KL(earlier self || student); absent without retention. */
   retention: value.optional(),
-  /** Mean weight per teacher, in the definition's order. */
+  /** Per teacher of another tokenizer, in the definition's order: its distance to the student, before its share. */
+  foreign: z.array(value).optional(),
+  /** Mean weight per teacher that has the student's tokenizer, in the definition's order. */
   alpha: z.array(z.number()).optional(),
   teacherEntropy: z.array(z.number()).optional(),
   /** Generalised Jensen-Shannon divergence of the teachers under alpha. */
@@ -46,6 +48,8 @@ export const corpusScore = z.object({
   agreement: value.optional(),
   /** Mean weight per teacher on this corpus. */
   alpha: z.array(z.number()).optional(),
+  /** Mean distance to each teacher of another tokenizer, over the aligned spans. */
+  foreign: z.array(value).optional(),
 })
 export type CorpusScore = z.output<typeof corpusScore>
 
@@ -110,6 +114,7 @@ export const evaluationRecord = z.object({
   studentEntropy: value.optional(),
   /** The student's most frequent top-1 token: its share of the positions, and that of the labels which are this token. */
   topToken: z.object({ share: z.number(), labels: z.number() }).optional(),
+  foreign: z.array(value).optional(),
   corpora: z.array(corpusScore),
   /** The rest is measured at the last step of a run: calibration of the student, 0..1 and 0..2. */
   ece: z.number().optional(),

@@ -33,6 +33,14 @@ export const continued = z.strictObject({
   corpora: z.array(corpus),
 })
 
+/** A teacher whose tokenizer is not the student's. */
+export const foreignTeacher = z.strictObject({
+  row: teacher,
+  tokenizer,
+  /** Its place among the definition's teachers, from 0. */
+  place: z.number().int().nonnegative(),
+})
+
 /**
  * A run with everything resolved: names to library rows with digests, defaults filled in. It is `config.json` of the
  * run folder, never changed after the start. A teacher's training is a run without teachers, of kind `teacher`.
@@ -47,7 +55,10 @@ export const runConfig = z.strictObject({
   experiment,
   corpora: z.array(z.strictObject({ weight: z.number(), row: corpus })),
   tokenizer,
+  /** Those that have the student's tokenizer. */
   teachers: z.array(teacher),
+  /** Those that have another one; absent when there are none. */
+  foreign: z.array(foreignTeacher).optional(),
   /** Of calibrated entropy: each teacher's temperature, filled in by the worker before the first step. */
   temperatures: z.array(z.number().positive()).optional(),
   student: modelConfig,
@@ -55,6 +66,7 @@ export const runConfig = z.strictObject({
   createdAt: timestamp,
 })
 export type RunConfig = z.output<typeof runConfig>
+export type ForeignTeacherRow = z.output<typeof foreignTeacher>
 
 /** `environment.json`: where and with what the run was computed. */
 export const environment = z.object({
@@ -141,7 +153,10 @@ export const run = z.strictObject({
   /** How many failure signatures were seen, and the latest; absent when none was. */
   alarms: alarmSummary.optional(),
   parameters: z.number().int(),
+  /** Those with the student's tokenizer: what is given by teacher (alpha, entropy) is in their order. */
   teachers: z.array(z.object({ id, name: objectName })),
+  /** Those with another tokenizer. */
+  foreign: z.array(z.object({ id, name: objectName })).default([]),
   corpora: z.array(z.object({ id, name: objectName })),
   seed: z.number().int(),
   /** Why it failed or stopped, in one sentence. */

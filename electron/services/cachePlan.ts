@@ -27,11 +27,14 @@ export function sharedPasses(
   const passes = new Set<string>()
   const entries = new Map<string, number>()
   let alone = 0
+  let foreign = 0
   const keep = (key: string, bytes: number) => entries.set(key, Math.max(entries.get(key) ?? 0, bytes))
   for (const config of configs) {
     const { loss, cache } = config.experiment
     const layers = loss.features === false || loss.features.gamma === 0 ? 0 : 1
     const mode: StoredMode = cache.mode === 'auto' || cache.mode === 'off' ? autoCache : cache.mode
+    // What teachers of other tokenizers say is not cached.
+    foreign += config.foreign?.length ?? 0
     for (const teacher of config.teachers) {
       alone++
       const bytes = cacheBytes(config, teacher, mode, layers)
@@ -44,7 +47,7 @@ export function sharedPasses(
     }
   }
   const bytes = [...entries.values()].reduce((a, b) => a + b, 0)
-  return { passes: passes.size, alone, bytes, entries }
+  return { passes: passes.size + foreign, alone: alone + foreign, bytes, entries }
 }
 
 /** The different alignments among runs, for a teacher's pass to serve them all. */

@@ -170,7 +170,13 @@ export class ClusterService {
     const folders = new Set<string>()
     for (const run of runs) {
       folders.add(`runs/${run}`)
-      const { corpora, tokenizer, teachers } = new RunFolder(this.context.dataDir, run).config()!
+      const {
+        corpora,
+        tokenizer,
+        teachers: own,
+        foreign = [],
+      } = new RunFolder(this.context.dataDir, run).config()!
+      const teachers = [...own, ...foreign.map(({ row }) => row)]
       for (const { row } of corpora) folders.add(`library/corpora/${row.id}`)
       for (const { id } of teachers) folders.add(`library/teachers/${id}`)
       for (const id of [tokenizer.id, ...teachers.map((teacher) => teacher.tokenizer)])

@@ -1,4 +1,5 @@
 import { parameterCount, type Estimate, type Run, type RunConfig } from '#contract'
+import { allTeachers } from './foreign'
 import { peakMemory } from './memory'
 
 const BYTES = 4
@@ -38,12 +39,12 @@ export function estimateRun(
   }
 }
 
-/** Three forward passes' worth for the student's forward and backward, one for each teacher. */
-function stepFlops({ experiment, student, teachers }: RunConfig): number {
+function stepFlops(config: RunConfig): number {
+  const { experiment, student } = config
   const { batch, context } = experiment.train
   const tokens = batch * context
   const own = 3 * forwardFlops(student, tokens, context)
-  return own + teachers.reduce((sum, t) => sum + forwardFlops(t.model, tokens, context), 0)
+  return own + allTeachers(config).reduce((sum, t) => sum + forwardFlops(t.model, tokens, context), 0)
 }
 
 function median(values: number[]): number | undefined {

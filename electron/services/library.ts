@@ -185,7 +185,8 @@ export class Library {
     const row = find(noun === 'corpora' ? 'corpus' : 'teacher', rows, id)
     const users = this.context.catalogue.data.runs.filter(
       (run) =>
-        ['queued', 'running', 'paused'].includes(run.status) && run[noun].some((used) => used.id === row.id),
+        ['queued', 'running', 'paused'].includes(run.status) &&
+        [...run[noun], ...(noun === 'teachers' ? run.foreign : [])].some((used) => used.id === row.id),
     )
     if (users.length) throw conflict(`"${row.name}" is in use by run "${users[0]!.name}"`)
     this.context.catalogue.update((data) => {

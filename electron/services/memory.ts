@@ -1,5 +1,6 @@
 import { freemem } from 'node:os'
 import { badInput, parameterCount, type Estimate, type RunConfig } from '#contract'
+import { allTeachers } from './foreign'
 
 const MB = 2 ** 20
 const FLOAT = 4
@@ -26,7 +27,9 @@ const FACTORS = {
 const AT_WORK = 2
 
 /** Most memory that a run's process will have, in MB. */
-export function peakMemory({ experiment, student, teachers }: RunConfig): number {
+export function peakMemory(config: RunConfig): number {
+  const { experiment, student } = config
+  const teachers = allTeachers(config)
   const { batch, context, accumulate, checkpointing } = experiment.train
   const { width, hidden, heads, layers, vocab } = student
   const tokens = (batch * context) / accumulate

@@ -15,14 +15,15 @@ import {
 } from '#contract'
 import type { LibraryRows } from './context'
 import { resolveContinuation } from './continuation'
+import { separateTeachers } from './foreign'
 import { findNamed, freeName, newId } from './identity'
 
 /**
  * A definition with every name looked up in the library and every default filled in: what a run's `config.json` holds.
  *
  * @param file for error messages, where the definition came from
- * @throws bad-input naming the field: an unknown name, teachers that do not share one vocabulary, a run that cannot
- *   be continued
+ * @throws bad-input naming the field: an unknown name, settings that do not go with teachers of other tokenizers, a run
+ *   that cannot be continued
  */
 export function resolveExperiment(
   definition: Experiment,
@@ -34,8 +35,9 @@ export function resolveExperiment(
   const teachers = definition.teachers.map((teacher, i) =>
     findNamed('teacher', library.teachers, teacher, { file, field: `teachers.${i}` }),
   )
-  const tokenizer = agreedTokenizer(definition, teachers, library, file)
+  const tokenizer = studentTokenizer(definition, teachers, library, file)
   checkFixedWeights(definition, file)
+  const { own, foreign } = separateTeachers(definition, teachers, tokenizer, library.tokenizers, file)
   const student = modelOf(definition.student, tokenizer)
   const corpora = resolveCorpora(definition.corpus, library, file)
   const continues = resolveContinuation(definition, { student, tokenizer, corpora }, library, file)
@@ -48,7 +50,8 @@ export function resolveExperiment(
     experiment: definition,
     corpora,
     tokenizer,
-    teachers,
+    teachers: own,
+    ...(foreign.length && { foreign }),
     student,
     ...(continues && { continues }),
     createdAt: new Date().toISOString(),
@@ -132,32 +135,30 @@ function resolveCorpora(
   })
 }
 
-/** The definition's tokenizer, or the teachers' own; all must be the same, byte for byte. */
-function agreedTokenizer(
+/** The definition's tokenizer, or that of the teachers, where they agree. */
+function studentTokenizer(
   definition: Experiment,
   teachers: readonly Teacher[],
   library: LibraryRows,
   file: string | undefined,
 ): Tokenizer {
-  const ofTeacher = (teacher: Teacher) => library.tokenizers.find(({ id }) => id === teacher.tokenizer)
-  const first = teachers[0] && ofTeacher(teachers[0])
-  const chosen = definition.tokenizer ? tokenizerNamed(definition.tokenizer, library, file) : first
-  if (!chosen) {
-    throw badInput('without teachers the tokenizer must be named', {
+  if (definition.tokenizer) return tokenizerNamed(definition.tokenizer, library, file)
+  const theirs = teachers.flatMap(
+    (teacher) => library.tokenizers.find(({ id }) => id === teacher.tokenizer) ?? [],
+  )
+  const distinct = [...new Map(theirs.map((row) => [row.digest, row])).values()]
+  if (distinct.length === 1) return distinct[0]!
+  const known = distinct.length ? distinct : library.tokenizers
+  throw badInput(
+    distinct.length
+      ? "the teachers have different tokenizers; the student's must be named"
+      : 'without teachers the tokenizer must be named',
+    {
       file,
       field: 'tokenizer',
-      expected: library.tokenizers.map(({ name }) => name).join(', ') || 'a tokenizer; the library has none',
-    })
-  }
-  for (const [i, teacher] of teachers.entries()) {
-    const own = ofTeacher(teacher)
-    if (own?.digest === chosen.digest) continue
-    throw badInput(
-      `teacher "${teacher.name}" has the vocabulary of tokenizer "${own?.name ?? teacher.tokenizer}" (${teacher.model.vocab} pieces), the student that of "${chosen.name}" (${chosen.vocab} pieces)`,
-      { file, field: `teachers.${i}`, expected: 'teachers and student with the same tokenizer' },
-    )
-  }
-  return chosen
+      expected: known.map(({ name }) => name).join(', ') || 'a tokenizer; the library has none',
+    },
+  )
 }
 
 /** A tokenizer's name or id, or those of a teacher whose tokenizer is meant. */

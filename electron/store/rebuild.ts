@@ -111,6 +111,7 @@ export function describeRun(config: RunConfig): Omit<Run, 'status' | 'step'> {
     steps: config.experiment.train.steps,
     parameters: parameterCount(config.student),
     teachers: config.teachers.map(named),
+    foreign: (config.foreign ?? []).map(({ row }) => named(row)),
     corpora: config.corpora.map(({ row }) => named(row)),
     seed: config.experiment.seed,
     createdAt: config.createdAt,

@@ -9,6 +9,8 @@ export interface Batch {
   targets: Int32Array
   /** Which source each sequence is from, [batch]. */
   corpora: Int32Array
+  /** Where in its source's ids each sequence begins, [batch]. */
+  starts: Int32Array
 }
 
 export interface BatchPlan {
@@ -50,6 +52,7 @@ export function createBatchPlan(options: {
       const inputs = new Int32Array(batch * context)
       const targets = new Int32Array(batch * context)
       const corpora = new Int32Array(batch)
+      const starts = new Int32Array(batch)
       for (let row = 0; row < batch; row++) {
         let draw = random.next() * total
         let chosen = 0
@@ -60,8 +63,9 @@ export function createBatchPlan(options: {
         inputs.set(ids.subarray(start, start + context), row * context)
         targets.set(ids.subarray(start + 1, start + context + 1), row * context)
         corpora[row] = chosen
+        starts[row] = start
       }
-      return { inputs, targets, corpora }
+      return { inputs, targets, corpora, starts }
     },
   }
 }

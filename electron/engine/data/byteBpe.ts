@@ -1,5 +1,5 @@
 import { badInput } from '#contract'
-import { bytesToCharacters, charactersToBytes } from './bytes'
+import { bytesToCharacters, charactersToBytes, NO_BYTES } from './bytes'
 import type { TextTokenizer } from './tokenizer'
 
 /** GPT-2's pre-tokenisation: contractions, words with their leading space, numbers, other marks, spaces. */
@@ -53,7 +53,7 @@ export function createByteBpe({ vocab, merges }: ByteBpe, file: string): TextTok
   if (bos === undefined) throw badInput(`the vocabulary has no ${BOUNDARY}`, { file })
   const size = vocab.size
   const pieces: Uint8Array[] = []
-  for (const [piece, id] of vocab) pieces[id] = id === bos ? new Uint8Array() : charactersToBytes(piece)!
+  for (const [piece, id] of vocab) pieces[id] = id === bos ? NO_BYTES : charactersToBytes(piece)!
   const byteIds = Array.from({ length: 256 }, (_, byte) => vocab.get(bytesToCharacters(Uint8Array.of(byte)))!)
   /** left id * size + right id to rank and merged id. */
   const ranks = new Map<number, { rank: number; id: number }>()
@@ -94,7 +94,8 @@ export function createByteBpe({ vocab, merges }: ByteBpe, file: string): TextTok
       return Int32Array.from(ids)
     },
     decode(ids) {
-      return Buffer.concat(Array.from(ids, (id) => pieces[id] ?? new Uint8Array())).toString('utf8')
+      return Buffer.concat(Array.from(ids, (id) => pieces[id] ?? NO_BYTES)).toString('utf8')
     },
+    piece: (id) => pieces[id] ?? NO_BYTES,
   }
 }

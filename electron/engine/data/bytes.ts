@@ -12,6 +12,8 @@ for (let byte = 0, next = 256; byte < 256; byte++) {
   CHARACTER_TO_BYTE.set(character, byte)
 }
 
+export const NO_BYTES = new Uint8Array()
+
 export function bytesToCharacters(bytes: Uint8Array): string {
   let text = ''
   for (const byte of bytes) text += BYTE_TO_CHARACTER[byte]

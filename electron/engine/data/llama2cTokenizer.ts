@@ -1,4 +1,5 @@
 import { badInput } from '#contract'
+import { NO_BYTES } from './bytes'
 import type { TextTokenizer } from './tokenizer'
 
 const BOS = 1
@@ -68,6 +69,7 @@ export function createLlama2cTokenizer(pieces: readonly Piece[]): TextTokenizer 
       const text = Buffer.concat(Array.from(tokens, (id) => outputs[id] ?? Buffer.alloc(0))).toString('utf8')
       return text.startsWith(' ') ? text.slice(1) : text
     },
+    piece: (id) => outputs[id] ?? NO_BYTES,
   }
 }
 

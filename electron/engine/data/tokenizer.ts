@@ -4,6 +4,7 @@ import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers'
 import { z } from 'zod'
 import { badInput, parse, type Tokenizer } from '#contract'
 import { createByteBpe } from './byteBpe'
+import { charactersToBytes, NO_BYTES } from './bytes'
 import { createLlama2cTokenizer, readLlama2cPieces } from './llama2cTokenizer'
 
 /** Text to token ids and back. */
@@ -14,6 +15,8 @@ export interface TextTokenizer {
   /** Without BOS. */
   encode(text: string): Int32Array
   decode(ids: ArrayLike<number>): string
+  /** The bytes that a token stands for; none for one that stands for no text. */
+  piece(id: number): Uint8Array
 }
 
 export function tokenizerFile(dataDir: string, row: Pick<Tokenizer, 'id' | 'kind'>): string {
@@ -64,14 +67,18 @@ function openByteBpe(json: unknown, file: string): TextTokenizer {
 
 const anyTokenizer = z.object({
   model: z.object({ vocab: z.union([z.record(z.string(), z.number()), z.array(z.unknown())]) }),
-  added_tokens: z.array(z.object({ id: z.number(), content: z.string() })).default([]),
+  added_tokens: z
+    .array(z.object({ id: z.number(), content: z.string(), special: z.boolean().default(true) }))
+    .default([]),
+  decoder: z.unknown(),
 })
 
 /** Names under which the families call what stands before a document, in order of preference. */
 const BOUNDARIES = ['<|begin_of_text|>', '<s>', '<|endoftext|>', '<bos>', '[CLS]', '<|im_start|>', '</s>']
 
 function openHuggingFace(json: unknown, file: string): TextTokenizer {
-  const { model, added_tokens: added } = parse(anyTokenizer, json, file)
+  const parsed = parse(anyTokenizer, json, file)
+  const { model, added_tokens: added } = parsed
   let tokenizer: HuggingFaceTokenizer
   try {
     tokenizer = new HuggingFaceTokenizer(json as object, {})
@@ -83,6 +90,7 @@ function openHuggingFace(json: unknown, file: string): TextTokenizer {
   }
   const ids = Array.isArray(model.vocab) ? model.vocab.map((_, id) => id) : Object.values(model.vocab)
   const vocab = 1 + [...ids, ...added.map(({ id }) => id)].reduce((a, b) => Math.max(a, b), 0)
+  let pieces: Map<number, Uint8Array> | undefined
   const boundary = BOUNDARIES.map((name) => added.find(({ content }) => content === name)).find(Boolean)
   return {
     vocab,
@@ -93,5 +101,30 @@ function openHuggingFace(json: unknown, file: string): TextTokenizer {
         skip_special_tokens: true,
         clean_up_tokenization_spaces: false,
       }),
+    piece: (id) => (pieces ??= piecesOf(parsed)).get(id) ?? NO_BYTES,
   }
+}
+
+/**
+ * The bytes of each token: of GPT-2's alphabet where the decoder is byte-level, else text whose spaces are written as
+ * low lines, with `<0x0A>` for a single byte (SentencePiece).
+ */
+function piecesOf({
+  model,
+  added_tokens: added,
+  decoder,
+}: z.output<typeof anyTokenizer>): Map<number, Uint8Array> {
+  const byteLevel = JSON.stringify(decoder ?? null).includes('"ByteLevel"')
+  const encoder = new TextEncoder()
+  const bytesOf = (piece: string): Uint8Array => {
+    if (byteLevel) return charactersToBytes(piece) ?? NO_BYTES
+    const single = /^<0x([0-9A-Fa-f]{2})>$/.exec(piece)
+    return single ? Uint8Array.of(parseInt(single[1]!, 16)) : encoder.encode(piece.replaceAll('▁', ' '))
+  }
+  const named: [number, string][] = Array.isArray(model.vocab)
+    ? model.vocab.map((entry, id) => [id, String(Array.isArray(entry) ? entry[0] : entry)])
+    : Object.entries(model.vocab).map(([piece, id]) => [id, piece])
+  const pieces = new Map(named.map(([id, piece]) => [id, bytesOf(piece)]))
+  for (const { id, content, special } of added) pieces.set(id, special ? NO_BYTES : encoder.encode(content))
+  return pieces
 }

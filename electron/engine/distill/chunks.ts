@@ -41,23 +41,21 @@ export function chunkedLoss(
   const logitsOf = (rows: tf.Tensor2D) => tf.matMul<tf.Tensor2D>(rows, head, false, true)
   if (chunks.length === 1) return lossOf(logitsOf(hidden), 0)
   const parts = chunks.map((chunk, i) => {
-    const kept: { kd?: tf.Scalar; ce?: tf.Scalar; retention?: tf.Scalar } = {}
+    const kept: Partial<Record<Part, tf.Tensor>> = {}
     const rows = rowsOf(hidden, chunk)
     const { value, grad } = tf.valueAndGrad((logits) => {
-      const { loss, kd, ce, retention } = lossOf(logits as tf.Tensor2D, i)
-      if (kd) kept.kd = tf.keep(tf.clone(kd))
-      if (retention) kept.retention = tf.keep(tf.clone(retention))
-      kept.ce = tf.keep(tf.clone(ce))
-      return loss
+      const mixed = lossOf(logits as tf.Tensor2D, i)
+      for (const part of PARTS) if (mixed[part]) kept[part] = tf.keep(tf.clone<tf.Tensor>(mixed[part]))
+      return mixed.loss
     })(logitsOf(rows))
     const gradient = [tf.matMul(grad, head), tf.matMul(grad, rows, true)]
-    return { loss: value as tf.Scalar, kd: kept.kd, ce: kept.ce!, retention: kept.retention, gradient }
+    return { loss: value as tf.Scalar, kept, gradient }
   })
   const gradientOfHidden = tf.concat(parts.map((part) => part.gradient[0]!))
   const gradientOfHead = parts.map((part) => part.gradient[1]!).reduce((a, b) => tf.add(a, b))
-  const mean = (scalars: tf.Scalar[]) =>
-    tf.div<tf.Scalar>(
-      scalars.reduce((a, b) => tf.add(a, b)),
+  const mean = <T extends tf.Tensor>(tensors: T[]) =>
+    tf.div<T>(
+      tensors.reduce((a, b) => tf.add<T>(a, b)),
       chunks.length,
     )
   const op = tf.customGrad((_h, _w, save) => {
@@ -69,12 +67,15 @@ export function chunkedLoss(
     return { value: mean(parts.map((part) => part.loss)), gradFunc }
   })
   const loss = op(hidden, head) as tf.Scalar
-  const ce = mean(parts.map((part) => part.ce))
-  const kd = parts[0]!.kd && mean(parts.map((part) => part.kd!))
-  const retention = parts[0]!.retention && mean(parts.map((part) => part.retention!))
-  tf.dispose(parts.map((part) => [part.ce, part.kd, part.retention]))
-  return { loss, ce, kd, retention }
+  const means: Partial<Record<Part, tf.Tensor>> = {}
+  for (const part of PARTS) if (parts[0]!.kept[part]) means[part] = mean(parts.map(({ kept }) => kept[part]!))
+  tf.dispose(parts.flatMap(({ kept }) => Object.values(kept)))
+  return { loss, ...means } as MixedLoss
 }
+
+/** What is known of a loss beside its value. */
+const PARTS = ['kd', 'ce', 'retention', 'foreign'] as const
+type Part = (typeof PARTS)[number]
 
 /** A chunk's rows of [tokens, ...]. */
 export function rowsOf(table: tf.Tensor2D, { from, size }: Chunk): tf.Tensor2D {

@@ -68,6 +68,8 @@ export interface MixedLoss {
   ce: tf.Scalar
   /** KL to the student's earlier self, where it is retained. */
   retention?: tf.Scalar
+  /** Distance to each teacher of another tokenizer, [teachers]. */
+  foreign?: tf.Tensor1D
 }
 
 /**

@@ -4,6 +4,8 @@ export interface WindowBatch {
   targets: Int32Array
   /** 1 where the target is scored here, 0 where another window scores it, it is a BOS, or the row is padding. */
   weights: Float32Array
+  /** Where in the ids each row begins; -1 for a row of padding. */
+  starts: Int32Array
 }
 
 export interface WindowOptions {
@@ -28,8 +30,9 @@ export function scoringWindows(ids: Int32Array, options: WindowOptions): WindowB
   let scored = 0
   let row = 0
   for (let start = 0; scored < ids.length - 1; start += stride, row++) {
-    if (row % batch === 0) batches.push(emptyBatch(batch * context))
-    const { inputs, targets, weights } = batches[batches.length - 1]!
+    if (row % batch === 0) batches.push(emptyBatch(batch * context, batch))
+    const { inputs, targets, weights, starts } = batches[batches.length - 1]!
+    starts[row % batch] = start
     const offset = (row % batch) * context
     for (let i = 0; i < context && start + i + 1 < ids.length; i++) {
       inputs[offset + i] = ids[start + i]!
@@ -42,9 +45,10 @@ export function scoringWindows(ids: Int32Array, options: WindowOptions): WindowB
   return batches
 }
 
-/** A batch of `size` tokens that scores none. */
-export function emptyBatch(size: number): WindowBatch {
-  return { inputs: new Int32Array(size), targets: new Int32Array(size), weights: new Float32Array(size) }
+/** A batch of `size` tokens in `rows` rows that scores none. */
+export function emptyBatch(size: number, rows: number): WindowBatch {
+  const [inputs, targets] = [new Int32Array(size), new Int32Array(size)]
+  return { inputs, targets, weights: new Float32Array(size), starts: new Int32Array(rows).fill(-1) }
 }
 
 /** Some rows of a batch of windows, and where in the batches they stand: `first` counts tokens. */
@@ -54,11 +58,18 @@ export interface WindowPart extends WindowBatch {
 
 /** The batches cut into parts of `tokens` tokens each, which divides a batch: what is computed at a time. */
 export function partsOf(windows: readonly WindowBatch[], tokens: number): WindowPart[] {
-  return windows.flatMap(({ inputs, targets, weights }, batch) =>
-    Array.from({ length: inputs.length / tokens }, (_, i) => {
-      const first = i * tokens
-      const part = <T extends Int32Array | Float32Array>(all: T) => all.subarray(first, first + tokens) as T
-      return { inputs: part(inputs), targets: part(targets), weights: part(weights), at: { batch, first } }
-    }),
-  )
+  return windows.flatMap(({ inputs, targets, weights, starts }, batch) => {
+    const count = inputs.length / tokens
+    return Array.from({ length: count }, (_, i) => {
+      const part = <T extends Int32Array | Float32Array>(all: T) =>
+        all.subarray((i * all.length) / count, ((i + 1) * all.length) / count) as T
+      return {
+        inputs: part(inputs),
+        targets: part(targets),
+        weights: part(weights),
+        starts: part(starts),
+        at: { batch, first: i * tokens },
+      }
+    })
+  })
 }

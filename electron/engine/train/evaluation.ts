@@ -1,7 +1,9 @@
-import type { Corpus, CorpusScore, EvaluationRecord, RunConfig } from '#contract'
+import type { Corpus, CorpusScore, EvaluationRecord, Experiment, RunConfig } from '#contract'
 import { tf } from '../backend/tf'
+import type { AlignedBatch } from '../data/spanWindow'
 import type { TextTokenizer } from '../data/tokenizer'
 import { entropy, entropyOfProbabilities, logProbabilities } from '../distill/divergence'
+import { distances, ownWeighting } from '../distill/foreign'
 import { labelLogProbabilities } from '../distill/losses'
 import { fuseTeachers, type FusedTarget } from '../distill/objective'
 import { heldOutText, type HeldOutText } from '../evaluate/heldOut'
@@ -11,6 +13,7 @@ import { createTables, forward, type Tables } from '../model/llama'
 import { drawWeights } from '../distill/weighting'
 import { finite } from '../finite'
 import { createRandom } from '../random'
+import type { ForeignTeacher } from '../teachers/foreign'
 import { prepareTeachers, type TeacherSource } from '../teachers/source'
 import type { Student } from './student'
 
@@ -30,13 +33,18 @@ export interface Split {
 
 /** The held-out splits of a run's corpora, cut into scoring windows once. */
 export class HeldOut {
+  private readonly weighting: Experiment['weighting']
+
   private constructor(
     readonly config: RunConfig,
     readonly tokenizer: TextTokenizer,
     readonly splits: readonly Split[],
     private readonly retained: readonly Split[],
     readonly tables: Tables,
-  ) {}
+  ) {
+    const places = (config.foreign ?? []).map(({ place }) => place)
+    this.weighting = ownWeighting(config.experiment, places)
+  }
 
   static async open(dataDir: string, config: RunConfig, tokenizer: TextTokenizer): Promise<HeldOut> {
     const { train, evaluate } = config.experiment
@@ -72,14 +80,15 @@ export class HeldOut {
     step: number,
     student: Student,
     teachers: readonly TeacherSource[],
+    foreign: readonly ForeignTeacher[] = [],
   ): Promise<EvaluationRecord> {
     const started = performance.now()
     const corpora: CorpusScore[] = []
     const said = new Said()
-    for (const split of this.splits) corpora.push(await this.score(split, student, teachers, said))
+    for (const split of this.splits) corpora.push(await this.score(split, student, teachers, foreign, said))
     const retained: CorpusScore[] = []
     // By the student alone: what the new teachers say of text that they are not asked about does not matter.
-    for (const split of this.retained) retained.push(await this.score(split, student, []))
+    for (const split of this.retained) retained.push(await this.score(split, student, [], []))
     const sample = await this.sample(student)
     return {
       split: 'held-out',
@@ -98,13 +107,15 @@ export class HeldOut {
     split: Split,
     student: Student,
     teachers: readonly TeacherSource[],
+    foreign: readonly ForeignTeacher[],
     said?: Said,
   ): Promise<CorpusScore> {
-    const total = new Float64Array(SUMS.length + teachers.length)
+    const total = new Float64Array(SUMS.length + teachers.length + 2 * foreign.length)
     for (const part of split.parts) {
       await prepareTeachers(teachers, { split: split.id, ...part.at })
       const drawn = this.draw(split, part, teachers.length)
-      const sums = tf.tidy(() => this.sums(part, student, teachers, drawn))
+      const read = foreign.map((teacher) => this.aligned(teacher, split, part))
+      const sums = tf.tidy(() => this.sums(part, student, teachers, drawn, foreign, read))
       const values = await sums.data()
       sums.dispose()
       for (let i = 0; i < total.length; i++) total[i]! += values[i]!
@@ -120,6 +131,10 @@ export class HeldOut {
       crossEntropy: mean(1),
       perplexity: finite(Math.exp(total[1]! / tokens)),
       bitsPerByte: finite(total[1]! / Math.LN2 / split.text.bytes),
+    }
+    if (foreign.length) {
+      const at = SUMS.length + teachers.length
+      score.foreign = foreign.map((_, j) => finite(total[at + 2 * j]! / total[at + 2 * j + 1]!))
     }
     if (!teachers.length) return score
     return {
@@ -138,8 +153,8 @@ export class HeldOut {
     labels: tf.Tensor1D,
     drawn: Float32Array | undefined,
   ): FusedTarget {
-    const { train, weighting, loss } = this.config.experiment
-    return fuseTeachers(weighting, tau, logits, labels.size / train.context, {
+    const { train, loss } = this.config.experiment
+    return fuseTeachers(this.weighting, tau, logits, labels.size / train.context, {
       labels,
       temperatures: this.config.temperatures,
       conflict: loss,
@@ -156,12 +171,14 @@ export class HeldOut {
     return drawn.subarray(at.first * teachers, (at.first + inputs.length) * teachers)
   }
 
-  /** [SUMS, alpha of each teacher, the student's likeliest token at each position] */
+  /** [SUMS, alpha of each teacher, sum and weight of each foreign one's distances, the student's likeliest token at each position] */
   private sums(
     window: WindowPart,
     student: Student,
     teachers: readonly TeacherSource[],
     drawn: Float32Array | undefined,
+    foreign: readonly ForeignTeacher[],
+    read: readonly AlignedBatch[],
   ): tf.Tensor1D {
     const { train, loss } = this.config.experiment
     const tokens = tf.tensor2d(window.inputs, [window.inputs.length / train.context, train.context], 'int32')
@@ -189,8 +206,24 @@ export class HeldOut {
         tf.sum(tf.mul(tempered.alpha, tf.reshape(weights, [-1, 1])), 0),
       )
     }
+    for (const [j, teacher] of foreign.entries()) {
+      const chunk = { from: 0, size: labels.size }
+      const target = teacher.target(loss, teacher.signal(read[j]!), read[j]!, chunk)
+      parts.push(
+        tf.sum(tf.mul(distances(loss, logits, labels, target), target.weights)),
+        tf.sum(target.weights),
+      )
+    }
     parts.push(tf.cast(likeliest, 'float32'))
     return tf.concat(parts.map((t) => tf.reshape(t, [-1]))) as tf.Tensor1D
+  }
+
+  /** What a foreign teacher reads of a batch of windows: a span counts in the window that scores its first token. */
+  private aligned(teacher: ForeignTeacher, split: Split, { starts, weights }: WindowPart): AlignedBatch {
+    const at = this.splits.indexOf(split)
+    const places = { starts, corpora: starts.map(() => at), limit: split.text.ids.length }
+    const read = teacher.read({ split: 'held-out', ...places })
+    return { ...read, begins: read.begins.map((begins, i) => begins * weights[i]!), scale: 1 }
   }
 
   /** A greedy continuation of the first held-out text, to watch the student learn. */
@@ -254,9 +287,13 @@ function means(
     perplexity: crossEntropy === null ? null : finite(Math.exp(crossEntropy)),
     bitsPerByte: crossEntropy === null ? null : (crossEntropy * tokens) / Math.LN2 / bytes,
   }
-  if (corpora[0]?.klToFused === undefined) return own
+  const foreign = corpora[0]?.foreign?.map((_, j) =>
+    finite(corpora.reduce((sum, c) => sum + (c.foreign![j] ?? NaN) * c.tokens, 0) / tokens),
+  )
+  const all = { ...own, ...(foreign && { foreign }) }
+  if (corpora[0]?.klToFused === undefined) return all
   return {
-    ...own,
+    ...all,
     klToFused: mean('klToFused'),
     distillationLoss: mean('distillationLoss'),
     agreement: mean('agreement'),

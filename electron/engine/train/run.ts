@@ -29,6 +29,7 @@ import { peakMemoryMb } from '../heap'
 import { calibrateTeachers } from '../evaluate/calibrateModels'
 import { calibrationText } from '../evaluate/calibrationText'
 import { createTables } from '../model/llama'
+import { describeForeign, foreignOutputs, openForeignTeachers } from '../teachers/foreign'
 import { RunTeachers } from '../teachers/open'
 import { toTensors } from '../model/weights'
 import { listCheckpoints, pruneCheckpoints, readCheckpoint, writeCheckpoint } from './checkpoint'
@@ -85,6 +86,9 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
     (message) => emit({ type: 'log', level: 'warn', message }),
   )
   const teachers = outputs.sources
+  const foreign = await openForeignTeachers(dataDir, config, tokenizer, (phase, fraction) =>
+    emit({ type: 'progress', phase, fraction }),
+  )
 
   mkdirSync(checkpoints, { recursive: true })
   writeJsonAtomic(join(folder, runFiles.config), config)
@@ -101,10 +105,11 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
     log.event('log', 0, `temperatures: ${fitted.join(', ')}`)
   }
   if (!last) log.event('log', 0, `first weights: ${initial.note}`)
+  if (!last) for (const teacher of foreign) log.event('log', 0, describeForeign(config, teacher))
   const student = new Student(config, last && (await readCheckpoint(checkpoints, last)), initial.weights)
   const tables = createTables(config.student, experiment.train.context)
   const retained = earlier && experiment.continue?.retention ? toTensors(earlier.weights) : undefined
-  const step = new TrainingStep(config, student, tables, teachers, retained)
+  const step = new TrainingStep(config, student, tables, teachers, retained, foreign)
 
   const { steps, batch, context } = experiment.train
   const { every: evaluateEvery } = experiment.evaluate
@@ -140,9 +145,10 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
     emit({ type: 'checkpoint', checkpoint })
   }
 
-  const tell = (outputs: TeacherOutputs[]) => emit({ type: 'teacher-outputs', outputs })
+  const tell = (own: TeacherOutputs[]) =>
+    emit({ type: 'teacher-outputs', outputs: [...own, ...foreignOutputs(config, foreign)] })
   try {
-    if (teachers.length && at < end) {
+    if ((teachers.length || foreign.length) && at < end) {
       await outputs.fill({
         proceed: async () => {
           await waitWhilePaused(control, log, emit, at)
@@ -157,7 +163,7 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
       raise(watch.teachers(await readTeachers(config, calibration, teachers)))
     // What a continued student is worth before its new teachers say a word.
     if (earlier && at === 0 && !control.stopRequested) {
-      const record = await heldOut.evaluate(0, student, teachers)
+      const record = await heldOut.evaluate(0, student, teachers, foreign)
       log.evaluation(record)
       raise(watch.evaluation(record))
     }
@@ -177,7 +183,7 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
 
       crossEntropy = undefined
       if (at === steps || (evaluateEvery && at % evaluateEvery === 0)) {
-        let record = await heldOut.evaluate(at, student, teachers)
+        let record = await heldOut.evaluate(at, student, teachers, foreign)
         if (at === steps) record = await completeEvaluation(folder, record, heldOut, student, teachers)
         log.evaluation(record)
         raise(watch.evaluation(record))

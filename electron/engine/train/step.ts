@@ -2,10 +2,11 @@ import type { Experiment, RunConfig, StepRecord } from '#contract'
 import { tf } from '../backend/tf'
 import { logProbabilities } from '../distill/divergence'
 import { distillationLoss, type MixedLoss } from '../distill/losses'
+import { partOf, type AlignedBatch } from '../data/spanWindow'
 import { chunkedLoss, chunksOf, rowsOf, type Chunk } from '../distill/chunks'
+import { lossWithForeign, ownWeighting, teacherShares, type ForeignTarget } from '../distill/foreign'
 import {
   fuseTeachers,
-  logitLoss,
   stageOf,
   withFeatures,
   type FusedTarget,
@@ -15,6 +16,7 @@ import {
 import { drawWeights } from '../distill/weighting'
 import { finite } from '../finite'
 import { forward, type Output, type Tables } from '../model/llama'
+import type { ForeignTeacher } from '../teachers/foreign'
 import { prepareTeachers, type TeacherSignal, type TeacherSource } from '../teachers/source'
 import { createRandom } from '../random'
 import { learningRate } from './schedule'
@@ -24,11 +26,15 @@ import { learnsFromTeachers, type Student } from './student'
 export interface TokenBatch {
   inputs: Int32Array
   targets: Int32Array
+  /** Where each sequence is from; asked for where there are teachers of other tokenizers. */
+  corpora?: Int32Array
+  starts?: Int32Array
 }
 
-/** With the weights drawn for it, [tokens * K], where they are drawn. */
+/** With the weights drawn for it, [tokens * K], where they are drawn, and what foreign teachers read. */
 interface StepBatch extends TokenBatch {
   drawn?: Float32Array
+  foreign: readonly AlignedBatch[]
 }
 
 /** What a step computes, before the clock is added. */
@@ -41,10 +47,15 @@ export class TrainingStep {
   private readonly attention: boolean
   private readonly experiment: Experiment
   private readonly teachers: readonly TeacherSource[]
+  private readonly foreign: readonly ForeignTeacher[]
+  private readonly weighting: Experiment['weighting']
+  /** The fused target's share of the teachers' part of the loss. */
+  private readonly share: number
 
   /**
    * @param teachers in the definition's order; not asked when the loss does not need them
    * @param earlier the student's earlier self, frozen, where the loss has a retention term
+   * @param foreign teachers of other tokenizers, in the definition's order
    */
   constructor(
     private readonly config: RunConfig,
@@ -52,8 +63,13 @@ export class TrainingStep {
     private readonly tables: Tables,
     teachers: readonly TeacherSource[],
     private readonly earlier?: ReadonlyMap<string, tf.Tensor>,
+    foreign: readonly ForeignTeacher[] = [],
   ) {
     this.experiment = config.experiment
+    const places = (config.foreign ?? []).map(({ place }) => place)
+    this.foreign = config.experiment.loss.lambda > 0 ? foreign : []
+    this.weighting = ownWeighting(config.experiment, places)
+    this.share = places.length ? teacherShares(config.experiment, places).own : 1
     const { features } = config.experiment.loss
     this.attention = student.alignments().length > 0 && features !== false && features.attention !== 'none'
     this.teachers = learnsFromTeachers(config.experiment) ? teachers : []
@@ -63,7 +79,8 @@ export class TrainingStep {
   async run(step: number, batch: TokenBatch): Promise<StepMetrics> {
     const rate = learningRate(this.experiment.train, step)
     const { accumulate } = this.experiment.train
-    const whole = { ...batch, drawn: this.draw(step, batch.inputs.length) }
+    const foreign = this.foreign.map((teacher) => aligned(teacher, batch))
+    const whole = { ...batch, drawn: this.draw(step, batch.inputs.length), foreign }
     const metrics =
       accumulate === 1 ? await this.whole(step, rate, whole) : await this.parts(step, rate, whole)
     return { step, learningRate: rate, ...metrics }
@@ -94,8 +111,9 @@ export class TrainingStep {
       const targets = batch.targets.subarray(i * size, (i + 1) * size)
       const columns = this.teachers.length
       const drawn = batch.drawn?.subarray(i * size * columns, (i + 1) * size * columns)
+      const foreign = batch.foreign.map((one) => partOf(one, i, accumulate))
       const vector = tf.tidy(() => {
-        const { gradients, metrics } = this.gradients({ inputs, targets, drawn }, stage)
+        const { gradients, metrics } = this.gradients({ inputs, targets, drawn, foreign }, stage)
         sum = keepSum(sum, gradients, 1 / accumulate)
         return metrics
       })
@@ -110,9 +128,12 @@ export class TrainingStep {
     return this.named([...total!, normValue!])
   }
 
-  /** Gradients of the loss, and the vector [loss, kd, ce, features, retention, disagreement, alpha..., entropy...]. */
+  /**
+   * Gradients of the loss, and the vector [loss, kd, ce, features, retention, foreign..., disagreement, alpha...,
+   * entropy...].
+   */
   private gradients(
-    { inputs, targets, drawn }: StepBatch,
+    { inputs, targets, drawn, foreign }: StepBatch,
     stage: Stage,
   ): { gradients: Gradients; metrics: tf.Tensor1D } {
     const { train } = this.experiment
@@ -120,40 +141,44 @@ export class TrainingStep {
     const tokens = tf.tensor2d(inputs, [sequences, train.context], 'int32')
     const options = { attention: this.attention }
     const signals = this.teachers.map((teacher) => teacher.signal(tokens, options))
+    const said = this.foreign.map((teacher, j) => teacher.signal(foreign[j]!))
     const chunks = this.chunks(sequences)
     const parts = chunks.map((chunk) => {
       const labels = tf.tensor1d(targets.subarray(chunk.from, chunk.from + chunk.size), 'int32')
-      return { labels, target: this.target(signals, labels, drawn, chunk) }
+      const others = this.foreign.map((teacher, j) =>
+        teacher.target(this.experiment.loss, said[j]!, foreign[j]!, chunk),
+      )
+      return { labels, target: this.target(signals, labels, drawn, chunk), foreign: others }
     })
     const alpha = join(parts, (target) => target.alpha)
 
     const earlier = this.earlier && forward(this.config.student, this.earlier, tokens, this.tables)
     const variables = this.student.parameters()
-    const losses: tf.Scalar[] = []
+    const losses: tf.Tensor[] = []
     const { value, grads } = tf.variableGrads(() => {
       const output = forward(this.config.student, this.student.weights, tokens, this.tables, {
         ...options,
         checkpointing: train.checkpointing === 'layers',
       })
       const mixed = chunkedLoss(output.final.normal, output.final.head, chunks, (logits, i) =>
-        this.retaining(
-          logitLoss(this.experiment, logits, parts[i]!.labels, parts[i]!.target),
-          logits,
-          earlier,
-          chunks[i]!,
-        ),
+        this.retaining(this.logitLoss(logits, parts[i]!), logits, earlier, chunks[i]!),
       )
       const o: Objective = alpha
         ? withFeatures(this.experiment, mixed, output, alpha, signals, this.student.alignments(), stage)
         : mixed
       for (const part of [o.kd, o.ce, o.features, mixed.retention])
         losses.push(tf.keep(part ? tf.clone(part) : tf.scalar(0)))
+      if (mixed.foreign) losses.push(tf.keep(tf.clone(mixed.foreign)))
       return o.loss
     }, [...variables.values()])
     const means = alpha ? summary(parts, alpha) : []
     const metrics = tf.concat([value, ...losses, ...means].map((t) => tf.reshape(t, [-1])))
     tf.dispose(losses)
     return { gradients: byName(variables, grads), metrics: metrics as tf.Tensor1D }
+  }
+
+  private logitLoss(logits: tf.Tensor2D, { labels, target, foreign }: Part): MixedLoss {
+    return lossWithForeign(this.experiment, logits, labels, target, this.share, foreign)
   }
 
   /** One chunk where what is said of a token depends on tokens of other sequences. */
@@ -171,7 +196,7 @@ export class TrainingStep {
     drawn: Float32Array | undefined,
     chunk: Chunk,
   ): FusedTarget | undefined {
-    const { train, weighting, loss } = this.experiment
+    const { train, loss } = this.experiment
     const count = signals.length
     if (!count) return undefined
     const { from, size } = chunk
@@ -180,7 +205,7 @@ export class TrainingStep {
         ? tf.matMul<tf.Tensor2D>(rowsOf(signal.final.normal, chunk), signal.final.head, false, true)
         : rowsOf(signal.logits, chunk),
     )
-    return fuseTeachers(weighting, loss.tau, logits, size / train.context, {
+    return fuseTeachers(this.weighting, loss.tau, logits, size / train.context, {
       labels,
       temperatures: this.config.temperatures,
       conflict: loss,
@@ -222,12 +247,15 @@ export class TrainingStep {
     const at = (i: number) => finite(values[i]!)
     const measured: Measured = { loss: at(0), ce: at(2), gradNorm: at(values.length - 1) }
     if (this.earlier) measured.retention = at(4)
+    const others = this.foreign.length
+    if (others) measured.foreign = Array.from({ length: others }, (_, j) => at(5 + j))
     if (!count) return measured
+    const next = 5 + others
     measured.kd = at(1)
     if (this.student.alignments().length) measured.features = at(3)
-    measured.disagreement = values[5]!
-    measured.alpha = Array.from({ length: count }, (_, k) => values[6 + k]!)
-    measured.teacherEntropy = Array.from({ length: count }, (_, k) => values[6 + count + k]!)
+    measured.disagreement = values[next]!
+    measured.alpha = Array.from({ length: count }, (_, k) => values[next + 1 + k]!)
+    measured.teacherEntropy = Array.from({ length: count }, (_, k) => values[next + 1 + count + k]!)
     return measured
   }
 }
@@ -235,7 +263,13 @@ export class TrainingStep {
 type Measured = Omit<StepMetrics, 'step' | 'learningRate'>
 
 interface Part {
+  labels: tf.Tensor1D
   target: FusedTarget | undefined
+  foreign: readonly ForeignTarget[]
+}
+
+function aligned(teacher: ForeignTeacher, { corpora, starts }: TokenBatch): AlignedBatch {
+  return teacher.read({ split: 'train', corpora: corpora!, starts: starts! })
 }
 
 /** A table of all tokens from those of the chunks; undefined without teachers. */

@@ -1,4 +1,4 @@
-import type { RunConfig } from '#contract'
+import type { RunConfig, Teacher } from '#contract'
 import { sha256 } from '../../files'
 
 /**
@@ -19,21 +19,31 @@ export function configDigest(config: RunConfig): string {
       student: config.student,
       corpora: config.corpora.map(({ weight, row }) => ({ weight, digest: row.digest })),
       tokenizer: config.tokenizer.digest,
-      teachers: config.teachers.map(
-        ({
-          id: _id,
-          name: _name,
-          source: _source,
-          tokenizer: _t,
-          run: _run,
-          perplexity: _p,
-          createdAt: _c,
-          calibrations: _k,
-          ...content
-        }) => content,
-      ),
+      teachers: config.teachers.map(contentOf),
+      ...(config.foreign && {
+        foreign: config.foreign.map(({ row, tokenizer, place }) => ({
+          teacher: contentOf(row),
+          tokenizer: tokenizer.digest,
+          place,
+        })),
+      }),
     }),
   )
+}
+
+/** What of a teacher decides what it says. */
+function contentOf({
+  id: _id,
+  name: _name,
+  source: _source,
+  tokenizer: _t,
+  run: _run,
+  perplexity: _p,
+  createdAt: _c,
+  calibrations: _k,
+  ...content
+}: Teacher) {
+  return content
 }
 
 /** JSON with the keys of every object in order. */

@@ -1,0 +1,184 @@
+import type { ForeignTeacherRow, RunConfig, Teacher, TeacherOutputs } from '#contract'
+import { sha256 } from '../../files'
+import { tf } from '../backend/tf'
+import { alignTokens } from '../data/alignment'
+import type { Split } from '../data/documents'
+import {
+  emptyAlignedBatch,
+  fillRow,
+  windowTime,
+  type AlignedBatch,
+  type AlignedText,
+  type WindowShape,
+} from '../data/spanWindow'
+import { openTokens } from '../data/tokenFile'
+import { loadTokenizer, type TextTokenizer } from '../data/tokenizer'
+import { rowsOf, type Chunk } from '../distill/chunks'
+import { foreignTarget, teacherShares, type ForeignTarget } from '../distill/foreign'
+import type { Progress } from '../progress'
+import { openLiveTeacher } from './live'
+import type { TeacherSignal, TeacherSource } from './source'
+
+/** Sequences of a batch, by where they are from. */
+export interface Places {
+  split: 'train' | 'held-out'
+  /** Per sequence the corpus, as its place in the run's; and where in the student's ids it begins, -1 for padding. */
+  corpora: ArrayLike<number>
+  starts: ArrayLike<number>
+  /** The student's ids that count. */
+  limit?: number
+}
+
+type Texts = Record<Places['split'], readonly AlignedText[]>
+
+/** A teacher whose tokenizer is not the student's: it reads the same bytes in its own tokens, and is never cached. */
+export class ForeignTeacher {
+  readonly shape: WindowShape
+
+  constructor(
+    private readonly source: TeacherSource,
+    /** Of the teachers' part of the loss. */
+    readonly share: number,
+    private readonly texts: Texts,
+    context: number,
+    time: number,
+  ) {
+    this.shape = { context, time }
+  }
+
+  get row(): Teacher {
+    return this.source.row
+  }
+
+  /** What it reads in place of the student's sequences. */
+  read({ split, corpora, starts, limit }: Places): AlignedBatch {
+    const batch = emptyAlignedBatch(starts.length, this.shape)
+    for (let row = 0; row < starts.length; row++) {
+      if (starts[row]! < 0) continue
+      fillRow(batch, row, this.texts[split][corpora[row]!]!, starts[row]!, this.shape, limit)
+    }
+    const spans = batch.begins.reduce((a, b) => a + b, 0)
+    return { ...batch, scale: spans && batch.begins.length / spans }
+  }
+
+  /** Called inside a tidy, with no gradient taken. */
+  signal(batch: AlignedBatch): TeacherSignal {
+    const { time } = this.shape
+    return this.source.signal(tf.tensor2d(batch.inputs, [batch.inputs.length / time, time], 'int32'))
+  }
+
+  /** What it says of a chunk of the student's tokens. */
+  target(
+    { tau, foreign }: RunConfig['experiment']['loss'],
+    signal: TeacherSignal,
+    batch: AlignedBatch,
+    chunk: Chunk,
+  ): ForeignTarget {
+    const { context, time } = this.shape
+    const [from, sequences] = [chunk.from / context, chunk.size / context]
+    const own = <T extends Int32Array | Float32Array>(values: T) =>
+      values.subarray(chunk.from, chunk.from + chunk.size) as T
+    const theirs = (values: Int32Array) => values.subarray(from * time, (from + sequences) * time)
+    const rows = { from: from * time, size: sequences * time }
+    const logits = signal.final
+      ? tf.matMul<tf.Tensor2D>(rowsOf(signal.final.normal, rows), signal.final.head, false, true)
+      : rowsOf(signal.logits, rows)
+    /** Places within sequences of `length` to places among sequences of `stride`. */
+    const spread = (values: Int32Array, length: number, stride: number) =>
+      tf.tensor1d(
+        values.map((place, i) => place + Math.floor(i / length) * stride),
+        'int32',
+      )
+    const nowhere = theirs(batch.teacherSpans).map((place, i) =>
+      place === context ? chunk.size : place + Math.floor(i / time) * context,
+    )
+    return foreignTarget(foreign, tau, this.share, {
+      logits,
+      targets: tf.tensor1d(theirs(batch.targets), 'int32'),
+      spans: spread(own(batch.spans), context, context),
+      teacherSpans: tf.tensor1d(nowhere, 'int32'),
+      at: spread(own(batch.at), context, time),
+      weights: tf.tensor2d(
+        own(batch.begins).map((begins) => begins * batch.scale),
+        [chunk.size, 1],
+      ),
+    })
+  }
+
+  dispose(): void {
+    this.source.dispose()
+  }
+}
+
+/**
+ * Opens a run's teachers of other tokenizers and aligns all of its text with theirs.
+ *
+ * @param tokenizer the student's
+ * @throws bad-input when a tokenizer does not keep the text's bytes
+ */
+export async function openForeignTeachers(
+  dataDir: string,
+  config: RunConfig,
+  tokenizer: TextTokenizer,
+  progress: Progress,
+): Promise<ForeignTeacher[]> {
+  const { foreign = [], experiment } = config
+  const { context } = experiment.train
+  const shares = teacherShares(
+    experiment,
+    foreign.map(({ place }) => place),
+  )
+  const teachers: ForeignTeacher[] = []
+  for (const [j, one] of foreign.entries()) {
+    const its = await loadTokenizer(dataDir, one.tokenizer)
+    const aligned = (split: Split) => alignCorpora(dataDir, config, tokenizer, one, its, split, progress)
+    const texts = { train: await aligned('train'), 'held-out': await aligned('held-out') }
+    const time = windowTime(texts.train, context, one.row.model.context)
+    const source = await openLiveTeacher(dataDir, one.row, time)
+    teachers.push(new ForeignTeacher(source, shares.foreign[j]!, texts, context, time))
+  }
+  return teachers
+}
+
+async function alignCorpora(
+  dataDir: string,
+  config: RunConfig,
+  tokenizer: TextTokenizer,
+  { row, tokenizer: itsRow }: ForeignTeacherRow,
+  its: TextTokenizer,
+  split: Split,
+  progress: Progress,
+): Promise<AlignedText[]> {
+  const texts: AlignedText[] = []
+  for (const [i, { row: corpus }] of config.corpora.entries()) {
+    progress(`aligning the tokens of teacher ${row.name}`, i / config.corpora.length)
+    const { ids } = await openTokens(dataDir, corpus, config.tokenizer, split, progress)
+    const { ids: teacher } = await openTokens(dataDir, corpus, itsRow, split, progress)
+    const spans = alignTokens(
+      { name: config.tokenizer.name, ids, tokenizer },
+      { name: itsRow.name, ids: teacher, tokenizer: its },
+      corpus.name,
+    )
+    texts.push({ spans, teacher })
+  }
+  return texts
+}
+
+/** What their outputs cost a run: nobody else reads them, each pass is its own. */
+export function foreignOutputs(config: RunConfig, teachers: readonly ForeignTeacher[]): TeacherOutputs[] {
+  const { steps, batch } = config.experiment.train
+  return teachers.map(({ row, shape }) => ({
+    teacher: row.id,
+    key: sha256(`foreign/${row.digest}/${config.id}`),
+    computed: steps * batch * shape.time,
+    reused: 0,
+    secondsSaved: 0,
+  }))
+}
+
+/** How it reads, for the run's log. */
+export function describeForeign({ tokenizer, experiment }: RunConfig, teacher: ForeignTeacher): string {
+  const { context, time } = teacher.shape
+  const { compare } = experiment.loss.foreign
+  return `teacher ${teacher.row.name} has another tokenizer than "${tokenizer.name}": it reads at most ${time} tokens where the student reads ${context}, and is compared by ${compare}`
+}

@@ -1,0 +1,111 @@
+import {
+  badInput,
+  type Experiment,
+  type ForeignTeacherRow,
+  type RunConfig,
+  type Teacher,
+  type Tokenizer,
+  type WeightingStrategy,
+} from '#contract'
+
+/** An experiment's teachers, those with the student's tokenizer apart from those with another one. */
+export interface Teachers {
+  own: Teacher[]
+  foreign: ForeignTeacherRow[]
+}
+
+/** Weightings that need every teacher's word on the same tokens. */
+const TOGETHER: readonly WeightingStrategy[] = ['kl-to-consensus', 'label-confidence', 'oracle']
+
+/**
+ * Tells the teachers whose tokenizer is the student's, byte for byte, from the others, and refuses what has no meaning
+ * with those.
+ *
+ * @throws bad-input naming the field
+ */
+export function separateTeachers(
+  definition: Experiment,
+  teachers: readonly Teacher[],
+  tokenizer: Tokenizer,
+  tokenizers: readonly Tokenizer[],
+  file?: string,
+): Teachers {
+  const result: Teachers = { own: [], foreign: [] }
+  for (const [place, row] of teachers.entries()) {
+    const its = tokenizers.find(({ id }) => id === row.tokenizer)
+    if (!its) {
+      throw badInput(`the tokenizer of teacher "${row.name}" is not in the library any more`, {
+        file,
+        field: `teachers.${place}`,
+        expected: 'a teacher whose tokenizer is there',
+      })
+    }
+    if (its.digest === tokenizer.digest) result.own.push(row)
+    else result.foreign.push({ row, tokenizer: its, place })
+  }
+  if (result.foreign.length) check(definition, tokenizer, result, file)
+  return result
+}
+
+function check(
+  definition: Experiment,
+  tokenizer: Tokenizer,
+  { own, foreign }: Teachers,
+  file?: string,
+): void {
+  const { weighting, loss, cache, student, teachers } = definition
+  const { row, place } = foreign[0]!
+  const others = `teacher "${row.name}" has another tokenizer than the student`
+  const refuse = (field: string, why: string, expected: string): never => {
+    throw badInput(`${others}: ${why}`, { file, field, expected })
+  }
+  for (const one of [{ tokenizer, place }, ...foreign]) {
+    if (one.tokenizer.lossless) continue
+    const why = `text does not survive tokenizer "${one.tokenizer.name}", so its tokens have no place in the bytes`
+    refuse(`teachers.${one.place}`, why, 'tokenizers that keep every byte')
+  }
+  if (loss.objective !== 'forward-kl')
+    refuse('loss.objective', `"${loss.objective}" needs one vocabulary`, 'forward-kl')
+  if (loss.conflict !== 'none')
+    refuse('loss.conflict', `"${loss.conflict}" compares teachers token by token`, 'none')
+  if (weighting.fusion === 'geometric')
+    refuse('weighting.fusion', 'a geometric mean needs one vocabulary', 'arithmetic')
+  if (TOGETHER.includes(weighting.strategy)) {
+    const why = `"${weighting.strategy}" compares teachers token by token`
+    refuse(
+      'weighting.strategy',
+      why,
+      'uniform, fixed, entropy, inverse-entropy, calibrated-entropy or random',
+    )
+  }
+  if (!own.length && loss.features !== false && loss.features.gamma > 0)
+    refuse('loss.features', 'its hidden states are of other tokens and cannot be aligned', 'false')
+  if (!own.length && !['auto', 'off'].includes(cache.mode))
+    refuse('cache.mode', 'its outputs are not cached', 'auto or off')
+  if (typeof student.init === 'object') {
+    const { teacher } = student.init
+    const named = foreign.some((one) => one.row.name === teacher || one.row.id === teacher)
+    if (named) {
+      const expected = own.map(({ name }) => name).join(', ') || 'random'
+      throw badInput(`teacher "${teacher}" has another tokenizer than the student`, {
+        file,
+        field: 'student.init.teacher',
+        expected,
+      })
+    }
+  }
+  const ofOwn = weighting.weights?.filter((_, k) => !foreign.some((one) => one.place === k)) ?? []
+  if (weighting.strategy === 'fixed' && own.length && ofOwn.every((weight) => weight === 0)) {
+    const names = teachers.filter((_, k) => !foreign.some((one) => one.place === k)).join(', ')
+    throw badInput(`the weights of the teachers with the student's tokenizer (${names}) are all 0`, {
+      file,
+      field: 'weighting.weights',
+      expected: 'one above 0, or none of these teachers',
+    })
+  }
+}
+
+/** All of a run's teachers; for estimates, one of another tokenizer counts as if it read as many tokens as the student. */
+export function allTeachers({ teachers, foreign = [] }: Pick<RunConfig, 'teachers' | 'foreign'>): Teacher[] {
+  return [...teachers, ...foreign.map(({ row }) => row)]
+}
