@@ -132,13 +132,11 @@ export function binaryDivergence(logQ: tf.Tensor2D, logP: tf.Tensor2D, tau: numb
   const rest = (log: tf.Tensor2D) => tf.neg<tf.Tensor2D>(tf.expm1(log))
   const op = tf.customGrad((x, save) => {
     const [p, q] = [tempered(logP), tempered(x as tf.Tensor)]
-    ;(save as tf.GradSaveFunc)([q])
+    ;(save as tf.GradSaveFunc)([p, q])
     const yes = tf.mul(tf.exp(p), tf.sub(p, q))
     const no = tf.mul(rest(p), tf.sub(tf.log(rest(p)), tf.log(rest(q))))
-    const gradFunc = (dy: tf.Tensor2D, [saved]: tf.Tensor[]) => {
-      const log = saved as tf.Tensor2D
-      return tf.mul(tf.div(tf.sub(tf.exp(log), tf.exp(p)), rest(log)), dy)
-    }
+    const gradFunc = (dy: tf.Tensor2D, [logA, logB]: tf.Tensor[]) =>
+      tf.mul(tf.div(tf.sub(tf.exp(logB!), tf.exp(logA!)), rest(logB as tf.Tensor2D)), dy)
     return { value: tf.mul<tf.Tensor2D>(tf.add(yes, no), tau), gradFunc }
   })
   return op(logQ) as tf.Tensor2D

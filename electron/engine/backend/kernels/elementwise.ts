@@ -85,10 +85,10 @@ const log1p: Kernel = ({ x }) => {
 }
 
 const expm1: Kernel = ({ x }) => {
-  // exp(x) - 1 = 2 sinh(x / 2) exp(x / 2): no cancellation near 0.
-  const half = pair('Mul', cast(x!, 'float32'), scalar(0.5, 'float32'))
-  const product = pair('Mul', floatNode('Sinh', half), floatNode('Exp', half))
-  return pair('Mul', product, scalar(2, 'float32'))
+  // exp(x) - 1 = tanh(x / 2) (exp(x) + 1): no cancellation near 0, no overflow far below it.
+  const value = cast(x!, 'float32')
+  const half = pair('Mul', value, scalar(0.5, 'float32'))
+  return pair('Mul', floatNode('Tanh', half), pair('Add', floatNode('Exp', value), scalar(1, 'float32')))
 }
 
 /** From the activation's output y: 1 above zero, y + 1 below. */

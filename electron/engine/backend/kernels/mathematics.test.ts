@@ -44,6 +44,7 @@ const elementwise: Row[] = [
     () =>
       tf.stack([tf.isNaN, tf.isInf, tf.isFinite].map((f) => f(tf.tensor1d([NaN, Infinity, -Infinity, 0])))),
   ],
+  ['expm1 far from 0 and near', [[1]], () => tf.expm1(tf.tensor1d([-1e4, -200, -1e-6, 1e-6, 20]))],
   ['bitwiseAnd', [[6]], (x) => tf.bitwiseAnd(whole(x!), integers(x!))],
   ['xor', [[6]], (x) => tf.logicalXor(tf.greater(x!, 0), tf.greater(x!, 1))],
   ['where', [[6], [6]], (a, b) => tf.where(tf.tensor1d([1, 0, 0, 1, 0, 1], 'bool'), a!, b!), true],

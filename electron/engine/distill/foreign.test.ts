@@ -1,0 +1,232 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { experiment, loss as lossSchema, parse } from '#contract'
+import { startBackend } from '../backend'
+import { tf } from '../backend/tf'
+import { createRandom } from '../random'
+import {
+  binaryDivergence,
+  foreignTarget,
+  lossWithForeign,
+  ownWeighting,
+  sortedDistance,
+  teacherShares,
+  type ForeignTarget,
+} from './foreign'
+import { fuseTeachers, logitLoss } from './objective'
+
+const values = async (t: tf.Tensor) => Array.from(await t.data())
+const softmax = (z: number[], tau = 1) => {
+  const e = z.map((x) => Math.exp((x - Math.max(...z)) / tau))
+  return e.map((x) => x / e.reduce((a, b) => a + b))
+}
+const rows = (seed: number, n: number, vocab: number) => {
+  const random = createRandom(seed, 'test-logits')
+  return Array.from({ length: n }, () => Array.from({ length: vocab }, () => random.normal() * 2))
+}
+/** tau KL of the coins with probabilities p^(1 / tau) and q^(1 / tau), in float64. */
+function coin(p: number, q: number, tau: number): number {
+  const [a, b] = [p ** (1 / tau), q ** (1 / tau)]
+  return tau * (a * Math.log(a / b) + (1 - a) * Math.log((1 - a) / (1 - b)))
+}
+const mean = (list: number[]) => list.reduce((a, b) => a + b, 0) / list.length
+const int = (list: number[]) => tf.tensor1d(list, 'int32')
+const column = (list: number[]) => tf.tensor2d(list, [list.length, 1])
+
+function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance = 1e-5): void {
+  expect(actual.length).toBe(expected.length)
+  for (let i = 0; i < expected.length; i++)
+    expect(Math.abs(actual[i]! - expected[i]!)).toBeLessThanOrEqual(
+      tolerance * Math.max(1, Math.abs(expected[i]!)),
+    )
+}
+
+// Six of the student's tokens, of 5 words; the teacher says the same in five tokens of 7 words. Spans: {0, 1}, {2},
+// {3, 4} against the teacher's {0}, {1, 2}, {3}; token 5 and the teacher's 4 are in none.
+const z = rows(1, 6, 5)
+const labels = [2, 0, 4, 1, 1, 3]
+const theirs = rows(2, 5, 7)
+const theirLabels = [6, 0, 3, 5, 2]
+const begins = [2, 0, 2, 2, 0, 0]
+const chunk = () => ({
+  logits: tf.tensor2d(theirs),
+  targets: int(theirLabels),
+  spans: int([0, 0, 2, 3, 3, 5]),
+  teacherSpans: int([0, 2, 2, 3, 6]),
+  at: int([0, 0, 1, 3, 0, 0]),
+  weights: column(begins),
+})
+const q = z.map((row, i) => softmax(row)[labels[i]!]!)
+const p = theirs.map((row, i) => softmax(row)[theirLabels[i]!]!)
+const texts = [
+  [p[0]!, q[0]! * q[1]!],
+  [p[1]! * p[2]!, q[2]!],
+  [p[3]!, q[3]! * q[4]!],
+] as const
+
+/** L1 distance of two rows, sorted, the shorter padded with zeros. */
+function sorted(a: number[], b: number[]): number {
+  const down = (row: number[]) => [...row].sort((x, y) => y - x)
+  const [x, y] = [down(a), down(b)]
+  return Array.from({ length: Math.max(x.length, y.length) }, (_, i) =>
+    Math.abs((x[i] ?? 0) - (y[i] ?? 0)),
+  ).reduce((s, d) => s + d)
+}
+
+const settingOf = (changes: object = {}) => ({ loss: lossSchema.parse({ features: false, ...changes }) })
+
+describe.each(['cpu', 'onnx'] as const)('teachers of other tokenizers, on %s', (backend) => {
+  beforeAll(async () => {
+    await startBackend(backend, { threads: 1 })
+  })
+  afterAll(() => tf.disposeVariables())
+
+  const target = (compare: 'spans' | 'uld', tau: number, share = 1) =>
+    foreignTarget({ compare }, tau, share, chunk())
+
+  it.each([1, 2.5, 100])(
+    'spans: the divergence of the probabilities of each span’s text, tau %f',
+    async (tau) => {
+      const setting = settingOf({ lambda: 1, tau })
+      const { foreign } = lossWithForeign(setting, tf.tensor2d(z), int(labels), undefined, 0, [
+        target('spans', tau),
+      ])
+      // Three spans of six tokens, each counting double, in a mean over the tokens.
+      expectClose(await values(foreign!), [mean(texts.map(([a, b]) => coin(a, b, tau)))], 1e-4)
+    },
+  )
+
+  it.each([1, 3])('uld: the distance of the sorted probabilities where spans begin, tau %f', async (tau) => {
+    const setting = settingOf({ lambda: 1, tau })
+    const { foreign } = lossWithForeign(setting, tf.tensor2d(z), int(labels), undefined, 0, [
+      target('uld', tau),
+    ])
+    const pairs = [
+      [0, 0],
+      [2, 1],
+      [3, 3],
+    ] as const
+    const expected = pairs.map(([i, j]) => tau * sorted(softmax(z[i]!, tau), softmax(theirs[j]!, tau)))
+    expectClose(await values(foreign!), [mean(expected)])
+  })
+
+  it('uld of a teacher with fewer words counts the student’s others whole', async () => {
+    const few = rows(4, 6, 3).map((row) => softmax(row).sort((a, b) => b - a))
+    const distance = sortedDistance(tf.tensor2d(z), tf.tensor2d(few), 1)
+    expectClose(
+      await values(distance),
+      z.map((row, i) => sorted(softmax(row), few[i]!)),
+    )
+  })
+
+  it('are 0 for the same words in any order, and never below', async () => {
+    const shuffled = z.map((row) => [row[3]!, row[1]!, row[4]!, row[0]!, row[2]!])
+    for (const other of [z, shuffled]) {
+      const its = other.map((row) => softmax(row).sort((a, b) => b - a))
+      expectClose(await values(sortedDistance(tf.tensor2d(z), tf.tensor2d(its), 1)), Array(6).fill(0), 1e-6)
+    }
+    const log = column(q.map(Math.log))
+    expectClose(await values(binaryDivergence(log, log, 2)), Array(6).fill(0), 1e-6)
+    const apart = await values(binaryDivergence(log, column(p.concat(0.5).map(Math.log)), 2))
+    expect(apart.every((d) => d > 0)).toBe(true)
+  })
+
+  it('a teacher of the same tokens in other ids gives the binarised form token by token', async () => {
+    const same = {
+      logits: tf.tensor2d(rows(7, 6, 5)),
+      targets: int(labels),
+      spans: int([0, 1, 2, 3, 4, 5]),
+      teacherSpans: int([0, 1, 2, 3, 4, 5]),
+      at: int([0, 1, 2, 3, 4, 5]),
+      weights: tf.ones([6, 1]) as tf.Tensor2D,
+    }
+    const said = rows(7, 6, 5).map((row, i) => softmax(row)[labels[i]!]!)
+    const { foreign, loss } = lossWithForeign(
+      settingOf({ lambda: 1 }),
+      tf.tensor2d(z),
+      int(labels),
+      undefined,
+      0,
+      [foreignTarget({ compare: 'spans' }, 1, 1, same)],
+    )
+    const expected = mean(said.map((x, i) => coin(x, q[i]!, 1)))
+    expectClose(await values(foreign!), [expected], 1e-4)
+    expectClose(await values(loss), [expected], 1e-4)
+  })
+
+  it.each(['spans', 'uld'] as const)('%s has the gradient of finite differences', async (compare) => {
+    for (const tau of [1, 2]) {
+      const setting = settingOf({ lambda: 0.7, tau, foreign: { compare, weight: 1.5 } })
+      const others = [target(compare, tau)]
+      const next = int(labels)
+      const f = (x: tf.Tensor) => lossWithForeign(setting, x as tf.Tensor2D, next, undefined, 0, others).loss
+      const exact = await values(tf.grad(f)(tf.tensor2d(z)))
+      const h = 1e-2
+      const numeric: number[] = []
+      for (const i of z.keys()) {
+        for (const v of z[0]!.keys()) {
+          const at = (d: number) =>
+            f(tf.tensor2d(z.map((row, a) => row.map((x, b) => (a === i && b === v ? x + d : x)))))
+          const [up] = await values(at(h))
+          const [down] = await values(at(-h))
+          numeric.push((up! - down!) / (2 * h))
+        }
+      }
+      expectClose(exact, numeric, 2e-3)
+      expect(Math.max(...exact.map(Math.abs))).toBeGreaterThan(0.01)
+    }
+  })
+
+  it('share lambda with the fused target as they are many', async () => {
+    const setting = settingOf({ lambda: 0.6, tau: 2, foreign: { weight: 3 } })
+    const logits = tf.tensor2d(z)
+    const own = fuseTeachers(
+      parse(experiment, definition()).weighting,
+      2,
+      [tf.tensor2d(rows(8, 6, 5)), tf.tensor2d(rows(9, 6, 5))],
+      1,
+    )
+    const { kd, ce } = logitLoss(setting, logits, int(labels), own)
+    const others: ForeignTarget[] = [target('spans', 2, 0.25), target('uld', 2, 0.25)]
+    const mixed = lossWithForeign(setting, logits, int(labels), own, 0.5, others)
+    const [one, other] = await values(mixed.foreign!)
+    const [[k], [c]] = [await values(kd!), await values(ce)]
+    const expected = 0.6 * (0.5 * k! + 3 * (0.25 * one! + 0.25 * other!)) + 0.4 * c!
+    expectClose(await values(mixed.loss), [expected], 1e-5)
+    expectClose(await values(mixed.kd!), [k!])
+  })
+
+  it('stay finite where either is certain', async () => {
+    const sure = z.map((row, i) => row.map((_, v) => (v === labels[i]! ? 1e4 : -1e4)))
+    const wrong = z.map((row, i) => row.map((_, v) => (v === labels[i]! ? -1e4 : 1e4)))
+    for (const logits of [sure, wrong]) {
+      for (const compare of ['spans', 'uld'] as const) {
+        const [next, others] = [int(labels), [target(compare, 1)]]
+        const f = (x: tf.Tensor) =>
+          lossWithForeign(settingOf({ lambda: 0.5 }), x as tf.Tensor2D, next, undefined, 0, others).loss
+        const { value, grad } = tf.valueAndGrad(f)(tf.tensor2d(logits))
+        expect([...(await values(value)), ...(await values(grad))].every(Number.isFinite)).toBe(true)
+      }
+    }
+  })
+})
+
+function definition(changes: object = {}) {
+  return {
+    name: 'a',
+    corpus: 'c',
+    student: { width: 8, layers: 1, heads: 1 },
+    teachers: ['x', 'y', 'z'],
+    ...changes,
+  }
+}
+
+describe('shares', () => {
+  it('are equal, or the given weights; the rest weighs the fused target', () => {
+    const plain = parse(experiment, definition())
+    expect(teacherShares(plain, [1])).toEqual({ own: 2 / 3, foreign: [1 / 3] })
+    expect(teacherShares(plain, [0, 1, 2]).own).toBe(0)
+    const fixed = parse(experiment, definition({ weighting: { strategy: 'fixed', weights: [1, 5, 2] } }))
+    expect(teacherShares(fixed, [1])).toEqual({ own: 3 / 8, foreign: [5 / 8] })
+    expect(ownWeighting(fixed, [1]).weights).toEqual([1, 2])
+  })
+})
