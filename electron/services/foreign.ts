@@ -54,16 +54,16 @@ function check(
   file?: string,
 ): void {
   const { weighting, loss, cache, student, teachers } = definition
-  const { row, place } = foreign[0]!
-  const others = `teacher "${row.name}" has another tokenizer than the student`
-  const refuse = (field: string, why: string, expected: string): never => {
-    throw badInput(`${others}: ${why}`, { file, field, expected })
+  const refuse = (field: string, why: string, expected: string, { row } = foreign[0]!): never => {
+    const what = `teacher "${row.name}" has another tokenizer than the student: ${why}`
+    throw badInput(what, { file, field, expected })
   }
-  for (const one of [{ tokenizer, place }, ...foreign]) {
-    if (one.tokenizer.lossless) continue
-    const why = `text does not survive tokenizer "${one.tokenizer.name}", so its tokens have no place in the bytes`
-    refuse(`teachers.${one.place}`, why, 'tokenizers that keep every byte')
-  }
+  const loses = ({ name }: Tokenizer) =>
+    `text does not survive tokenizer "${name}", so its tokens have no place in the bytes`
+  const lossless = 'a tokenizer that keeps every byte'
+  if (!tokenizer.lossless) refuse('tokenizer', loses(tokenizer), lossless)
+  const lossy = foreign.find((one) => !one.tokenizer.lossless)
+  if (lossy) refuse(`teachers.${lossy.place}`, loses(lossy.tokenizer), lossless, lossy)
   if (loss.objective !== 'forward-kl')
     refuse('loss.objective', `"${loss.objective}" needs one vocabulary`, 'forward-kl')
   if (loss.conflict !== 'none')

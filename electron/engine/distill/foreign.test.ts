@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { experiment, loss as lossSchema, parse } from '#contract'
+import { experiment, loss as lossSchema, parse, type RunConfig } from '#contract'
 import { startBackend } from '../backend'
 import { tf } from '../backend/tf'
 import { createRandom } from '../random'
@@ -222,11 +222,14 @@ function definition(changes: object = {}) {
 
 describe('shares', () => {
   it('are equal, or the given weights; the rest weighs the fused target', () => {
-    const plain = parse(experiment, definition())
-    expect(teacherShares(plain, [1])).toEqual({ own: 2 / 3, foreign: [1 / 3] })
-    expect(teacherShares(plain, [0, 1, 2]).own).toBe(0)
-    const fixed = parse(experiment, definition({ weighting: { strategy: 'fixed', weights: [1, 5, 2] } }))
-    expect(teacherShares(fixed, [1])).toEqual({ own: 3 / 8, foreign: [5 / 8] })
-    expect(ownWeighting(fixed, [1]).weights).toEqual([1, 2])
+    const taught = (places: number[], changes: object = {}) => ({
+      experiment: parse(experiment, definition(changes)),
+      foreign: places.map((place) => ({ place })) as RunConfig['foreign'],
+    })
+    expect(teacherShares(taught([1]))).toEqual({ own: 2 / 3, foreign: [1 / 3] })
+    expect(teacherShares(taught([0, 1, 2])).own).toBe(0)
+    const fixed = taught([1], { weighting: { strategy: 'fixed', weights: [1, 5, 2] } })
+    expect(teacherShares(fixed)).toEqual({ own: 3 / 8, foreign: [5 / 8] })
+    expect(ownWeighting(fixed).weights).toEqual([1, 2])
   })
 })

@@ -1,4 +1,4 @@
-import type { Experiment, ForeignTeachers } from '#contract'
+import type { Experiment, ForeignTeachers, RunConfig } from '#contract'
 import { tf } from '../backend/tf'
 import { logProbabilities } from './divergence'
 import { labelLogProbabilities, tokenCrossEntropy, type MixedLoss } from './losses'
@@ -33,10 +33,10 @@ export interface Shares {
  * weight. The teachers that have the student's tokenizer are one fused target, weighed among themselves by the
  * strategy, with the sum of their shares. Entropies of distributions over other vocabularies do not compare, so they
  * decide nothing between the two kinds.
- *
- * @param places of the foreign teachers among the definition's
  */
-export function teacherShares({ weighting, teachers }: Experiment, places: readonly number[]): Shares {
+export function teacherShares(config: Taught): Shares {
+  const { weighting, teachers } = config.experiment
+  const places = placesOf(config)
   const weights = weighting.strategy === 'fixed' ? weighting.weights! : teachers.map(() => 1)
   const sum = weights.reduce((a, b) => a + b, 0)
   const foreign = places.map((place) => weights[place]! / sum)
@@ -45,10 +45,17 @@ export function teacherShares({ weighting, teachers }: Experiment, places: reado
 }
 
 /** The weighting of the teachers that have the student's tokenizer. */
-export function ownWeighting({ weighting }: Experiment, places: readonly number[]): Experiment['weighting'] {
+export function ownWeighting(config: Taught): Experiment['weighting'] {
+  const { weighting } = config.experiment
+  const places = placesOf(config)
   if (!weighting.weights || !places.length) return weighting
   return { ...weighting, weights: weighting.weights.filter((_, place) => !places.includes(place)) }
 }
+
+type Taught = Pick<RunConfig, 'experiment' | 'foreign'>
+
+/** Of the foreign teachers among the definition's. */
+const placesOf = ({ foreign = [] }: Taught) => foreign.map(({ place }) => place)
 
 /**
  * L = lambda * (s L_KD + w sum_j s_j L_j) + (1 - lambda) * L_CE: s and s_j the shares, L_j the distance to foreign

@@ -17,6 +17,7 @@ import { loadTokenizer, type TextTokenizer } from '../data/tokenizer'
 import { logProbabilities } from '../distill/divergence'
 import { labelLogProbabilities as labelValues } from '../distill/losses'
 import { fuseTeachers } from '../distill/objective'
+import { ownWeighting } from '../distill/foreign'
 import { drawWeights } from '../distill/weighting'
 import { createTables, forward } from '../model/llama'
 import { readModel } from '../model/modelFolder'
@@ -160,7 +161,7 @@ function table(reader: Reader, window: WindowBatch, batch: number, document: num
           teachers.length,
         )
       : undefined
-  const { p, alpha, disagreement } = fuseTeachers(weighting, tau, logits, batch, {
+  const { p, alpha, disagreement } = fuseTeachers(ownWeighting(config), tau, logits, batch, {
     labels,
     temperatures: config.temperatures,
     conflict: loss,

@@ -124,10 +124,7 @@ export async function openForeignTeachers(
 ): Promise<ForeignTeacher[]> {
   const { foreign = [], experiment } = config
   const { context } = experiment.train
-  const shares = teacherShares(
-    experiment,
-    foreign.map(({ place }) => place),
-  )
+  const shares = teacherShares(config)
   const teachers: ForeignTeacher[] = []
   for (const [j, one] of foreign.entries()) {
     const its = await loadTokenizer(dataDir, one.tokenizer)

@@ -42,8 +42,7 @@ export class HeldOut {
     private readonly retained: readonly Split[],
     readonly tables: Tables,
   ) {
-    const places = (config.foreign ?? []).map(({ place }) => place)
-    this.weighting = ownWeighting(config.experiment, places)
+    this.weighting = ownWeighting(config)
   }
 
   static async open(dataDir: string, config: RunConfig, tokenizer: TextTokenizer): Promise<HeldOut> {

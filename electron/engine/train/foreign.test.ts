@@ -122,7 +122,7 @@ it('a teacher of the student’s own pieces under other ids says what it says in
   const its = stream(pairs, 5)
   const teacher = foreignTeacher(its, 1)
   const { inputs, corpora, starts } = plan.at(1)
-  const batch = teacher.read({ split: 'train', corpora, starts, sequences: 4 })
+  const batch = teacher.read({ split: 'train', corpora, starts })
   const { time } = teacher.shape
   // The same sequences, shifted ids: every token but the first of a window is a span of its own.
   for (let r = 0; r < 4; r++) {

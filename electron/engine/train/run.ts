@@ -75,7 +75,7 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
   const checkpoints = join(folder, runFiles.checkpoints)
   const last = job.resume ? listCheckpoints(checkpoints).at(-1) : undefined
   // Teachers are looked at once in a run's life, if it learns from them.
-  const looks = !last && learnsFromTeachers(experiment)
+  const looks = !last && config.teachers.length > 0 && learnsFromTeachers(experiment)
   const calibration = looks ? await calibrationText(dataDir, config, tokenizer) : []
   const { mode } = experiment.cache
   const outputs = await RunTeachers.open(

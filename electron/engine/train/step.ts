@@ -66,10 +66,9 @@ export class TrainingStep {
     foreign: readonly ForeignTeacher[] = [],
   ) {
     this.experiment = config.experiment
-    const places = (config.foreign ?? []).map(({ place }) => place)
     this.foreign = config.experiment.loss.lambda > 0 ? foreign : []
-    this.weighting = ownWeighting(config.experiment, places)
-    this.share = places.length ? teacherShares(config.experiment, places).own : 1
+    this.weighting = ownWeighting(config)
+    this.share = teacherShares(config).own
     const { features } = config.experiment.loss
     this.attention = student.alignments().length > 0 && features !== false && features.attention !== 'none'
     this.teachers = learnsFromTeachers(config.experiment) ? teachers : []

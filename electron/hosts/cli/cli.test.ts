@@ -238,9 +238,9 @@ describe('bad input gets one line, exit status 2, and nothing is written', () =>
       /corpus: the training split of corpus "short" has \d+ tokens; expected more than one context of 24/,
     ],
     [
-      'teachers of another vocabulary',
+      'features of a teacher of another vocabulary',
       () => ['run', file('f.yaml', experiment('f', 'tokenizer: other')), '--set', 'corpus=recipes'],
-      /teachers\.0: teacher "cook" has the vocabulary of tokenizer "bpe".*"other"/,
+      /f\.yaml: loss\.features: teacher "cook" has another tokenizer than the student: .*; expected false/,
     ],
     [
       'text that is not UTF-8',

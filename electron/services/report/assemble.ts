@@ -48,6 +48,10 @@ export function reportContent(
         methods.map((method) => method.runs[0]!),
         corpora,
       ),
+      ...foreignTable(
+        methods.map((method) => method.runs[0]!),
+        corpora,
+      ),
       ...runs.flatMap(beforeAndAfterTable),
       ...calibrationTables(methods),
       ...paperTable(runs),
@@ -153,6 +157,27 @@ function alphaTable(runs: readonly ReportedRun[], corpora: readonly Corpus[]): T
         ),
       })),
     }))
+}
+
+/** How far the student is from the teachers whose tokenizer is not its own; there is no weight, KL or agreement. */
+function foreignTable(runs: readonly ReportedRun[], corpora: readonly Corpus[]): Table[] {
+  const taught = runs.filter(({ row }) => row.foreign.length)
+  if (!taught.length) return []
+  return [
+    {
+      title: 'Distance to teachers of other tokenizers',
+      note: 'On held-out text, over the spans of text that both tokenizers have boundaries around: nats per span (spans), or the distance of the sorted probabilities (uld). Weights by token, KL to the student, agreement and calibration do not exist for these teachers.',
+      columns: corpora.map(({ name }) => ({ title: name, better: 'neither' as const })),
+      rows: taught.flatMap(({ row, config }) =>
+        row.foreign.map(({ name }, j) => ({
+          head: `${name}, by ${config.experiment.loss.foreign.compare}: ${row.name}`,
+          cells: corpora.map(
+            ({ id }) => row.evaluation?.corpora.find(({ corpus }) => corpus === id)?.foreign?.[j] ?? null,
+          ),
+        })),
+      ),
+    },
+  ]
 }
 
 function settingsTable({ configDiff, rows }: Comparison): ReportContent['settings'] {

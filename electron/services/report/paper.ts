@@ -5,7 +5,9 @@ const PAPER = { perplexity: 20.8, distillationLoss: 1.64, bleu: 86.7 }
 
 /** The paper's figures beside the best run's: reference, not a target. */
 export function paperTable(runs: readonly ReportedRun[]): Table[] {
-  const scored = runs.filter(({ row }) => row.teachers.length && row.evaluation?.perplexity != null)
+  const scored = runs.filter(
+    ({ row }) => row.teachers.length + row.foreign.length && row.evaluation?.perplexity != null,
+  )
   if (!scored.length) return []
   const best = scored.reduce((a, b) =>
     b.row.evaluation!.perplexity! < a.row.evaluation!.perplexity! ? b : a,

@@ -90,7 +90,7 @@ export async function rankChoices(
   const batch = batchFor(config, context)
   const windows: WindowBatch[] = []
   for (const [r, { ids, from }] of rows.entries()) {
-    if (r % batch === 0) windows.push(emptyBatch(batch * context))
+    if (r % batch === 0) windows.push(emptyBatch(batch * context, batch))
     const { inputs, targets, weights } = windows.at(-1)!
     for (let i = 0, at = (r % batch) * context; i < ids.length - 1; i++, at++) {
       inputs[at] = ids[i]!

@@ -36,7 +36,7 @@ export function homogeneousTeachers({ experiment, student }: RunConfig): Detecto
         advice: blank
           ? 'All of them guess nearly uniformly: train them first.'
           : `Drop ${name}, whose removal loses least, or take a teacher of another kind.`,
-        mend: without(experiment, least),
+        mend: without(experiment, least, placeOf(experiment, name, least)),
       }
     },
   }
@@ -66,18 +66,27 @@ function meanToOthers(divergences: readonly number[][], k: number): number {
   return both.reduce((a, b) => a + b) / both.length
 }
 
-/** Settings of the same experiment without teacher k: whatever lists the teachers one by one gets shorter. */
-export function without({ teachers, weighting, loss }: Experiment, k: number): string[] {
-  const list = (path: string, values: readonly unknown[]) =>
-    `${path}=${JSON.stringify(values.filter((_, i) => i !== k))}`
-  const settings = [list('teachers', teachers)]
+/** Among the definition's teachers, some of which may have another tokenizer and no part in this. */
+function placeOf({ teachers }: Experiment, name: string, k: number): number {
+  const place = teachers.indexOf(name)
+  return place < 0 ? k : place
+}
+
+/**
+ * Settings of the same experiment without teacher k of those with the student's tokenizer, which is at `place` among
+ * all: whatever lists the teachers one by one gets shorter.
+ */
+export function without({ teachers, weighting, loss }: Experiment, k: number, place = k): string[] {
+  const list = (path: string, values: readonly unknown[], at: number) =>
+    `${path}=${JSON.stringify(values.filter((_, i) => i !== at))}`
+  const settings = [list('teachers', teachers, place)]
   if (weighting.strategy === 'fixed') {
-    const left = (weighting.weights ?? []).filter((_, i) => i !== k)
+    const left = (weighting.weights ?? []).filter((_, i) => i !== place)
     // All weight was on the one that goes.
     if (left.some((weight) => weight > 0)) settings.push(`weighting.weights=${JSON.stringify(left)}`)
     else settings.push('weighting.strategy=uniform')
   }
   if (loss.features && Array.isArray(loss.features.beta))
-    settings.push(list('loss.features.beta', loss.features.beta))
+    settings.push(list('loss.features.beta', loss.features.beta, k))
   return settings
 }

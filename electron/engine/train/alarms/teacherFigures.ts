@@ -1,6 +1,7 @@
 import type { RunConfig } from '#contract'
 import { tf } from '../../backend/tf'
 import { entropy, logProbabilities } from '../../distill/divergence'
+import { ownWeighting } from '../../distill/foreign'
 import { fuseTeachers } from '../../distill/objective'
 import { CALIBRATION_SPLIT } from '../../evaluate/calibrationText'
 import { spearman } from '../../evaluate/correlation'
@@ -78,11 +79,14 @@ export async function readTeachers(
 
 /** [(DIVERGENCE + K) * K, tokens] */
 function tokenTable(
-  { experiment: { weighting, loss, train }, temperatures }: RunConfig,
+  config: RunConfig,
   { inputs, targets }: WindowBatch,
   sequences: number,
   teachers: readonly TeacherSource[],
 ): tf.Tensor2D {
+  const { experiment, temperatures } = config
+  const { loss, train } = experiment
+  const weighting = ownWeighting(config)
   const tokens = tf.tensor2d(inputs, [sequences, train.context], 'int32')
   const labels = tf.tensor1d(targets, 'int32')
   const logits = teachers.map((teacher) => teacher.signal(tokens).logits)

@@ -1,5 +1,6 @@
 import {
   attentionDistances,
+  comparisons,
   conflicts,
   granularities,
   objectives,
@@ -13,7 +14,7 @@ export interface Field {
   path: string
   label: string
   help: string
-  kind: 'number' | 'numbers' | 'text' | 'choice' | 'teachers' | 'corpus'
+  kind: 'number' | 'numbers' | 'text' | 'choice' | 'teachers' | 'tokenizer' | 'corpus'
   choices?: readonly string[]
   /** The schema's default, shown where nothing is set. */
   fallback?: string | number
@@ -37,6 +38,12 @@ export const groups: readonly FieldGroup[] = [
         label: 'Teachers',
         help: 'None is training by cross-entropy only',
         kind: 'teachers',
+      },
+      {
+        path: 'tokenizer',
+        label: 'Tokenizer',
+        help: 'The student’s; to be named where there are no teachers, or teachers of several tokenizers',
+        kind: 'tokenizer',
       },
     ],
   },
@@ -155,6 +162,21 @@ export const groups: readonly FieldGroup[] = [
         help: 'Of “drop”: teachers further from the target than this share are left out',
         kind: 'number',
         fallback: 0.9,
+      },
+      {
+        path: 'loss.foreign.compare',
+        label: 'Other tokenizers',
+        help: 'Their teachers are compared by the text of aligned spans, or by sorted probabilities (ULD)',
+        kind: 'choice',
+        choices: comparisons,
+        fallback: 'spans',
+      },
+      {
+        path: 'loss.foreign.weight',
+        label: 'Their weight',
+        help: 'Multiplies what teachers of other tokenizers add to the loss',
+        kind: 'number',
+        fallback: 1,
       },
     ],
   },

@@ -37,7 +37,7 @@ export function stepSeries(
 export function teacherSeries(
   names: readonly string[],
   steps: readonly StepRecord[],
-  key: 'alpha' | 'teacherEntropy',
+  key: 'alpha' | 'teacherEntropy' | 'foreign',
   stroke: (k: number) => Stroke,
 ): Series[] {
   const some = thin(steps).filter((s) => s[key])
