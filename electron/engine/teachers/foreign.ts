@@ -169,6 +169,7 @@ export function foreignOutputs(config: RunConfig, teachers: readonly ForeignTeac
     key: sha256(`foreign/${row.digest}/${config.id}`),
     computed: steps * batch * shape.time,
     reused: 0,
+    seconds: 0,
     secondsSaved: 0,
   }))
 }
