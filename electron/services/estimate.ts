@@ -39,6 +39,7 @@ export function estimateRun(
   }
 }
 
+/** Three forward passes' worth for the student's forward and backward, one for each teacher. */
 function stepFlops(config: RunConfig): number {
   const { experiment, student } = config
   const { batch, context } = experiment.train
