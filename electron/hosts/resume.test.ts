@@ -1,0 +1,113 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { stringify } from 'yaml'
+import type { Run } from '#contract'
+import { createServices, type Services } from '../services'
+import { nodeWorkerLauncher } from './nodeWorker'
+
+let dataDir: string
+let services: Services
+
+const definition = (name: string, changes: object) =>
+  stringify({
+    name,
+    corpus: 'recipes',
+    tokenizer: 'bpe',
+    student: { width: 16, layers: 1, heads: 2, context: 24 },
+    teachers: [],
+    train: { steps: 30, batch: 4, context: 24, learningRate: 0.003, warmup: 2 },
+    evaluate: { every: 10, tokens: 300 },
+    checkpoint: { every: 10, keep: 2 },
+    ...changes,
+  })
+
+beforeAll(async () => {
+  dataDir = mkdtempSync(join(tmpdir(), 'retort-'))
+  services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+  const { library, experiments, queue } = services.rooms
+  await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes: 60_000, seed: 1 })
+  await library.generateCorpus({ name: 'sums', domain: 'arithmetic', bytes: 60_000, seed: 2 })
+  await library.trainTokenizer({ name: 'bpe', corpora: ['recipes', 'sums'], vocab: 300 })
+  for (const [name, corpus] of [
+    ['cook', 'recipes'],
+    ['clerk', 'sums'],
+  ]) {
+    const { id } = experiments.startTeacher(
+      stringify({
+        name,
+        corpus,
+        tokenizer: 'bpe',
+        model: { width: 16, layers: 1, heads: 2, context: 24 },
+        train: { steps: 30, batch: 4, context: 24, learningRate: 0.003, warmup: 2 },
+        evaluate: { every: 0, tokens: 300 },
+      }),
+    )
+    expect(await queue.finished(id)).toMatchObject({ status: 'completed' })
+  }
+  await undisturbed('first', {})
+}, 60_000)
+afterAll(async () => {
+  await services.close()
+  rmSync(dataDir, { recursive: true, force: true })
+})
+
+async function undisturbed(name: string, changes: object): Promise<Run> {
+  const { experiments, queue } = services.rooms
+  const run = await queue.finished(experiments.start({ definition: definition(name, changes) }).id)
+  expect(run, run.reason).toMatchObject({ status: 'completed' })
+  return run
+}
+
+/** The same, its worker killed with -9 once it has logged `step`, and resumed. */
+async function killed(name: string, changes: object, step: number): Promise<Run> {
+  const { experiments, queue, runs } = services.rooms
+  const { id } = experiments.start({ definition: definition(name, changes) })
+  const folder = runs.folder(id)
+  for (let tries = 0; (folder.metrics().steps.at(-1)?.step ?? 0) < step; tries++) {
+    expect(tries).toBeLessThan(6000)
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+  process.kill(Number(readFileSync(join(folder.path, 'worker.pid'), 'utf8')), 'SIGKILL')
+  expect(await queue.finished(id)).toMatchObject({ status: 'failed' })
+  queue.resume(id)
+  const run = await queue.finished(id)
+  expect(run, run.reason).toMatchObject({ status: 'completed', step: 30 })
+  return run
+}
+
+/** What a run computed: everything of its records but the clock, and the digest of its last weights. */
+function computed({ id }: Run) {
+  const folder = services.rooms.runs.folder(id)
+  const { steps, evaluations } = folder.metrics()
+  return {
+    steps: steps.map(({ seconds: _, tokensPerSecond: __, ...record }) => record),
+    evaluations: evaluations.map(({ seconds: _, ...record }) => record),
+    weights: folder.checkpoints().at(-1)!.files['model.safetensors'],
+  }
+}
+
+describe('a run killed with -9 and resumed computes what an undisturbed one does, bit for bit', () => {
+  it.each([
+    [
+      'with temperatures fitted before its first step',
+      { teachers: ['cook', 'clerk'], weighting: { strategy: 'calibrated-entropy' } },
+    ],
+    [
+      'with a retention loss to its earlier self',
+      {
+        corpus: 'sums',
+        teachers: ['clerk'],
+        loss: { features: false },
+        continue: { run: 'first', retention: { weight: 0.5, tau: 2 } },
+      },
+    ],
+  ])('%s', async (name, changes) => {
+    const expected = computed(await undisturbed(`${name.split(' ')[2]}-whole`, changes))
+    expect(expected.steps).toHaveLength(30)
+    // Before the first checkpoint, and between two.
+    for (const step of [4, 16])
+      expect(computed(await killed(`${name.split(' ')[2]}-killed-${step}`, changes, step))).toEqual(expected)
+  })
+})
