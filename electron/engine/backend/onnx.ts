@@ -1,11 +1,4 @@
-import {
-  outputName,
-  type Attribute,
-  type Attributes,
-  type Graph,
-  type OnnxType,
-  type Operation,
-} from './graph'
+import { outputName, type Attribute, type Graph, type OnnxType, type Value } from './graph'
 import { ProtoWriter } from './protobuf'
 
 /** Operator set 18: axes of reductions are inputs, scatters add up. */
@@ -13,52 +6,112 @@ const OPSET = 18
 const IR_VERSION = 9
 
 /** TensorProto.DataType of onnx.proto. */
-const TYPE: Record<OnnxType, number> = { float32: 1, int32: 6, int64: 7, bool: 9 }
+export const TYPE: Record<OnnxType | 'float64', number> = {
+  float32: 1,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float64: 11,
+}
 
 /** AttributeProto.AttributeType of onnx.proto. */
-const ATTRIBUTE = { float: 1, int: 2, string: 3, ints: 7 } as const
+const ATTRIBUTE = { float: 1, int: 2, string: 3, tensor: 4, ints: 7 } as const
 
-/**
- * Encodes a graph as a serialised ONNX ModelProto. Field numbers are those of onnx.proto (onnx 1.14).
- */
+/** A model as onnx.proto has it, its values by name. */
+export interface OnnxModel {
+  /** In dependency order. */
+  nodes: readonly OnnxNode[]
+  initialisers: readonly OnnxTensor[]
+  inputs: readonly ValueInfo[]
+  outputs: readonly ValueInfo[]
+  /** What tools beside the runtime may want to know. */
+  metadata?: Readonly<Record<string, string>>
+}
+
+export interface OnnxNode {
+  name: string
+  domain?: string
+  /** '' for one that is left out. */
+  inputs: readonly string[]
+  outputs: readonly string[]
+  attributes?: OnnxAttributes
+}
+
+export type OnnxAttributes = Readonly<Record<string, Attribute | { tensor: OnnxTensor }>>
+
+export interface OnnxTensor {
+  name: string
+  type: OnnxType | 'float64'
+  shape: readonly number[]
+  /** Little-endian. */
+  bytes: Uint8Array
+}
+
+export interface ValueInfo {
+  name: string
+  type: OnnxType
+  /** A name for a size that is known when the model runs. */
+  shape: readonly (number | string)[]
+}
+
+/** Encodes a graph of the backend as a serialised ONNX ModelProto. */
 export function encodeModel(graph: Graph): Uint8Array {
+  const name = (value: Value) => graph.names.get(value)!
+  const info = (value: Value) => ({ name: name(value), type: value.type, shape: value.shape })
+  return encodeOnnx({
+    nodes: graph.nodes.map((op, at) => ({
+      name: op.name,
+      domain: op.domain,
+      inputs: op.inputs.map((input) => (input ? name(input) : '')),
+      outputs: op.outputs.map((_, i) => outputName(at, i)),
+      attributes: op.attributes,
+    })),
+    initialisers: graph.constants.map((value) => ({ ...info(value), bytes: value.constant!.bytes })),
+    inputs: graph.leaves.map(info),
+    outputs: graph.outputs.map(info),
+  })
+}
+
+/** Serialises a ModelProto. Field numbers are those of onnx.proto (onnx 1.14). */
+export function encodeOnnx(model: OnnxModel): Uint8Array {
   const proto = new ProtoWriter()
-  const name = (value: Parameters<typeof graph.names.get>[0]) => graph.names.get(value)!
   proto.integer(1, IR_VERSION)
+  proto.string(2, 'retort')
   proto.message(7, () => {
-    for (const [at, op] of graph.nodes.entries()) proto.message(1, () => encodeNode(proto, op, at, graph))
+    for (const node of model.nodes) proto.message(1, () => encodeNode(proto, node))
     proto.string(2, 'retort')
-    for (const value of graph.constants) {
-      proto.message(5, () => encodeTensor(proto, name(value), value.type, value.shape, value.constant!.bytes))
-    }
-    for (const value of graph.leaves) {
-      proto.message(11, () => encodeValueInfo(proto, name(value), value.type, value.shape))
-    }
-    for (const value of graph.outputs) {
-      proto.message(12, () => encodeValueInfo(proto, name(value), value.type, value.shape))
-    }
+    for (const tensor of model.initialisers) proto.message(5, () => encodeTensor(proto, tensor))
+    for (const value of model.inputs) proto.message(11, () => encodeValueInfo(proto, value))
+    for (const value of model.outputs) proto.message(12, () => encodeValueInfo(proto, value))
   })
   for (const [domain, version] of [
     ['', OPSET],
     ['com.microsoft', 1],
   ] as const) {
+    if (domain && !model.nodes.some((node) => node.domain === domain)) continue
     proto.message(8, () => {
       proto.string(1, domain)
       proto.integer(2, version)
     })
   }
+  for (const [key, value] of Object.entries(model.metadata ?? {})) {
+    proto.message(14, () => {
+      proto.string(1, key)
+      proto.string(2, value)
+    })
+  }
   return proto.finish()
 }
 
-function encodeNode(proto: ProtoWriter, op: Operation, at: number, graph: Graph): void {
-  for (const input of op.inputs) proto.string(1, input ? graph.names.get(input)! : '')
-  for (const i of op.outputs.keys()) proto.string(2, outputName(at, i))
-  proto.string(4, op.name)
-  encodeAttributes(proto, op.attributes)
-  if (op.domain) proto.string(7, op.domain)
+function encodeNode(proto: ProtoWriter, { name, domain, inputs, outputs, attributes }: OnnxNode): void {
+  for (const input of inputs) proto.string(1, input)
+  for (const output of outputs) proto.string(2, output)
+  proto.string(4, name)
+  encodeAttributes(proto, attributes ?? {})
+  if (domain) proto.string(7, domain)
 }
 
-function encodeAttributes(proto: ProtoWriter, attributes: Attributes): void {
+function encodeAttributes(proto: ProtoWriter, attributes: OnnxAttributes): void {
   for (const [key, value] of Object.entries(attributes)) {
     proto.message(5, () => {
       proto.string(1, key)
@@ -67,7 +120,7 @@ function encodeAttributes(proto: ProtoWriter, attributes: Attributes): void {
   }
 }
 
-function encodeAttribute(proto: ProtoWriter, value: Attribute): void {
+function encodeAttribute(proto: ProtoWriter, value: OnnxAttributes[string]): void {
   if (typeof value === 'number') {
     proto.integer(3, value)
     proto.integer(20, ATTRIBUTE.int)
@@ -77,32 +130,31 @@ function encodeAttribute(proto: ProtoWriter, value: Attribute): void {
   } else if ('float' in value) {
     proto.float(2, value.float)
     proto.integer(20, ATTRIBUTE.float)
+  } else if ('tensor' in value) {
+    proto.message(5, () => encodeTensor(proto, value.tensor))
+    proto.integer(20, ATTRIBUTE.tensor)
   } else {
     proto.integers(8, value)
     proto.integer(20, ATTRIBUTE.ints)
   }
 }
 
-function encodeTensor(
-  proto: ProtoWriter,
-  name: string,
-  type: OnnxType,
-  shape: readonly number[],
-  bytes: Uint8Array,
-): void {
+function encodeTensor(proto: ProtoWriter, { name, type, shape, bytes }: OnnxTensor): void {
   proto.integers(1, shape)
   proto.integer(2, TYPE[type])
   proto.string(8, name)
   proto.raw(9, bytes)
 }
 
-function encodeValueInfo(proto: ProtoWriter, name: string, type: OnnxType, shape: readonly number[]): void {
+function encodeValueInfo(proto: ProtoWriter, { name, type, shape }: ValueInfo): void {
   proto.string(1, name)
   proto.message(2, () => {
     proto.message(1, () => {
       proto.integer(1, TYPE[type])
       proto.message(2, () => {
-        for (const size of shape) proto.message(1, () => proto.integer(1, size))
+        for (const size of shape) {
+          proto.message(1, () => (typeof size === 'number' ? proto.integer(1, size) : proto.string(2, size)))
+        }
       })
     })
   })
