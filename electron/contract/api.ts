@@ -9,6 +9,7 @@ import { generateResult, modelScore, selfTestResult } from './job'
 import { corpus, corpusFormats, digest, id, teacher, timestamp, tokenizer } from './library'
 import { loggedEvent } from './job'
 import { disagreementPage } from './disagreement'
+import { memoryAdvice } from './outOfMemory'
 import { evaluationDetail, evaluationRecord, stepRecord } from './metrics'
 import { checkpoint, environment, run, runConfig } from './run'
 import { errorShape } from './errors'
@@ -27,6 +28,8 @@ const resultsQuery = z.strictObject({
 })
 /** The cluster that computes a grid's cells; absent: this machine. */
 const onCluster = objectName.optional()
+/** Starts it also when it needs more memory than may be had. */
+const forced = z.boolean().optional()
 /** A preset on an experiment (a name or an id). */
 const presetOn = {
   preset: objectName,
@@ -157,10 +160,8 @@ export const estimate = z.object({
   seconds: z.number().optional(),
   /** Most that its process will have. */
   memoryMb: z.number(),
-  /** When that is more than may be had: how much may, and the fewest micro-batches that fit, with what they need. */
-  memoryAdvice: z
-    .object({ limitMb: z.number(), accumulate: z.number().optional(), memoryMb: z.number().optional() })
-    .optional(),
+  /** When that is more than may be had. */
+  memoryAdvice: memoryAdvice.optional(),
   diskMb: z.number(),
 })
 export type Estimate = z.output<typeof estimate>
@@ -203,8 +204,7 @@ export const api = {
       id: id.optional(),
       definition: z.string().optional(),
       name: objectName.optional(),
-      /** Starts it also when it needs more memory than may be had. */
-      force: z.boolean().optional(),
+      force: forced,
     }),
     run,
   ),
@@ -229,13 +229,14 @@ export const api = {
   ),
   /**
    * Starts a grid of the library, one given whole, or a preset on an experiment (a name or an id); ends in a report.
-   * Cells that are done are kept, whichever grid did them.
+   * Cells that are done are kept, whichever grid did them. Refused when the largest of those that this machine is to
+   * compute needs more memory than may be had.
    */
   'grids.start': method(
     z.union([
-      z.strictObject({ id, cluster: onCluster }),
-      z.strictObject({ definition: z.string(), cluster: onCluster }),
-      z.strictObject({ ...presetOn, cluster: onCluster }),
+      z.strictObject({ id, cluster: onCluster, force: forced }),
+      z.strictObject({ definition: z.string(), cluster: onCluster, force: forced }),
+      z.strictObject({ ...presetOn, cluster: onCluster, force: forced }),
     ]),
     gridRow,
   ),

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { errorShape } from './errors'
 import { objectName } from './experiment'
 import { digest, id, timestamp } from './library'
+import { memoryAdvice } from './outOfMemory'
 
 const definition = z.record(z.string(), z.unknown())
 
@@ -123,6 +124,8 @@ export const gridEstimate = z.object({
   jobs: z.number().int(),
   /** Of as many of the largest cells as are computed side by side. */
   memoryMb: z.number(),
+  /** When the largest cell that is not done needs more than may be had. */
+  memoryAdvice: memoryAdvice.optional(),
   /** Of what is left, the cache included. */
   diskMb: z.number(),
   /** In the grid's order. */

@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import type { Alarm } from './alarm'
 import type { RunConfig } from './run'
 
@@ -19,6 +20,8 @@ export function memoryWords(text: string): string {
     .replace(/^\S+\.cc:\d+ .*\) /, '')
 }
 
+type Train = RunConfig['experiment']['train']
+
 export interface MemoryShortage {
   /** The last step that was done; 0 before a run has begun. */
   step: number
@@ -26,22 +29,36 @@ export interface MemoryShortage {
   message: string
   /** Numbers behind it, beside those of the setting: `{ estimatedMb: 9100, availableMb: 8000 }`. */
   evidence?: Alarm['evidence']
+  /** Settings that are known to fit; default: what is to be tried next. */
+  mend?: readonly string[]
 }
+
+/** Of what needs more memory than may be had. */
+export const memoryAdvice = z.object({
+  /** MB that it needs, and that may be had. */
+  needMb: z.number(),
+  limitMb: z.number(),
+  /** Settings with which it fits, as in an alarm, and the MB that it needs then; none where nothing is known to. */
+  mend: z.array(z.string()),
+  memoryMb: z.number().optional(),
+  /** The same in a sentence. */
+  advice: z.string(),
+})
+export type MemoryAdvice = z.output<typeof memoryAdvice>
 
 /** The alarm of a run that has run out of memory, or is going to by its estimate. */
 export function outOfMemory(
   { experiment, student }: Pick<RunConfig, 'experiment' | 'student'>,
-  { step, message, evidence }: MemoryShortage,
+  { step, message, evidence, mend = memoryMend(experiment) }: MemoryShortage,
 ): Alarm {
-  const { batch, accumulate, context, checkpointing } = experiment.train
-  const mend = memoryMend(experiment)
+  const { batch, accumulate, context } = experiment.train
   return {
     signature: 'out-of-memory',
     step,
     message,
     evidence: { microBatch: batch / accumulate, context, vocab: student.vocab, ...evidence },
-    advice: advice(mend, checkpointing),
-    mend,
+    advice: adviceOf(mend, experiment.train),
+    mend: [...mend],
   }
 }
 
@@ -65,10 +82,26 @@ export function memoryMend({ train, teachers, cache, loss }: RunConfig['experime
   return settings
 }
 
-function advice(mend: readonly string[], checkpointing: 'none' | 'layers'): string {
-  if (!mend.length) return 'Take a smaller student, a shorter context or fewer teachers.'
-  if (!mend[0]!.startsWith('train.accumulate')) return 'Compute layers again, and ask one teacher at a time.'
+/** The same for a person: `train.accumulate: 4 (the same batch in micro-batches of 8)`. */
+export function memoryMendWords(mend: readonly string[], { batch }: Train): string {
+  const words = mend.map((setting) => {
+    const [path, value] = setting.split('=') as [string, string]
+    const why =
+      path === 'train.accumulate'
+        ? `the same batch in micro-batches of ${batch / Number(value)}`
+        : path === 'train.checkpointing'
+          ? 'computed again instead of kept'
+          : 'one teacher at a time'
+    return `${path}: ${value} (${why})`
+  })
+  return words.join(' and ') || 'a smaller student, a shorter context or fewer teachers'
+}
+
+function adviceOf(mend: readonly string[], train: Train): string {
+  const words = memoryMendWords(mend, train)
+  if (!mend.length) return `Take ${words}.`
   const further =
-    checkpointing === 'none' ? 'train.checkpointing: layers and cache.mode: exact' : 'cache.mode: exact'
-  return `Halve the micro-batch and accumulate twice as many: the effective batch stays. ${further} (one teacher at a time) save more.`
+    train.checkpointing === 'none' ? 'train.checkpointing: layers and cache.mode: exact' : 'cache.mode: exact'
+  const more = mend.length === 1 && mend[0]!.startsWith('train.accumulate')
+  return `Set ${words}.${more ? ` ${further} (one teacher at a time) save more.` : ''}`
 }

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
+import { parse, stringify } from 'yaml'
 import type { BenchResult } from '#contract'
 import { createServices } from '../services'
 import { libraryRows } from '../services/context'
@@ -22,7 +23,7 @@ it('trains without growing: resident memory after step 200 and after step 900', 
 it('takes the memory that was estimated before the start, and refuses what is too much', async () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'retort-'))
   const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
-  const { library, context, experiments, queue } = services.rooms
+  const { library, context, experiments, queue, grids } = services.rooms
   try {
     await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes: 60_000, seed: 1 })
     await library.trainTokenizer({ name: 'bpe', corpora: ['recipes'], vocab: 320 })
@@ -42,7 +43,18 @@ backend: onnx
 
     await services.call('settings.set', { memoryGb: 0.4 })
     expect(() => experiments.start({ definition })).toThrow(/train.accumulate: .* can be had; expected/)
+    const grid = stringify({ name: 'g', base: parse(definition), axes: { 'train.batch': [1, 32] } })
+    expect(() => grids.start({ definition: grid })).toThrow(/the cell "g: batch=32, seed=.*train.accumulate/)
     expect(services.rooms.runs.list()).toEqual([])
+    expect(grids.list()).toEqual([])
+    const foretold = grids.estimate({ definition: grid }).memoryAdvice!
+    expect(foretold).toMatchObject({ limitMb: 0.4 * 1024, needMb: peakMemory(config) })
+    // A grid whose cells all fit is not held up; nor is one that is forced.
+    const small = stringify({ name: 's', base: parse(definition), axes: { 'train.batch': [1] } })
+    expect((await grids.finished(grids.start({ definition: small }).id)).status).toBe('completed')
+    const begun = grids.start({ definition: grid, force: true })
+    grids.stop(begun.id)
+    await Promise.all(begun.cells.map(({ run }) => queue.finished(run!)))
     const { estimate } = await services.call('experiments.check', { definition })
     expect(estimate!.memoryAdvice).toMatchObject({ limitMb: 0.4 * 1024 })
     const forced = await queue.finished(experiments.start({ definition, force: true }).id)

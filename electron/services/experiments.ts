@@ -109,7 +109,7 @@ export class ExperimentService {
     const row = id === undefined ? undefined : this.get(id)
     const parsed = parseExperiment(definition ?? row?.definition ?? '', file)
     const config = resolveExperiment(parsed, libraryRows(this.context), file, name)
-    if (!force) checkMemory(config, this.memoryLimit(), file)
+    if (!force) checkMemory(config, this.memoryLimit(), { file })
     return this.queue.add(config, { experiment: row?.id, ...origin })
   }
 
@@ -118,7 +118,7 @@ export class ExperimentService {
     const parsed = parseTeacher(definition, file)
     checkFree('teacher', this.context.catalogue.data.teachers, parsed.name)
     const config = resolveTeacher(parsed, libraryRows(this.context), file)
-    if (!force) checkMemory(config, this.memoryLimit(), file)
+    if (!force) checkMemory(config, this.memoryLimit(), { file })
     return this.queue.add(config)
   }
 
@@ -158,7 +158,8 @@ export class ExperimentService {
     return text && says(text, definition) ? text : stringify(definition)
   }
 
-  private memoryLimit(): number {
+  /** MB that a new run may have. */
+  memoryLimit(): number {
     return memoryLimit(this.context.catalogue.data.settings.memoryGb)
   }
 

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { experiment, parse, type ModelConfig, type RunConfig } from '#contract'
+import {
+  experiment,
+  outOfMemory,
+  parse,
+  type MemoryAdvice,
+  type ModelConfig,
+  type RunConfig,
+} from '#contract'
 import { checkMemory, memoryAdvice, memoryLimit, peakMemory } from './memory'
 
 /** What of a configuration counts. */
@@ -61,6 +68,15 @@ const measured = [
   },
 ]
 
+const accumulateOf = ({ mend }: MemoryAdvice) => Number(/^train.accumulate=(\d+)$/.exec(mend[0]!)![1])
+function thrownBy(act: () => void): string {
+  try {
+    act()
+  } catch (error) {
+    return (error as Error).message
+  }
+  throw new Error('nothing was thrown')
+}
 const large = () =>
   configOf({ vocab: 2048, width: 384, layers: 6, heads: 6 }, { batch: 16, context: 256 }, [1e6])
 
@@ -73,25 +89,39 @@ describe('memory before a run starts', () => {
     const whole = peakMemory(large())
     expect(memoryAdvice(large(), whole)).toBeUndefined()
     const advice = memoryAdvice(large(), whole - 1)!
-    expect(16 % advice.accumulate!).toBe(0)
+    expect(advice.mend).toEqual([`train.accumulate=${accumulateOf(advice)}`])
+    expect(16 % accumulateOf(advice)).toBe(0)
     expect(advice.memoryMb!).toBeLessThan(whole)
     const fewer = memoryAdvice(large(), advice.memoryMb! - 1)!
-    expect(fewer.accumulate!).toBeGreaterThan(advice.accumulate!)
+    expect(accumulateOf(fewer)).toBeGreaterThan(accumulateOf(advice))
     // What is proposed is not refused in its turn.
     const mended = large()
-    mended.experiment.train.accumulate = advice.accumulate!
+    mended.experiment.train.accumulate = accumulateOf(advice)
     expect(() => checkMemory(mended, whole - 1)).not.toThrow()
+  })
+
+  it('is what fits with layers computed again, where no micro-batch is small enough', () => {
+    const single = large()
+    single.experiment.train.accumulate = 16
+    const advice = memoryAdvice(single, peakMemory(single) - 1)!
+    expect(advice.mend).toEqual(['train.checkpointing=layers'])
+    single.experiment.train.checkpointing = 'layers'
+    expect(peakMemory(single)).toBe(advice.memoryMb)
   })
 
   it('is refused in one line with the field and what would fit, or that nothing would', () => {
     const limit = peakMemory(large()) - 1
-    const { accumulate } = memoryAdvice(large(), limit)!
-    expect(() => checkMemory(large(), limit, 'e.yaml')).toThrow(
-      new RegExp(
-        `^e.yaml: train.accumulate: .*${limit} MB can be had; expected ${accumulate}: the same batch in micro-batches of ${16 / accumulate!}`,
-      ),
-    )
-    expect(() => checkMemory(large(), 100)).toThrow(/expected a smaller train.batch/)
+    const advice = memoryAdvice(large(), limit)!
+    const accumulate = accumulateOf(advice)
+    const words = `train.accumulate: ${accumulate} (the same batch in micro-batches of ${16 / accumulate})`
+    const refusal = thrownBy(() => checkMemory(large(), limit, { file: 'e.yaml' }))
+    expect(refusal).toMatch(/^e.yaml: train.accumulate: the run needs about \d+ MB of memory/)
+    expect(refusal).toContain(`${limit} MB can be had; expected ${words}, about ${advice.memoryMb} MB`)
+    // The alarm of a run that dies of it says the same.
+    expect(advice.advice).toContain(`Set ${words}.`)
+    const alarm = outOfMemory(large(), { step: 3, message: 'none left' })
+    expect(alarm.advice).toContain('Set train.accumulate: 2 (the same batch in micro-batches of 8).')
+    expect(() => checkMemory(large(), 100)).toThrow(/expected a smaller student/)
   })
 
   it('is limited by the setting, else by what the machine has left', () => {

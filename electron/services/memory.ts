@@ -1,5 +1,12 @@
 import { freemem } from 'node:os'
-import { badInput, parameterCount, type Estimate, type RunConfig } from '#contract'
+import {
+  badInput,
+  memoryMendWords,
+  outOfMemory,
+  parameterCount,
+  type MemoryAdvice,
+  type RunConfig,
+} from '#contract'
 import { allTeachers } from './foreign'
 
 const MB = 2 ** 20
@@ -56,33 +63,50 @@ export function memoryLimit(settingGb: number): number {
 }
 
 /** Why a run does not fit, and the fewest micro-batches with which it would; undefined when it fits. */
-export function memoryAdvice(config: RunConfig, limitMb: number): Estimate['memoryAdvice'] {
-  if (peakMemory(config) <= limitMb) return undefined
-  const { experiment } = config
-  const { batch, accumulate: now } = experiment.train
-  for (let accumulate = now + 1; accumulate <= batch; accumulate++) {
-    if (batch % accumulate) continue
-    const memoryMb = peakMemory({
-      ...config,
-      experiment: { ...experiment, train: { ...experiment.train, accumulate } },
-    })
-    if (memoryMb <= limitMb) return { limitMb, accumulate, memoryMb }
-  }
-  return { limitMb }
+export function memoryAdvice(config: RunConfig, limitMb: number): MemoryAdvice | undefined {
+  const needMb = peakMemory(config)
+  if (needMb <= limitMb) return undefined
+  const { mend = [], memoryMb } = fitting(config, limitMb) ?? {}
+  const shortage = { step: 0, message: '', mend }
+  return { needMb, limitMb, mend, memoryMb, advice: outOfMemory(config, shortage).advice }
 }
 
-/** @throws bad-input when a run would need more memory than it may have, with what would fit */
-export function checkMemory(config: RunConfig, limitMb: number, file?: string): void {
+/** The first of smaller micro-batches, and then of those with layers computed again, that needs no more. */
+function fitting(config: RunConfig, limitMb: number): { mend: string[]; memoryMb: number } | undefined {
+  const { experiment } = config
+  const { batch, accumulate: now, checkpointing: before } = experiment.train
+  const parts = Array.from({ length: batch - now + 1 }, (_, i) => now + i).filter((n) => batch % n === 0)
+  for (const checkpointing of before === 'none' ? (['none', 'layers'] as const) : [before]) {
+    for (const accumulate of parts) {
+      const train = { ...experiment.train, accumulate, checkpointing }
+      const memoryMb = peakMemory({ ...config, experiment: { ...experiment, train } })
+      if (memoryMb > limitMb) continue
+      const mend = [
+        ...(accumulate === now ? [] : [`train.accumulate=${accumulate}`]),
+        ...(checkpointing === before ? [] : [`train.checkpointing=${checkpointing}`]),
+      ]
+      return { mend, memoryMb }
+    }
+  }
+  return undefined
+}
+
+/**
+ * @param where the file it is from, and what it is called
+ * @throws bad-input when a run would need more memory than it may have, with what would fit
+ */
+export function checkMemory(
+  config: RunConfig,
+  limitMb: number,
+  { file, what = 'the run' }: { file?: string; what?: string } = {},
+): void {
   const advice = memoryAdvice(config, limitMb)
   if (!advice) return
-  const { accumulate, memoryMb } = advice
-  const needs = `the run needs about ${peakMemory(config)} MB of memory, ${limitMb} MB can be had`
-  const size = accumulate && config.experiment.train.batch / accumulate
-  throw badInput(needs, {
+  const { mend, memoryMb, needMb } = advice
+  const words = memoryMendWords(mend, config.experiment.train)
+  throw badInput(`${what} needs about ${needMb} MB of memory, ${limitMb} MB can be had`, {
     file,
-    field: 'train.accumulate',
-    expected: accumulate
-      ? `${accumulate}: the same batch in micro-batches of ${size}, about ${memoryMb} MB`
-      : 'a smaller train.batch, train.context or student: no micro-batch is small enough',
+    field: mend[0]?.split('=')[0] ?? 'train.batch',
+    expected: memoryMb === undefined ? words : `${words}, about ${memoryMb} MB`,
   })
 }

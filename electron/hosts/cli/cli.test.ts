@@ -278,6 +278,22 @@ describe('bad input gets one line, exit status 2, and nothing is written', () =>
       /expected a whole number/,
     ],
     [
+      'a run that needs more memory than there is',
+      () => ['run', file('m.yaml', experiment('m')), '--set', 'train.batch=262144'],
+      /: train\.accumulate: the run needs about \d+ MB of memory, \d+ MB can be had; expected train\.accumulate: \d+ \(the same batch in micro-batches of \d+\), about \d+ MB/,
+    ],
+    [
+      'a grid of which one cell needs more memory than there is',
+      () => [
+        'grid',
+        file(
+          'gm.yaml',
+          `name: gm\nbase:\n  ${experiment('gm').trim().replaceAll('\n', '\n  ')}\naxes: { train.batch: [2, 262144] }\n`,
+        ),
+      ],
+      /gm\.yaml: base: train\.accumulate: the cell "gm: batch=262144, seed=1" needs about .*; expected train\.accumulate: \d+/,
+    ],
+    [
       'a grid whose axis is misspelt',
       () => [
         'grid',

@@ -13,6 +13,7 @@ interface GridOptions extends Omit<ExportOptions, 'format'> {
   cluster?: string
   export?: ExportOptions['format']
   dryRun?: boolean
+  force?: boolean
 }
 
 export function gridCommands(program: Command): void {
@@ -34,6 +35,7 @@ export function gridCommands(program: Command): void {
     .addOption(
       new Option('--figure <kind>', 'that is exported as svg').choices(gridFigures).default('heatmap'),
     )
+    .option('--force', 'start also when a cell needs more memory than can be had')
     .option('--dry-run', 'only says what it will cost: passes, time, memory, disk')
     .action(async (file: string, own: GridOptions, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>()
@@ -45,9 +47,10 @@ export function gridCommands(program: Command): void {
         const began = Date.now()
         if (own.jobs !== undefined) context.jobs = own.jobs
         const definition = readDefinition(file)
-        if (own.cluster === undefined)
-          process.stderr.write(`${costs(grids.estimate({ definition }, file))}\n`)
-        const { id } = grids.start({ definition, cluster: own.cluster }, file)
+        const { cluster, force } = own
+        const foretold = cluster === undefined && `${costs(grids.estimate({ definition }, file))}\n`
+        const { id } = grids.start({ definition, cluster, force }, file)
+        if (foretold) process.stderr.write(foretold)
         services.onPush((_, push) => {
           if (push.topic === 'grid' && push.grid.id === id) progress.show(...phaseOf(push.grid, began))
         })

@@ -3,10 +3,11 @@ import { RunFolder } from '../../store'
 import { autoCache } from '../cachePlan'
 import { concurrencyOf, libraryRows, type Context } from '../context'
 import type { ExperimentService } from '../experiments'
+import { checkMemory } from '../memory'
 import { resolveExperiment } from '../resolve'
 import { blamingAxis, expandGrid, type ExpandedGrid, type PlannedCell } from './definition'
 import { configDigest } from './digest'
-import { estimateGrid } from './estimate'
+import { estimateGrid, largestOf } from './estimate'
 
 export interface ResolvedCell extends PlannedCell {
   config: RunConfig
@@ -55,7 +56,19 @@ export class GridCells {
       measured: this.experiments.measured(),
       cache: this.cacheFor(cells.map(({ config }) => config)),
       jobs: concurrencyOf(this.context),
+      memoryLimit: this.experiments.memoryLimit(),
     })
+  }
+
+  /** @throws bad-input when the largest cell that is not done needs more memory than may be had */
+  checkMemory(cells: readonly ResolvedCell[], file?: string): void {
+    const left = cells.filter(({ digest }) => this.runWith(digest)?.status !== 'completed')
+    const largest = largestOf(left)
+    if (!largest) return
+    const { axes, config } = largest
+    const limit = this.experiments.memoryLimit()
+    const what = `the cell "${config.name}"`
+    blamingAxis(axes, file, () => checkMemory(config, limit, { what }))
   }
 
   cacheFor(configs: readonly RunConfig[]): Run['autoCache'] {

@@ -2,6 +2,7 @@ import type { CellEstimate, Estimate, GridEstimate, Run, RunConfig } from '#cont
 import { trainingPlan } from '../../files'
 import { sharedPasses } from '../cachePlan'
 import { estimateRun } from '../estimate'
+import { memoryAdvice, peakMemory } from '../memory'
 
 const MB = 2 ** 20
 
@@ -19,6 +20,8 @@ export interface GridPlan {
   cache: Run['autoCache']
   /** Cells computed side by side. */
   jobs: number
+  /** MB that a cell may have. */
+  memoryLimit: number
 }
 
 /** What a grid's cells will cost together; cells that agree in what they compute are one run. */
@@ -35,6 +38,7 @@ export function estimateGrid(cells: readonly PlannedRun[], plan: GridPlan): Grid
     ? seconds.reduce((sum, value) => sum + value, 0)
     : undefined
   const writing = cached && training !== undefined ? passSeconds(left, plan) : 0
+  const largest = largestOf(left)
   const memory = left.map(({ digest }) => costs.get(digest)!.memoryMb).sort((a, b) => b - a)
   return {
     cells: cells.length,
@@ -46,9 +50,16 @@ export function estimateGrid(cells: readonly PlannedRun[], plan: GridPlan): Grid
     seconds: training === undefined ? undefined : training / plan.jobs + writing,
     jobs: plan.jobs,
     memoryMb: memory.slice(0, plan.jobs).reduce((sum, value) => sum + value, 0),
+    memoryAdvice: largest && memoryAdvice(largest.config, plan.memoryLimit),
     diskMb: left.reduce((sum, { digest }) => sum + costs.get(digest)!.diskMb, cacheMb),
     each,
   }
+}
+
+/** The one whose process will need the most memory. */
+export function largestOf<Cell extends { config: RunConfig }>(cells: readonly Cell[]): Cell | undefined {
+  const needs = cells.map(({ config }) => peakMemory(config))
+  return cells[needs.indexOf(Math.max(...needs))]
 }
 
 interface Cost extends Pick<Estimate, 'seconds' | 'memoryMb' | 'diskMb'> {

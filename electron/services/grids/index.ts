@@ -67,11 +67,12 @@ export class GridService {
 
   /** @param file where a definition is from, for messages and for its base's path */
   start(params: ParsedParams<'grids.start'>, file?: string): GridRow {
-    const { cluster } = params
+    const { cluster, force } = params
     // Looked up before anything is written.
     if (cluster !== undefined) this.parts.clusters.profiles.get(cluster)
-    if ('id' in params) return this.resume(params.id, cluster)
+    if ('id' in params) return this.resume(params.id, cluster, force)
     const expanded = this.cells.expand(this.definitionOf(params), file)
+    if (!force) this.checkMemory(expanded, cluster, file)
     const old = this.rows.all.find(({ name }) => name === expanded.grid.name)
     // A preset's grid is a new one, even if the name was given: it takes nobody's place.
     return this.begin(this.store(expanded, 'preset' in params ? undefined : old, file), cluster)
@@ -90,10 +91,14 @@ export class GridService {
   }
 
   /** Goes on with a paused grid, or with what is unfinished of one that has ended. */
-  resume(id: string, cluster?: string): GridRow {
+  resume(id: string, cluster?: string, force = false): GridRow {
     const row = this.rows.of(id)
-    if (row.status !== 'paused')
-      return this.begin(this.store(this.cells.expand(row.definition), row), cluster ?? row.cluster)
+    if (row.status !== 'paused') {
+      const expanded = this.cells.expand(row.definition)
+      const where = cluster ?? row.cluster
+      if (!force) this.checkMemory(expanded, where)
+      return this.begin(this.store(expanded, row), where)
+    }
     this.rows.change(row, { status: 'running' })
     const { queue } = this.parts
     queue.release(row.id)
@@ -136,6 +141,11 @@ export class GridService {
     const base = this.parts.experiments.get(experiment)
     const made = name ?? freeName(this.rows.all, `${base.name} ${preset}`.slice(0, 100))
     return presetGrid(preset, base, { name: made, seeds })
+  }
+
+  /** A cluster's nodes have memory of their own. */
+  private checkMemory(expanded: ExpandedGrid, cluster?: string, file?: string): void {
+    if (cluster === undefined) this.cells.checkMemory(this.cells.resolve(expanded, file), file)
   }
 
   private begin(row: StoredGrid, cluster?: string): GridRow {

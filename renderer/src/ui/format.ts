@@ -1,3 +1,5 @@
+import type { MemoryAdvice } from '#contract'
+
 /** Four significant digits; a dash where there is no number. */
 export function show(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return '–'
@@ -37,4 +39,10 @@ export function when(timestamp: string | undefined): string {
   if (!timestamp) return '–'
   const date = new Date(timestamp)
   return date.toLocaleString('en-GB', { day: '2-digit', month: 'short', hour: '2-digit', minute: '2-digit' })
+}
+
+/** What needs more memory than there is, and what to do: `About 900 MB of 800 MB. Set train.accumulate: 4 (...).` */
+export function memoryShortage({ needMb, limitMb, memoryMb, advice }: MemoryAdvice): string {
+  const enough = memoryMb === undefined ? '' : ` About ${count(memoryMb)} MB are enough then.`
+  return `It needs about ${count(needMb)} MB, ${count(limitMb)} MB can be had. ${advice}${enough}`
 }
