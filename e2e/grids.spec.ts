@@ -66,6 +66,7 @@ test('a grid’s results are looked at over any two axes, down to the runs, and 
   expect(png.bytes.subarray(1, 4).toString()).toBe('PNG')
 
   await app.getByRole('button', { name: /^loss\.tau=1, loss\.lambda=0\.2: open/ }).press('Enter')
+  await expect(app).toHaveURL(/\/runs\//)
   await expect(app.getByRole('heading', { level: 1 })).toContainText('both')
   await expect(app.getByText('4/4')).toBeVisible()
 })
