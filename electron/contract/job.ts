@@ -305,6 +305,11 @@ export interface GridBench {
   msPerPass: { alone: number; exact: number; 'top-k': number; sample: number }
   /** `none`: cross-entropy without teachers; `live`: each step asks the teachers. */
   msPerStep: { given: number; exact: number; 'top-k': number; sample: number; live: number; none: number }
+  /** First and third quartile of the turns that the medians above are of. */
+  spread: {
+    msPerPass: Record<keyof GridBench['msPerPass'], [number, number]>
+    msPerStep: Record<keyof GridBench['msPerStep'], [number, number]>
+  }
   ratio: { exact: number; 'top-k': number; sample: number }
   ratioWithoutCache: number
   /** Largest difference of a step's loss to that with live teachers. */

@@ -23,20 +23,24 @@ import { CachedTeacher } from '../teachers/cache/cached'
 import type { TeacherSource } from '../teachers/source'
 import { TrainingStep } from '../train/step'
 import { Student } from '../train/student'
-import { median, models } from './models'
+import { models } from './models'
 import { configurations } from './reference'
+import { medians, PassInTurns, quartiles, type Times } from './turns'
 
 const TEACHERS = 5
 const CELLS = 12
 const CODING = { k: 32, samples: 64 }
 const modes = ['exact', 'top-k', 'sample'] as const
-/** Steps of one kind in a row; the first of them is not timed: it finishes what the kind before has begun. */
-const PIECE = 4
+/** Steps of each kind that are not timed: graphs are compiled, memory is taken for the first time. */
+const WARM_UP = 2
+/** Batches of a pass in a row. The first of them is not timed: the kind before is still writing. */
+const PIECE = 6
 
 /**
  * A grid of 12 cells with 5 teachers on the same batches. Timed a batch: a teacher's pass with and without the writing,
  * a step that reads its targets from the cache, and the same step with the teachers' outputs given in memory, which is
- * what the student costs alone. All in turns, so that a slow moment of the machine falls on each of them.
+ * what the student costs alone. Each kind has its turn after the other, so that a slow moment of the machine falls on
+ * all of them.
  */
 export async function benchGrid(
   job: Extract<Job, { kind: 'bench' }>,
@@ -47,9 +51,10 @@ export async function benchGrid(
   try {
     const bench = new Bench(job, dataDir)
     const passes = await bench.passes(progress)
-    const { ms, lossGap } = await bench.steps(progress)
-    const alone = TEACHERS * passes.alone + CELLS * ms.given
-    const cost = (mode: StoredMode) => (TEACHERS * passes[mode] + CELLS * ms[mode]) / alone
+    const { times, lossGap } = await bench.steps(progress)
+    const [msPerPass, msPerStep] = [medians(passes), medians(times)]
+    const alone = TEACHERS * msPerPass.alone + CELLS * msPerStep.given
+    const cost = (mode: StoredMode) => (TEACHERS * msPerPass[mode] + CELLS * msPerStep[mode]) / alone
     return {
       part: 'grid',
       config: job.config,
@@ -57,10 +62,11 @@ export async function benchGrid(
       cells: CELLS,
       batches: bench.count,
       parameters: parameterCount(models[job.config]),
-      msPerPass: passes,
-      msPerStep: ms,
+      msPerPass,
+      msPerStep,
+      spread: { msPerPass: quartiles(passes), msPerStep: quartiles(times) },
       ratio: { exact: cost('exact'), 'top-k': cost('top-k'), sample: cost('sample') },
-      ratioWithoutCache: (CELLS * (TEACHERS * passes.alone + ms.given)) / alone,
+      ratioWithoutCache: (CELLS * (TEACHERS * msPerPass.alone + msPerStep.given)) / alone,
       lossGap,
       backend: backend.kind,
       threads: backend.threads,
@@ -69,6 +75,9 @@ export async function benchGrid(
     rmSync(dataDir, { recursive: true, force: true })
   }
 }
+
+type PassKind = keyof GridBench['msPerPass']
+type StepKind = keyof GridBench['msPerStep']
 
 class Bench {
   readonly count: number
@@ -80,7 +89,7 @@ class Bench {
     { config, steps }: Extract<Job, { kind: 'bench' }>,
     private readonly dataDir: string,
   ) {
-    this.count = Math.ceil(steps / PIECE) * PIECE
+    this.count = Math.ceil((WARM_UP + steps) / PIECE) * PIECE
     this.config = configOf(config, this.count)
     this.live = this.config.teachers.map((row, k) =>
       liveTeacher(row, k, this.config.experiment.train.context),
@@ -89,67 +98,63 @@ class Bench {
     this.cached = { exact: of('exact'), 'top-k': of('top-k'), sample: of('sample') }
   }
 
-  /** Milliseconds a batch and teacher: without the writing, and kept in each of the modes. */
-  async passes(progress: Progress): Promise<GridBench['msPerPass']> {
-    const alone: number[] = []
-    const kept: Record<StoredMode, number[]> = { exact: [], 'top-k': [], sample: [] }
-    const always = async () => true
+  /** A batch of a teacher's: without the writing, and kept in each of the modes. */
+  async passes(progress: Progress): Promise<Times<PassKind>> {
+    const times: Times<PassKind> = { alone: [], exact: [], 'top-k': [], sample: [] }
     for (const [k, teacher] of this.live.entries()) {
-      progress(`pass of teacher ${k + 1}`, (0.5 * k) / TEACHERS)
-      for (let batch = 0; batch < this.count; batch++) {
-        const started = performance.now()
-        const tokens = this.tokens(batch)
-        const mean = tf.tidy(() => tf.mean(teacher.signal(tokens).logits))
-        await mean.data()
-        tf.dispose([mean, tokens])
-        if (batch) alone.push(performance.now() - started)
-      }
-      for (const mode of modes) {
-        const source = this.cached[mode][k]!
-        await source.fill(always, () => {})
-        kept[mode].push((source.seconds * 1000) / this.count)
+      const passes = modes.map((mode) => new PassInTurns(this.cached[mode][k]!, times[mode]))
+      for (let from = 0; from < this.count; from += PIECE) {
+        progress(`pass of teacher ${k + 1}`, (0.5 * (k + from / this.count)) / TEACHERS)
+        await this.ask(teacher, from, times.alone)
+        for (const pass of passes) await pass.turn(PIECE)
       }
     }
-    return { alone: median(alone), ...mapModes((mode) => median(kept[mode])) }
+    return times
   }
 
-  /** Milliseconds a step of each kind, and how far losses with the exact cache are from those with live teachers. */
-  async steps(progress: Progress): Promise<{ ms: GridBench['msPerStep']; lossGap: GridBench['lossGap'] }> {
-    const given = this.live.map((teacher, k) => givenTeacher(teacher, k, this.tokens(0)))
-    const sources: Record<string, readonly TeacherSource[]> = {
-      ...this.cached,
-      given,
-      live: this.live,
-      none: [],
+  /** A step of each kind, and how far losses with the cache are from those with live teachers. */
+  async steps(progress: Progress): Promise<{ times: Times<StepKind>; lossGap: GridBench['lossGap'] }> {
+    const given = this.live.map((teacher, k) => givenTeacher(teacher, this.tokens(k)))
+    const kinds = {
+      given: this.student(given),
+      exact: this.student(this.cached.exact),
+      'top-k': this.student(this.cached['top-k']),
+      sample: this.student(this.cached.sample),
+      live: this.student(this.live),
+      none: this.student([]),
     }
-    const kinds = Object.entries(sources).map(([kind, teachers]) => {
-      const config = kind === 'none' ? withoutTeachers(this.config) : this.config
-      const student = new Student(config)
-      const tables = createTables(config.student, config.experiment.train.context)
-      const times: number[] = []
-      const losses: number[] = []
-      return { kind, step: new TrainingStep(config, student, tables, teachers), times, losses }
-    })
-    for (let from = 0; from < this.count; from += PIECE) {
-      for (const { kind, step, times, losses } of kinds) {
-        progress(`steps: ${kind}`, 0.5 + (0.5 * from) / this.count)
-        for (let i = from; i < from + PIECE; i++) {
-          const started = performance.now()
-          // As a run does it, the next batch is read while the step is at work.
-          const [metrics] = await Promise.all([step.run(i + 1, batchAt(this.config, i)), nextTurn()])
-          if (i > from) times.push(performance.now() - started)
-          losses.push(metrics.loss!)
-        }
+    const times: Times<StepKind> = { given: [], exact: [], 'top-k': [], sample: [], live: [], none: [] }
+    const lossGap = { exact: 0, 'top-k': 0, sample: 0 }
+    for (let i = 0; i < this.count; i++) {
+      progress('steps', 0.5 + (0.5 * i) / this.count)
+      const losses = {} as Record<StepKind, number>
+      for (const [kind, step] of Object.entries(kinds) as [StepKind, TrainingStep][]) {
+        const started = performance.now()
+        // As a run does it, the next batch is read while the step is at work.
+        const [metrics] = await Promise.all([step.run(i + 1, batchAt(this.config, i)), nextTurn()])
+        if (i >= WARM_UP) times[kind].push(performance.now() - started)
+        losses[kind] = metrics.loss!
       }
+      for (const mode of modes) lossGap[mode] = Math.max(lossGap[mode], Math.abs(losses[mode] - losses.live))
     }
-    const of = (kind: string) => kinds.find((one) => one.kind === kind)!
-    const live = of('live').losses
-    const lossGap = mapModes((mode) =>
-      Math.max(...of(mode).losses.map((loss, i) => Math.abs(loss - live[i]!))),
-    )
-    const time = (kind: string) => median(of(kind).times)
-    const ms = { given: time('given'), live: time('live'), none: time('none'), ...mapModes(time) }
-    return { ms, lossGap }
+    return { times, lossGap }
+  }
+
+  private async ask(teacher: TeacherSource, from: number, times: number[]): Promise<void> {
+    for (let batch = from; batch < from + PIECE; batch++) {
+      const started = performance.now()
+      const tokens = this.tokens(batch)
+      const mean = tf.tidy(() => tf.mean(teacher.signal(tokens).logits))
+      await mean.data()
+      tf.dispose([mean, tokens])
+      if (batch > from) times.push(performance.now() - started)
+    }
+  }
+
+  private student(teachers: readonly TeacherSource[]): TrainingStep {
+    const config = teachers.length ? this.config : withoutTeachers(this.config)
+    const tables = createTables(config.student, config.experiment.train.context)
+    return new TrainingStep(config, new Student(config), tables, teachers)
   }
 
   private tokens(batch: number): tf.Tensor2D {
@@ -176,14 +181,10 @@ class Bench {
       tokens: batch * context,
       context,
       tau: 1,
-      openLive: async () => liveTeacher(row, k, context),
+      openLive: async () => ({ ...this.live[k]!, dispose: () => {} }),
       warn: () => {},
     })
   }
-}
-
-function mapModes(of: (mode: StoredMode) => number): Record<StoredMode, number> {
-  return { exact: of('exact'), 'top-k': of('top-k'), sample: of('sample') }
 }
 
 /** Five teachers of the configuration's width, entropy weights, no features. */
@@ -263,7 +264,7 @@ function liveTeacher(row: Teacher, k: number, context: number): TeacherSource {
 }
 
 /** A teacher whose outputs cost nothing: those on one batch, kept in memory, whatever it is asked. */
-function givenTeacher(live: TeacherSource, k: number, tokens: tf.Tensor2D): TeacherSource {
+function givenTeacher(live: TeacherSource, tokens: tf.Tensor2D): TeacherSource {
   const logits = tf.keep(tf.tidy(() => live.signal(tokens).logits))
   return { row: live.row, signal: () => ({ logits, hidden: [] }), dispose: () => logits.dispose() }
 }

@@ -84,26 +84,34 @@ function describeBench(result: AnyBenchResult): string {
   }
 }
 
-function describeGrid({
-  cells,
-  teachers,
-  config,
-  ratio,
-  msPerPass,
-  msPerStep,
-  lossGap,
-  ...rest
-}: GridBench): string {
+function describeGrid(bench: GridBench): string {
+  const {
+    cells,
+    teachers,
+    config,
+    threads,
+    ratio,
+    ratioWithoutCache,
+    msPerPass,
+    msPerStep,
+    spread,
+    lossGap,
+  } = bench
+  const pass = (kind: keyof GridBench['msPerPass']) => middle(msPerPass[kind], spread.msPerPass[kind])
+  const step = (kind: keyof GridBench['msPerStep']) => middle(msPerStep[kind], spread.msPerStep[kind])
   const modes = (['exact', 'top-k', 'sample'] as const).map(
     (mode) =>
-      `  ${mode}: ${show(ratio[mode])} times passes and students alone; ${show(msPerPass[mode])} ms a pass and batch, ${show(msPerStep[mode])} ms a step, losses at most ${lossGap[mode].toExponential(1)} from those with live teachers`,
+      `  ${mode}: ${show(ratio[mode])} times passes and students alone; ${pass(mode)} ms a pass and batch, ${step(mode)} ms a step, losses at most ${lossGap[mode].toExponential(1)} from those with live teachers`,
   )
   return [
-    `${cells} cells of ${config} with ${teachers} teachers on ${rest.threads} threads: alone ${show(msPerPass.alone)} ms a pass and batch, ${show(msPerStep.given)} ms a step with its targets given (${show(msPerStep.none)} without teachers, ${show(msPerStep.live)} with live ones)`,
+    `${cells} cells of ${config} with ${teachers} teachers on ${threads} threads, medians (and quartiles): alone ${pass('alone')} ms a pass and batch, ${step('given')} ms a step with its targets given (${step('none')} without teachers, ${step('live')} with live ones)`,
     ...modes,
-    `  off: ${show(rest.ratioWithoutCache)} times`,
+    `  off: ${show(ratioWithoutCache)} times`,
   ].join('\n')
 }
+
+const middle = (median: number, [low, high]: [number, number]) =>
+  `${show(median)} (${show(low)} to ${show(high)})`
 
 function grown({ growth }: BenchResult): string {
   return growth
