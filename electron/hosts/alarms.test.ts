@@ -150,6 +150,15 @@ describe('an alarm is raised by a run that fails', () => {
     const [alarm, ...others] = alarmsOf(ended)
     expect(others).toEqual([])
     expect(alarm).toMatchObject({ signature: 'divergence', mend: ['train.learningRate=25', 'train.clip=1'] })
+    // Alarm and reason say the same of the checkpoint, and it is so.
+    const { checkpoints } = await services.call('runs.checkpoints', { id: ended.id }).then((rows) => ({
+      checkpoints: rows.map(({ step }) => step),
+    }))
+    const last = checkpoints.at(-1)
+    const said =
+      last === undefined ? 'No checkpoint had been written.' : `The checkpoint of step ${last} is kept`
+    expect(alarm!.advice).toContain(said)
+    expect(ended.reason).toContain(said)
   })
 })
 

@@ -130,8 +130,9 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
   }
 
   function raise(alarms: readonly Alarm[]): void {
-    for (const alarm of alarms) log.alarm(alarm)
     const divergence = alarms.find(({ signature }) => signature === 'divergence')
+    for (const alarm of alarms)
+      log.alarm(alarm === divergence ? { ...alarm, advice: `${alarm.advice} ${keptAt(saved)}` } : alarm)
     if (divergence) throw diverged(divergence, saved)
   }
 
@@ -279,8 +280,12 @@ async function waitWhilePaused(control: Control, log: RunLog, emit: Emit, step: 
 }
 
 function diverged({ step, message }: Alarm, saved: number): Error {
-  const mend = saved
+  return failed(`the run diverged at step ${step}: ${message} ${keptAt(saved)}`)
+}
+
+/** @param saved the step of the last checkpoint, 0 when there is none */
+function keptAt(saved: number): string {
+  return saved
     ? `The checkpoint of step ${saved} is kept (${checkpointFolder(saved)}).`
     : 'No checkpoint had been written.'
-  return failed(`the run diverged at step ${step}: ${message} ${mend}`)
 }

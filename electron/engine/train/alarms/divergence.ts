@@ -19,7 +19,7 @@ export function divergence({ experiment }: Pick<RunConfig, 'experiment'>): Detec
     step,
     message,
     evidence,
-    advice: 'Start again with half the learning rate; the last good checkpoint is kept.',
+    advice: 'Start again with half the learning rate.',
     mend: [`train.learningRate=${learningRate / 2}`, ...(clip === 0 ? ['train.clip=1'] : [])],
   })
   return {
