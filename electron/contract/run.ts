@@ -137,6 +137,8 @@ export const run = z.strictObject({
   place: z.number().default(0),
   /** How often it is started again when its worker crashes; counted down. */
   retries: z.number().int().nonnegative().default(0),
+  /** When that is, while it waits for it. */
+  retryAt: timestamp.optional(),
   /** What `cache.mode: auto` is for it: exact where other runs read the same batches. */
   autoCache: z.enum(['off', 'exact']).default('off'),
   /** It ends at this step for now, stopped with a checkpoint: a rung of successive halving. */

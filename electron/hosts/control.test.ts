@@ -77,6 +77,37 @@ describe('a worker in the middle of training', () => {
   })
 })
 
+describe('a run whose worker crashes', () => {
+  it('waits, says until when and how many tries are left, and goes on to its end', async () => {
+    const { context, queue, runs } = services.rooms
+    const { spawnWorker } = context
+    const text = definition('crashed').replace('steps: 40', 'steps: 4')
+    const config = resolveExperiment(parseExperiment(text), libraryRows(context))
+    let crashes = 0
+    context.spawnWorker = () => {
+      const worker = spawnWorker()
+      worker.onEvent((event) => {
+        if (event.type === 'step' && !crashes++) worker.kill()
+      })
+      return worker
+    }
+    const waiting = new Promise<Run>((resolve) => {
+      services.onPush((_, push) => {
+        if (push.topic === 'run' && push.run.id === config.id && push.run.retryAt) resolve(push.run)
+      })
+    })
+    const began = Date.now()
+    queue.add(config, { retries: 2 })
+    const row = await waiting
+    expect(row).toMatchObject({ status: 'queued', retries: 1 })
+    expect(Date.parse(row.retryAt!)).toBeGreaterThan(began)
+    expect(await queue.finished(config.id)).toMatchObject({ status: 'completed', step: 4 })
+    expect(runs.row(config.id).retryAt).toBeUndefined()
+    expect(Date.parse(runs.row(config.id).startedAt!)).toBeGreaterThanOrEqual(Date.parse(row.retryAt!) - 5)
+    context.spawnWorker = spawnWorker
+  })
+})
+
 describe('the backend', () => {
   async function train(name: string, more = ''): Promise<Run> {
     const { experiments, queue } = services.rooms

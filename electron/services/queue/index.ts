@@ -152,7 +152,7 @@ export class RunQueue {
     this.backingOff.delete(row.id)
     const active = this.active.get(row.id)
     if (active) active.process.stop()
-    else this.rows.change(row.id, { status: 'stopped', reason: 'taken out of the queue' })
+    else this.rows.change(row.id, { status: 'stopped', retryAt: undefined, reason: 'taken out of the queue' })
     return this.rows.of(id)
   }
 
@@ -249,14 +249,17 @@ export class RunQueue {
     const tries = this.retried.get(id) ?? 0
     this.retried.set(id, tries + 1)
     this.resuming.add(id)
-    this.rows.change(id, { status: 'queued', retries: retries - 1, reason: `tried again: ${reason}` })
-    const timer = setTimeout(
-      () => {
-        this.backingOff.delete(id)
-        this.startNext()
-      },
-      BACK_OFF_MS * 2 ** tries,
-    )
+    const wait = BACK_OFF_MS * 2 ** tries
+    this.rows.change(id, {
+      status: 'queued',
+      retries: retries - 1,
+      retryAt: new Date(Date.now() + wait).toISOString(),
+      reason: `tried again: ${reason}`,
+    })
+    const timer = setTimeout(() => {
+      this.backingOff.delete(id)
+      this.startNext()
+    }, wait)
     this.backingOff.set(id, timer)
     return true
   }

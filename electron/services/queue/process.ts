@@ -68,7 +68,7 @@ export class RunProcess {
     )
     this.worker = started.worker
     if (started.worker.pid) folder.noteWriter(started.worker.pid)
-    rows.change(id, { status: 'running', startedAt: new Date().toISOString() })
+    rows.change(id, { status: 'running', retryAt: undefined, startedAt: new Date().toISOString() })
     try {
       return (await started.result) as { status: 'completed' | 'stopped' }
     } catch (error) {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import type { Run } from '#contract'
-import { moveTarget, waitingHere } from './order'
+import { moveTarget, waitingHere, whyWaiting } from './order'
 
 const run = (id: string, place: number, more: Partial<Run> = {}) =>
   ({ id, place, priority: 0, status: 'queued', ...more }) as Run
@@ -24,4 +24,12 @@ it('moving names the run that comes after', () => {
   expect(moveTarget(order, 'late', -99)).toEqual({ before: 'urgent', place: 0 })
   expect(moveTarget(order, 'late', 1)).toBeUndefined()
   expect(moveTarget(order, 'gone', 1)).toBeUndefined()
+})
+
+it('a crashed run says when it is tried again, how often more, and why', () => {
+  const crashed = run('c', 1, { retries: 1, retryAt: '2026-01-01T00:00:40.000Z', reason: 'killed' })
+  const at = Date.parse('2026-01-01T00:00:00.000Z')
+  expect(whyWaiting(crashed, at)).toBe('next try in 40 s; 1 try left; killed')
+  expect(whyWaiting(crashed, at + 41_000)).toBe('1 try left; killed')
+  expect(whyWaiting(run('fresh', 2, { retries: 3 }), at)).toBe('')
 })

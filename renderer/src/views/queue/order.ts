@@ -1,4 +1,5 @@
 import type { Run } from '#contract'
+import { duration } from '../../ui/format'
 
 /** Runs that wait on this machine, the next one first: highest priority, then lowest place. */
 export function waitingHere(runs: readonly Run[]): Run[] {
@@ -22,4 +23,16 @@ export function moveTarget(
   if (from < 0 || place === from) return undefined
   const others = order.filter((run) => run.id !== id)
   return { before: others[place]?.id, place }
+}
+
+/**
+ * Why a run waits: of one whose worker crashed when it is tried again, how often more, and what had happened.
+ *
+ * @param now in ms
+ */
+export function whyWaiting({ reason, retries, retryAt }: Run, now: number): string {
+  const left = retryAt === undefined ? 0 : (Date.parse(retryAt) - now) / 1000
+  const next = left > 0 ? `next try in ${duration(Math.ceil(left))}` : ''
+  const tries = reason && retries ? `${retries} ${retries === 1 ? 'try' : 'tries'} left` : ''
+  return [next, tries, reason].filter(Boolean).join('; ')
 }
