@@ -35,6 +35,7 @@ const figures = (
 ): TeacherFigures => ({
   tokens: 2000,
   teachers: teachers.map((t, k) => ({
+    id: `id-${k}`,
     name: `teacher ${k}`,
     accuracy: 0.5,
     confidence: 0.5,
@@ -130,6 +131,10 @@ describe('what the teachers are worth', () => {
     const raised = (changes: Record<string, unknown>) =>
       homogeneousTeachers(runConfig(changes, 3)).teachers!(alike)!.mend
     expect(raised({})).toEqual(['teachers=["teacher 0","teacher 1"]'])
+    // Written by id, behind one of another tokenizer that is none of these three.
+    expect(raised({ teachers: ['stranger', 'id-0', 'id-1', 'id-2'] })).toEqual([
+      'teachers=["stranger","id-0","id-1"]',
+    ])
     const student = { width: 16, layers: 2, heads: 2, init: { teacher: 'teacher 2', layers: 'first' } }
     expect(raised({ student })).toEqual(['teachers=["teacher 1","teacher 2"]'])
     expect(homogeneousTeachers(runConfig({}, 3)).teachers!(figures([{}, {}, {}]))).toBeUndefined()

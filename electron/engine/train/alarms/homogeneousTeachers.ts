@@ -36,7 +36,7 @@ export function homogeneousTeachers({ experiment, student }: RunConfig): Detecto
         advice: blank
           ? 'All of them guess nearly uniformly: train them first.'
           : `Drop ${name}, whose removal loses least, or take a teacher of another kind.`,
-        mend: without(experiment, least, placeOf(experiment, name, least)),
+        mend: without(experiment, least, placeOf(experiment, teachers[least]!, least)),
       }
     },
   }
@@ -47,13 +47,13 @@ export function homogeneousTeachers({ experiment, student }: RunConfig): Detecto
  * with the highest cross-entropy on the labels. One that the student begins with stays.
  */
 function leastMissed(
-  { student: { init }, teachers: names }: Experiment,
+  { student: { init } }: Experiment,
   { teachers, divergences }: Pick<TeacherFigures, 'teachers' | 'divergences'>,
 ): number {
   const named = typeof init === 'object' ? init.teacher : undefined
   const candidates = teachers
     .map((_, k) => k)
-    .filter((k) => names[k] !== named && teachers[k]!.name !== named)
+    .filter((k) => teachers[k]!.id !== named && teachers[k]!.name !== named)
   const to = (k: number) => meanToOthers(divergences, k)
   const nearest = Math.min(...candidates.map(to))
   const tied = candidates.filter((k) => to(k) <= nearest * (1 + TIE))
@@ -66,9 +66,13 @@ function meanToOthers(divergences: readonly number[][], k: number): number {
   return both.reduce((a, b) => a + b) / both.length
 }
 
-/** Among the definition's teachers, some of which may have another tokenizer and no part in this. */
-function placeOf({ teachers }: Experiment, name: string, k: number): number {
-  const place = teachers.indexOf(name)
+/** Among the definition's teachers, named or by id, some of which may have another tokenizer and no part in this. */
+function placeOf(
+  { teachers }: Experiment,
+  { id, name }: TeacherFigures['teachers'][number],
+  k: number,
+): number {
+  const place = teachers.findIndex((written) => written === name || written === id)
   return place < 0 ? k : place
 }
 

@@ -13,6 +13,7 @@ import { prepareTeachers, type TeacherSource } from '../../teachers/source'
 export interface TeacherFigures {
   tokens: number
   teachers: {
+    id: string
     name: string
     /** Top-1 accuracy, mean confidence and expected calibration error (15 bins of equal mass), 0..1. */
     accuracy: number
@@ -59,6 +60,7 @@ export async function readTeachers(
       const block = blocks[k]!
       const { accuracy, ece } = calibrationOf(row.name, block)
       return {
+        id: row.id,
         name: row.name,
         accuracy,
         confidence: mean(block[1]!),
