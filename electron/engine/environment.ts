@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
-import { SCHEMA_VERSION, VERSION, type Environment } from '#contract'
+import { environment, parse, SCHEMA_VERSION, VERSION, type Environment } from '#contract'
 import type { BackendInfo } from './backend'
 
 /** What a run is computed with, for `environment.json`. */
@@ -19,6 +20,18 @@ export function describeEnvironment(backend: BackendInfo): Environment {
     gitCommit: gitCommit(),
     startedAt: new Date().toISOString(),
   }
+}
+
+/**
+ * The threads that a run was computed with before, by its `environment.json`; undefined where that says nothing: there
+ * is none, or the backend had no threads.
+ *
+ * @throws bad-input when the file is not what a run writes
+ */
+export function threadsSoFar(path: string): number | undefined {
+  if (!existsSync(path)) return undefined
+  const { backend, threads } = parse(environment, JSON.parse(readFileSync(path, 'utf8')), path)
+  return backend === 'cpu' ? undefined : threads
 }
 
 function gitCommit(): string | undefined {

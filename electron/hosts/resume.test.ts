@@ -60,8 +60,13 @@ async function undisturbed(name: string, changes: object): Promise<Run> {
   return run
 }
 
-/** The same, its worker killed with -9 once it has logged `step`, and resumed. */
-async function killed(name: string, changes: object, step: number): Promise<Run> {
+/** The same, its worker killed with -9 once it has logged `step`, and resumed after `meanwhile`. */
+async function killed(
+  name: string,
+  changes: object,
+  step: number,
+  meanwhile: () => Promise<unknown> = async () => {},
+): Promise<Run> {
   const { experiments, queue, runs } = services.rooms
   const { id } = experiments.start({ definition: definition(name, changes) })
   const folder = runs.folder(id)
@@ -71,6 +76,7 @@ async function killed(name: string, changes: object, step: number): Promise<Run>
   }
   process.kill(Number(readFileSync(join(folder.path, 'worker.pid'), 'utf8')), 'SIGKILL')
   expect(await queue.finished(id)).toMatchObject({ status: 'failed' })
+  await meanwhile()
   queue.resume(id)
   const run = await queue.finished(id)
   expect(run, run.reason).toMatchObject({ status: 'completed', step: 30 })
@@ -109,5 +115,16 @@ describe('a run killed with -9 and resumed computes what an undisturbed one does
     // Before the first checkpoint, and between two.
     for (const step of [4, 16])
       expect(computed(await killed(`${name.split(' ')[2]}-killed-${step}`, changes, step))).toEqual(expected)
+  })
+
+  it('with as many threads as it began with, whatever the setting has become', async () => {
+    const whole = await undisturbed('threads-whole', {})
+    const threads = ({ id }: Run) => services.rooms.runs.folder(id).environment()!.threads
+    const more = { threads: threads(whole) + 1 }
+    const run = await killed('threads-killed', {}, 16, () => services.call('settings.set', more))
+    expect(threads(run)).toBe(threads(whole))
+    expect(computed(run)).toEqual(computed(whole))
+    // A new run has what the setting says.
+    expect(threads(await undisturbed('threads-more', {}))).toBe(more.threads)
   })
 })

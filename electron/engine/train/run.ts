@@ -24,7 +24,7 @@ import { startBackend } from '../backend'
 import { createBatchPlan, type BatchPlan } from '../data/batchPlan'
 import { openTokens } from '../data/tokenFile'
 import { loadTokenizer, type TextTokenizer } from '../data/tokenizer'
-import { describeEnvironment } from '../environment'
+import { describeEnvironment, threadsSoFar } from '../environment'
 import { peakMemoryMb } from '../heap'
 import { calibrateTeachers } from '../evaluate/calibrateModels'
 import { calibrationText } from '../evaluate/calibrationText'
@@ -62,7 +62,12 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
   const { experiment } = job.config
   checkContext(job.config)
   const own = experiment.backend === 'auto' ? job.backend : experiment.backend
-  const backend = await startBackend(own, { threads: job.threads })
+  const folder = join(dataDir, 'runs', job.config.id)
+  const checkpoints = join(folder, runFiles.checkpoints)
+  const last = job.resume ? listCheckpoints(checkpoints).at(-1) : undefined
+  // Sums are split among threads: with another number of them it would not go on as it began.
+  const threads = (last && threadsSoFar(join(folder, runFiles.environment))) ?? job.threads
+  const backend = await startBackend(own, { threads })
 
   // Everything that may be refused is opened before the first file is written.
   const tokenizer = await loadTokenizer(dataDir, job.config.tokenizer)
@@ -71,9 +76,6 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
   const heldOut = await HeldOut.open(dataDir, config, tokenizer)
   const earlier = await readEarlier(dataDir, config)
   const initial = earlier ?? (await initialWeights(dataDir, config))
-  const folder = join(dataDir, 'runs', config.id)
-  const checkpoints = join(folder, runFiles.checkpoints)
-  const last = job.resume ? listCheckpoints(checkpoints).at(-1) : undefined
   // Teachers are looked at once in a run's life, if it learns from them.
   const looks = !last && config.teachers.length > 0 && learnsFromTeachers(experiment)
   const calibration = looks ? await calibrationText(dataDir, config, tokenizer) : []
