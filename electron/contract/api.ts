@@ -36,6 +36,7 @@ const presetOn = {
   experiment: z.string().min(1),
   name: objectName.optional(),
   seeds: grid.shape.seeds.optional(),
+  halving: grid.shape.halving,
 }
 const ids = z.strictObject({ ids: z.array(id).min(1) })
 

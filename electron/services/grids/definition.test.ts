@@ -111,6 +111,8 @@ describe('presets', () => {
   })
 
   it('counts the teachers that the experiment has', () => {
+    const halving = { metric: 'crossEntropy', minSteps: 100, reduction: 2 }
+    expect(expandGrid(presetGrid('teacher-count', row, { halving }), []).grid.halving).toEqual(halving)
     const { axes } = expandGrid(presetGrid('teacher-count', row), [])
     expect(axes.teachers).toEqual([['a'], ['a', 'b'], ['a', 'b', 'c']])
     const alone = { name: 'alone', definition: stringify({ ...base, teachers: ['a'] }) }

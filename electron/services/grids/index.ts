@@ -137,10 +137,10 @@ export class GridService {
 
   private definitionOf(params: Exclude<ParsedParams<'grids.estimate'>, { id: string }>): string {
     if ('definition' in params) return params.definition
-    const { preset, experiment, name, seeds } = params
+    const { preset, experiment, name, seeds, halving } = params
     const base = this.parts.experiments.get(experiment)
     const made = name ?? freeName(this.rows.all, `${base.name} ${preset}`.slice(0, 100))
-    return presetGrid(preset, base, { name: made, seeds })
+    return presetGrid(preset, base, { name: made, seeds, halving })
   }
 
   /** A cluster's nodes have memory of their own. */

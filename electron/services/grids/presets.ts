@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { stringify } from 'yaml'
-import { badInput, gridPreset, notFound, parse, type AxisValues, type GridPreset } from '#contract'
+import { badInput, gridPreset, notFound, parse, type AxisValues, type Grid, type GridPreset } from '#contract'
 import { parseExperiment, readYaml } from '../definition'
 import { resource } from '../resources'
 
@@ -21,7 +21,7 @@ export function listPresets(): GridPreset[] {
 export function presetGrid(
   name: string,
   experiment: { name: string; definition: string },
-  options: { name?: string; seeds?: number[] } = {},
+  options: Partial<Pick<Grid, 'name' | 'seeds' | 'halving'>> = {},
 ): string {
   const presets = listPresets()
   const preset = presets.find((row) => row.name === name)
@@ -45,6 +45,7 @@ export function presetGrid(
     axes,
     seeds: options.seeds ?? preset.seeds,
     skip: preset.skip,
+    ...(options.halving && { halving: options.halving }),
   })
 }
 
