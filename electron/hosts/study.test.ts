@@ -64,6 +64,16 @@ it('a stopped study goes on where it was, tells how far it is, and ends in its r
   const before = runs.list().filter(({ status }) => status === 'completed')
   expect(before.map(({ name }) => name)).toEqual(['cook', 'taught, seed 1'])
 
+  // What is left does not fit: nothing of it is queued.
+  await services.call('settings.set', { memoryGb: 0.1 })
+  const refused = studies.run(study(), { signal: new AbortController().signal, progress: () => {} })
+  await expect(refused).rejects.toThrow(
+    /the run "\w+, seed \d" needs about \d+ MB of memory, 102.4 MB can be had/,
+  )
+  expect(runs.list().filter(({ status }) => status === 'completed')).toEqual(before)
+  expect(runs.list().filter(({ status }) => status === 'queued')).toEqual([])
+  await services.call('settings.set', { memoryGb: 0 })
+
   const fractions: number[] = []
   const progress = (_: string, fraction: number) => void fractions.push(fraction)
   const result = await studies.run(study(), { signal: new AbortController().signal, progress })

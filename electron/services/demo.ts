@@ -17,6 +17,7 @@ import { override, readYaml } from './definition'
 import type { ExperimentService } from './experiments'
 import { followRun } from './followRun'
 import type { Library } from './library'
+import { checkLargest } from './memory'
 import type { ModelService } from './models'
 import type { RunQueue } from './queue'
 import type { ReportService } from './report'
@@ -94,17 +95,21 @@ export class Demo {
     return any ? 'partial' : 'absent'
   }
 
-  async run(options: { quick: boolean }, control: TaskControl): Promise<DemoResult> {
+  /**
+   * @param options.force also when a run needs more memory than may be had
+   * @throws bad-input, before the first teacher or the first student, when one does
+   */
+  async run(options: { quick: boolean; force?: boolean }, control: TaskControl): Promise<DemoResult> {
     const began = Date.now()
     const demo = readSpec(options.quick)
     await this.prepare(demo, control)
-    const teachers = await this.teach(demo, control)
+    const teachers = await this.teach(demo, control, options.force)
     const corpora = demo.corpora.map(({ name }) => name)
     const scores = await this.parts.models.evaluate(teachers, corpora, {
       tokens: parse(experiment, demo.base).evaluate.tokens,
       control: within(control, TAUGHT, SCORED),
     })
-    const runs = await this.distil(demo, this.best(scores), control)
+    const runs = await this.distil(demo, this.best(scores), control, options.force)
     const report = this.report(options.quick, runs)
     return this.result(demo, scores, runs, report, (Date.now() - began) / 1000)
   }
@@ -131,10 +136,14 @@ export class Demo {
     )
   }
 
-  private async teach(demo: DemoSpec, control: TaskControl): Promise<string[]> {
-    const { library, queue, context } = this.parts
+  private async teach(demo: DemoSpec, control: TaskControl, force = false): Promise<string[]> {
+    const { library, queue, context, experiments } = this.parts
+    const known = (name: string) => library.teachers.some((row) => row.name === name)
+    const missing = demo.teachers.filter(({ name }) => !known(name))
+    const configs = missing.map((definition) => resolveTeacher(definition, libraryRows(context)))
+    if (!force) checkLargest(configs, experiments.memoryLimit())
     for (const [i, definition] of demo.teachers.entries()) {
-      if (library.teachers.some(({ name }) => name === definition.name)) continue
+      if (known(definition.name)) continue
       const run = queue.add(resolveTeacher(definition, libraryRows(context)), { group: 'demo' })
       const share = (TAUGHT - PREPARED) / demo.teachers.length
       const start = PREPARED + share * i
@@ -153,16 +162,19 @@ export class Demo {
     return this.parts.library.teachers.find(({ id }) => id === best)!.name
   }
 
-  private async distil(demo: DemoSpec, best: string, control: TaskControl): Promise<Run[]> {
+  private async distil(demo: DemoSpec, best: string, control: TaskControl, force = false): Promise<Run[]> {
     const { experiments, queue, context } = this.parts
+    const resolved = (definition: unknown) =>
+      resolveExperiment(parse(experiment, definition), libraryRows(context))
+    const configs = demo.students.map((student) => resolved(studentDefinition(demo, student, best)))
+    if (!force) checkLargest(configs, experiments.memoryLimit())
     const group = `demo ${new Date().toISOString()}`
     const ended: Run[] = []
     for (const [i, student] of demo.students.entries()) {
       const definition = studentDefinition(demo, student, best)
       const known = experiments.list().find(({ name }) => name === student.name)
       const row = known ?? experiments.save({ definition: stringify(definition) }, true)
-      const config = resolveExperiment(parse(experiment, definition), libraryRows(context))
-      const run = queue.add(config, { group, experiment: row.id })
+      const run = queue.add(resolved(definition), { group, experiment: row.id })
       const share = (1 - SCORED) / demo.students.length
       const start = SCORED + share * i
       ended.push(

@@ -110,3 +110,15 @@ export function checkMemory(
     expected: memoryMb === undefined ? words : `${words}, about ${memoryMb} MB`,
   })
 }
+
+/** The one whose process will need the most memory. */
+export function largestOf<Cell extends { config: RunConfig }>(cells: readonly Cell[]): Cell | undefined {
+  const needs = cells.map(({ config }) => peakMemory(config))
+  return cells[needs.indexOf(Math.max(...needs))]
+}
+
+/** @throws bad-input, as `checkMemory`, of the one that needs the most of runs that follow each other */
+export function checkLargest(configs: readonly RunConfig[], limitMb: number): void {
+  const largest = largestOf(configs.map((config) => ({ config })))?.config
+  if (largest) checkMemory(largest, limitMb, { what: `the run "${largest.name}"` })
+}

@@ -10,11 +10,12 @@ export function demoCommand(program: Command): void {
     .command('demo')
     .description('the embedded main job: three teachers, a student, its baselines, a report')
     .option('--quick', 'less text, smaller models: under a minute')
-    .action(async (own: { quick?: boolean }, command: Command) => {
+    .option('--force', 'start also when a run needs more memory than can be had')
+    .action(async (own: { quick?: boolean; force?: boolean }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>()
       await perform(options, 'write', async ({ rooms, progress, signal, services }) => {
         const { row, done } = rooms.tasks.start('Demo', (control) =>
-          rooms.demo.run({ quick: own.quick ?? false }, control),
+          rooms.demo.run({ quick: own.quick ?? false, force: own.force }, control),
         )
         services.onPush((_, push) => {
           if (push.topic === 'task' && push.task.id === row.id && push.task.status === 'running') {

@@ -12,12 +12,13 @@ export function studyCommands(program: Command): void {
     .description('runs methods over seeds and answers questions about them with intervals, in a report')
     .argument('<study>', 'YAML file, as resources/studies/questions.yaml')
     .option('--source <folder>', "where its relative paths start; default: the file's folder")
-    .action(async (file: string, own: { source?: string }, command: Command) => {
+    .option('--force', 'start also when a run needs more memory than can be had')
+    .action(async (file: string, own: { source?: string; force?: boolean }, command: Command) => {
       await perform(command.optsWithGlobals<GlobalOptions>(), 'write', async (session) => {
         const source = own.source === undefined ? undefined : resolve(own.source)
         const definition = parseStudy(readDefinition(file), resolve(file), source)
         const { study, reports } = session.rooms
-        const { runs, report, answers, seconds } = await study.run(definition, controlOf(session))
+        const { runs, report, answers, seconds } = await study.run(definition, controlOf(session), own.force)
         const path = reports.path(report)
         const json = {
           report: path,

@@ -3,11 +3,11 @@ import { RunFolder } from '../../store'
 import { autoCache } from '../cachePlan'
 import { concurrencyOf, libraryRows, type Context } from '../context'
 import type { ExperimentService } from '../experiments'
-import { checkMemory } from '../memory'
+import { checkMemory, largestOf } from '../memory'
 import { resolveExperiment } from '../resolve'
 import { blamingAxis, expandGrid, type ExpandedGrid, type PlannedCell } from './definition'
 import { configDigest } from './digest'
-import { estimateGrid, largestOf } from './estimate'
+import { estimateGrid } from './estimate'
 
 export interface ResolvedCell extends PlannedCell {
   config: RunConfig

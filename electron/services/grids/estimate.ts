@@ -2,7 +2,7 @@ import type { CellEstimate, Estimate, GridEstimate, Run, RunConfig } from '#cont
 import { trainingPlan } from '../../files'
 import { sharedPasses } from '../cachePlan'
 import { estimateRun } from '../estimate'
-import { memoryAdvice, peakMemory } from '../memory'
+import { largestOf, memoryAdvice } from '../memory'
 
 const MB = 2 ** 20
 
@@ -54,12 +54,6 @@ export function estimateGrid(cells: readonly PlannedRun[], plan: GridPlan): Grid
     diskMb: left.reduce((sum, { digest }) => sum + costs.get(digest)!.diskMb, cacheMb),
     each,
   }
-}
-
-/** The one whose process will need the most memory. */
-export function largestOf<Cell extends { config: RunConfig }>(cells: readonly Cell[]): Cell | undefined {
-  const needs = cells.map(({ config }) => peakMemory(config))
-  return cells[needs.indexOf(Math.max(...needs))]
 }
 
 interface Cost extends Pick<Estimate, 'seconds' | 'memoryMb' | 'diskMb'> {

@@ -10,6 +10,7 @@ import {
   type ParsedParams,
   type ReportRow,
   type Run,
+  type RunConfig,
   type StudyRow,
   type Task,
 } from '#contract'
@@ -20,6 +21,7 @@ import type { ExperimentService } from '../experiments'
 import { configDigest } from '../grids/digest'
 import { followRun } from '../followRun'
 import type { Library } from '../library'
+import { checkLargest } from '../memory'
 import type { ModelService } from '../models'
 import type { RunQueue } from '../queue'
 import type { ReportService } from '../report'
@@ -90,8 +92,12 @@ export class Study {
     return tasks.start(title, (control) => this.run(definition, control)).row
   }
 
-  /** @throws bad-input naming what its source folder lacks, before anything is written */
-  async run(study: StudyDefinition, control: TaskControl): Promise<StudyResult> {
+  /**
+   * @param force also when a run needs more memory than may be had
+   * @throws bad-input naming what its source folder lacks, before anything is written; or, before the first of its runs,
+   *   the one that needs more memory than may be had
+   */
+  async run(study: StudyDefinition, control: TaskControl, force = false): Promise<StudyResult> {
     this.check(study)
     const began = Date.now()
     const cells = study.runs.length * study.seeds.length
@@ -100,9 +106,9 @@ export class Study {
     const taught = (parts - 1 - cells) / parts
     const scored = (parts - cells) / parts
     await this.importCorpora(study, within(control, 0, 0))
-    await this.makeTeachers(study, within(control, 0, taught))
+    await this.makeTeachers(study, within(control, 0, taught), force)
     await this.scoreTeachers(study, within(control, taught, scored))
-    const runs = await this.runAll(study, within(control, scored, 1))
+    const runs = await this.runAll(study, within(control, scored, 1), force)
     const { reports } = this.parts
     const ids = runs.map(({ id }) => id)
     const old = reports.list().find(({ name }) => name === study.name)
@@ -132,7 +138,11 @@ export class Study {
     }
   }
 
-  private async makeTeachers({ teachers }: StudyDefinition, control: TaskControl): Promise<void> {
+  private async makeTeachers(
+    { teachers }: StudyDefinition,
+    control: TaskControl,
+    force: boolean,
+  ): Promise<void> {
     const { library, experiments } = this.parts
     for (const [i, teacher] of teachers.entries()) {
       const { name } = teacher
@@ -141,7 +151,7 @@ export class Study {
       if ('import' in teacher) await library.importTeacher({ path: teacher.import, name }, part)
       else if ('derive' in teacher) await library.deriveTeacher({ name, ...teacher.derive }, part)
       else {
-        const run = experiments.startTeacher(stringify({ ...teacher.train, name }))
+        const run = experiments.startTeacher(stringify({ ...teacher.train, name }), undefined, force)
         await followRun(this.parts, run, `training ${name}`, part)
       }
     }
@@ -157,24 +167,19 @@ export class Study {
     await this.parts.models.evaluate(names(teachers), names(corpora), { tokens, control })
   }
 
-  private async runAll({ name, base, runs, seeds }: StudyDefinition, control: TaskControl): Promise<Run[]> {
-    const { context, queue } = this.parts
+  private async runAll(study: StudyDefinition, control: TaskControl, force: boolean): Promise<Run[]> {
+    const { name } = study
+    const { queue, experiments } = this.parts
     const results: Run[] = []
-    const cells = seeds.flatMap((seed) => runs.map((run) => ({ ...run, seed })))
+    const cells = study.seeds.flatMap((seed) => study.runs.map((run) => ({ ...run, seed })))
+    if (!force) {
+      const configs = cells.map((cell) => this.resolved(study, cell))
+      const left = configs.filter((config) => this.runOf(config)?.status !== 'completed')
+      checkLargest(left, experiments.memoryLimit())
+    }
     for (const [i, cell] of cells.entries()) {
-      const definition = structuredClone(base)
-      for (const [path, value] of Object.entries(cell.set))
-        override(definition, `${path}=${JSON.stringify(value)}`)
-      const named = { ...definition, name: `${cell.name}, seed ${cell.seed}`, seed: cell.seed }
-      const { data } = context.catalogue
-      const config = resolveExperiment(
-        parse(experiment, named, `${name}: ${cell.name}`),
-        libraryRows(context),
-      )
-      const digest = configDigest(config)
-      const known = data.runs.find(
-        (run) => run.name === named.name && run.kind === 'student' && this.digestOf(run) === digest,
-      )
+      const config = this.resolved(study, cell)
+      const known = this.runOf(config)
       if (known?.status === 'completed') results.push(known)
       else {
         const run =
@@ -186,6 +191,27 @@ export class Study {
       }
     }
     return results
+  }
+
+  private resolved(
+    { name, base }: StudyDefinition,
+    cell: StudyDefinition['runs'][number] & { seed: number },
+  ) {
+    const definition = structuredClone(base)
+    for (const [path, value] of Object.entries(cell.set))
+      override(definition, `${path}=${JSON.stringify(value)}`)
+    const named = { ...definition, name: `${cell.name}, seed ${cell.seed}`, seed: cell.seed }
+    const rows = libraryRows(this.parts.context)
+    return resolveExperiment(parse(experiment, named, `${name}: ${cell.name}`), rows)
+  }
+
+  /** The run of this name that computes the same. */
+  private runOf(config: RunConfig): Run | undefined {
+    const digest = configDigest(config)
+    const { name } = config.experiment
+    return this.parts.context.catalogue.data.runs.find(
+      (run) => run.name === name && run.kind === 'student' && this.digestOf(run) === digest,
+    )
   }
 
   private digestOf({ id }: Run): string | undefined {
