@@ -25,7 +25,7 @@ import { TrainingStep } from '../train/step'
 import { Student } from '../train/student'
 import { models } from './models'
 import { configurations } from './reference'
-import { medians, PassInTurns, quartiles, type Times } from './turns'
+import { medians, PassInTurns, quartiles, rotated, type Times } from './turns'
 
 const TEACHERS = 5
 const CELLS = 12
@@ -39,8 +39,8 @@ const PIECE = 6
 /**
  * A grid of 12 cells with 5 teachers on the same batches. Timed a batch: a teacher's pass with and without the writing,
  * a step that reads its targets from the cache, and the same step with the teachers' outputs given in memory, which is
- * what the student costs alone. Each kind has its turn after the other, so that a slow moment of the machine falls on
- * all of them.
+ * what the student costs alone. Each kind has its turn after the other, and another one begins each round, so that a
+ * slow moment of the machine falls on all of them.
  */
 export async function benchGrid(
   job: Extract<Job, { kind: 'bench' }>,
@@ -103,10 +103,11 @@ class Bench {
     const times: Times<PassKind> = { alone: [], exact: [], 'top-k': [], sample: [] }
     for (const [k, teacher] of this.live.entries()) {
       const passes = modes.map((mode) => new PassInTurns(this.cached[mode][k]!, times[mode]))
+      const turns = [undefined, ...passes]
       for (let from = 0; from < this.count; from += PIECE) {
         progress(`pass of teacher ${k + 1}`, (0.5 * (k + from / this.count)) / TEACHERS)
-        await this.ask(teacher, from, times.alone)
-        for (const pass of passes) await pass.turn(PIECE)
+        for (const pass of rotated(turns, k + from / PIECE))
+          await (pass ? pass.turn(PIECE) : this.ask(teacher, from, times.alone))
       }
     }
     return times
@@ -128,7 +129,7 @@ class Bench {
     for (let i = 0; i < this.count; i++) {
       progress('steps', 0.5 + (0.5 * i) / this.count)
       const losses = {} as Record<StepKind, number>
-      for (const [kind, step] of Object.entries(kinds) as [StepKind, TrainingStep][]) {
+      for (const [kind, step] of rotated(Object.entries(kinds) as [StepKind, TrainingStep][], i)) {
         const started = performance.now()
         // As a run does it, the next batch is read while the step is at work.
         const [metrics] = await Promise.all([step.run(i + 1, batchAt(this.config, i)), nextTurn()])

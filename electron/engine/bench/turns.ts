@@ -20,6 +20,12 @@ function mapTimes<Kind extends string, T>(times: Times<Kind>, of: (list: number[
   return Object.fromEntries(entries) as Record<Kind, T>
 }
 
+/** The same, begun at another one: what follows what is no advantage to any. */
+export function rotated<T>(list: readonly T[], by: number): T[] {
+  const at = by % list.length
+  return [...list.slice(at), ...list.slice(0, at)]
+}
+
 /**
  * A teacher's pass into the cache that stops after so many batches and goes on at its next turn. The first batch of a
  * turn is not timed: the last one before it had all the others' turns to be written in.
