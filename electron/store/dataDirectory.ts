@@ -19,6 +19,8 @@ export const paths = {
   cellLock: (dataDir: string, id: string) => join(dataDir, 'runs', id, 'cell.lock'),
   clusters: (dataDir: string) => join(dataDir, 'clusters'),
   submissions: (dataDir: string) => join(dataDir, 'submissions'),
+  /** Speeds of runs one at a time and two at once, by their size. */
+  sideBySide: (dataDir: string) => join(dataDir, 'side-by-side.json'),
   reports: (dataDir: string) => join(dataDir, 'reports'),
   library: (dataDir: string, noun: LibraryNoun) => join(dataDir, 'library', noun),
   libraryItem: (dataDir: string, noun: LibraryNoun, id: string) => join(dataDir, 'library', noun, id),

@@ -7,6 +7,11 @@ export function positiveInteger(text: string): number {
   return value
 }
 
+/** A count, or `auto`: it is found out. */
+export function countOrAuto(text: string): number | 'auto' {
+  return text === 'auto' ? text : positiveInteger(text)
+}
+
 /** A count that may be 0. */
 export function wholeNumber(text: string): number {
   return text === '0' ? 0 : positiveInteger(text)

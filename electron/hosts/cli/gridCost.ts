@@ -5,9 +5,15 @@ import type { Outcome } from './session'
 import { duration, formatTable } from './terminal'
 
 /** What the grid will cost, cell by cell; nothing is written. */
-export function foretell({ grids, context }: Rooms, file: string, jobs?: number): Outcome {
-  if (jobs !== undefined) context.jobs = jobs
-  const estimate = grids.estimate({ definition: readDefinition(file) }, file)
+export async function foretell(
+  { grids, context }: Rooms,
+  file: string,
+  jobs?: number | 'auto',
+): Promise<Outcome> {
+  const definition = readDefinition(file)
+  const known = jobs === 'auto' ? (await grids.chooseJobs({ definition }, file)).jobs : jobs
+  if (known !== undefined) context.jobs = known
+  const estimate = grids.estimate({ definition }, file)
   const paths = Object.keys(estimate.each[0]!.axes)
   const table = formatTable(
     [...paths, 'seed', 'time', 'memory MB', 'disk MB'],

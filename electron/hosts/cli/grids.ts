@@ -3,13 +3,13 @@ import { gridExportFormats, gridFigures, type GridRow } from '#contract'
 import { show } from '../../services/report/content'
 import { costs, foretell } from './gridCost'
 import { exportGrid, type ExportOptions } from './gridExport'
-import { backendOption, positiveInteger } from './arguments'
+import { backendOption, countOrAuto } from './arguments'
 import { readDefinition } from './runs'
 import { perform, type GlobalOptions } from './session'
 import { duration, formatTable } from './terminal'
 
 interface GridOptions extends Omit<ExportOptions, 'format'> {
-  jobs?: number
+  jobs?: number | 'auto'
   cluster?: string
   export?: ExportOptions['format']
   dryRun?: boolean
@@ -21,7 +21,11 @@ export function gridCommands(program: Command): void {
     .command('grid')
     .description('an ablation grid; started again, it goes on with what is unfinished')
     .argument('<grid>', 'YAML file; with --export also a name or an id')
-    .option('--jobs <n>', 'cells computed side by side', positiveInteger)
+    .option(
+      '--jobs <n>',
+      'cells computed side by side; auto: one or two, whichever short runs show to be faster',
+      countOrAuto,
+    )
     .addOption(backendOption())
     .option('--cluster <name>', 'a Slurm cluster computes the cells; Ctrl-C ends this command, not them')
     .addOption(
@@ -45,8 +49,12 @@ export function gridCommands(program: Command): void {
         const { rooms, services, progress, signal } = session
         const { grids, context } = rooms
         const began = Date.now()
-        if (own.jobs !== undefined) context.jobs = own.jobs
         const definition = readDefinition(file)
+        if (own.jobs === 'auto' && own.cluster === undefined) {
+          const { jobs, why } = await grids.chooseJobs({ definition }, file, { signal })
+          process.stderr.write(`${jobs} side by side (${why})\n`)
+          context.jobs = jobs
+        } else if (own.jobs !== 'auto' && own.jobs !== undefined) context.jobs = own.jobs
         const { cluster, force } = own
         const foretold = cluster === undefined && `${costs(grids.estimate({ definition }, file))}\n`
         const { id } = grids.start({ definition, cluster, force }, file)

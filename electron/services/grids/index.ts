@@ -9,6 +9,8 @@ import {
   type StoredGrid,
 } from '#contract'
 import { checkFree, freeName, newId } from '../identity'
+import { peakMemory } from '../memory'
+import { SideBySide, type JobsChoice } from '../sideBySide'
 import { GridCells } from './cells'
 import type { ExpandedGrid } from './definition'
 import { presetGrid } from './presets'
@@ -63,6 +65,27 @@ export class GridService {
   estimate(params: ParsedParams<'grids.estimate'>, file?: string): GridEstimate {
     const text = 'id' in params ? this.rows.of(params.id).definition : this.definitionOf(params)
     return this.cells.estimate(this.cells.resolve(this.cells.expand(text, file), file))
+  }
+
+  /**
+   * How many of its cells are best computed side by side here, by the one that needs most.
+   *
+   * @param file where a definition is from
+   * @param measure whether short runs may find out what is not known; else it is one
+   */
+  async chooseJobs(
+    params: Exclude<ParsedParams<'grids.estimate'>, { id: string }>,
+    file?: string,
+    measure?: { signal: AbortSignal },
+  ): Promise<JobsChoice> {
+    const { context } = this.parts
+    const cells = this.cells.resolve(this.cells.expand(this.definitionOf(params), file), file)
+    const configs = cells.map(({ config }) => config)
+    const config = configs.reduce((most, next) => (peakMemory(next) > peakMemory(most) ? next : most))
+    const sideBySide = new SideBySide(context)
+    const autoCache = this.cells.cacheFor(configs)
+    if (measure) return sideBySide.choose(config, autoCache, measure.signal)
+    return sideBySide.known(config, autoCache) ?? { jobs: 1, why: 'not measured yet' }
   }
 
   /** @param file where a definition is from, for messages and for its base's path */
