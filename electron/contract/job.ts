@@ -87,10 +87,10 @@ export const importTeacherJob = z.object({
   id,
   name: objectName,
   path: z.string(),
-  /** llama2.c keeps its tokenizer in a file beside; default: `tok<vocab>.bin` or `tokenizer.bin` in the same folder. */
+  /** Default: `tokenizer.json` in the same folder; of llama2.c `tok<vocab>.bin` or `tokenizer.bin`. */
   tokenizerPath: z.string().optional(),
   tokenizerId: id,
-  format: z.enum(['auto', 'llama2c', 'huggingface']).default('auto'),
+  format: z.enum(['auto', 'llama2c', 'huggingface', 'onnx']).default('auto'),
 })
 
 /** Writes `library/teachers/<id>`: another teacher with its logits scaled. Result: a Teacher row. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { badInput } from './errors'
 import { objectName } from './experiment'
-import { modelConfig } from './model'
+import { teacherModel, type ModelConfig } from './model'
 
 export const id = z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'an id is lower-case letters, digits and dashes')
 /** SHA-256, hexadecimal. */
@@ -83,17 +84,18 @@ function mixtureKey(corpora: readonly { id: string; weight: number }[]): string 
 }
 
 /**
- * A teacher of the library: `library/teachers/<id>/` holds `model.json` (ModelConfig) and `model.safetensors`.
+ * A teacher of the library: `library/teachers/<id>/` holds `model.json` (ModelConfig) and `model.safetensors`,
+ * or an OnnxModelConfig and `model.onnx` with the files that it names.
  */
 export const teacher = z.strictObject({
   id,
   name: objectName,
-  source: z.enum(['trained', 'llama2c', 'huggingface', 'derived']),
+  source: z.enum(['trained', 'llama2c', 'huggingface', 'onnx', 'derived']),
   /** The id of its tokenizer. */
   tokenizer: id,
-  model: modelConfig,
+  model: teacherModel,
   parameters: z.number().int().positive(),
-  /** Of model.safetensors. */
+  /** Of model.safetensors, or of model.onnx with its files. */
   digest,
   /** The training run, when it was trained here. */
   run: id.optional(),
@@ -106,3 +108,17 @@ export const teacher = z.strictObject({
   createdAt: timestamp,
 })
 export type Teacher = z.output<typeof teacher>
+
+/**
+ * A teacher's model with the layers that can be seen.
+ *
+ * @throws bad-input for an ONNX model, which has none
+ */
+export function layeredModel({ name, model }: Pick<Teacher, 'name' | 'model'>, file?: string): ModelConfig {
+  if (model.family !== 'onnx') return model
+  throw badInput(`teacher "${name}" is an ONNX model: it gives logits, and no hidden states to align`, {
+    file,
+    field: 'loss.features',
+    expected: 'false',
+  })
+}

@@ -85,6 +85,29 @@ export const modelConfig = z.strictObject({
 })
 export type ModelConfig = z.output<typeof modelConfig>
 
+/** A model that its ONNX file alone knows: it maps token ids to logits. */
+export const onnxModelConfig = z.strictObject({
+  family: z.literal('onnx'),
+  vocab: size,
+  /** Longest sequence that it was made for; absent where the file does not tell. */
+  context: size.optional(),
+})
+export type OnnxModelConfig = z.output<typeof onnxModelConfig>
+
+/** A teacher's model: one of ours, or an ONNX file. */
+export const teacherModel = z.discriminatedUnion('family', [modelConfig, onnxModelConfig])
+export type TeacherModel = z.output<typeof teacherModel>
+
+/** Tokens of the longest sequence that a model reads. */
+export function longestSequence({ context = Infinity }: TeacherModel): number {
+  return context
+}
+
+/** Width of its hidden states; 0 where they cannot be seen. */
+export function hiddenWidth(model: TeacherModel): number {
+  return model.family === 'onnx' ? 0 : model.width
+}
+
 /** Parameters of a model, tied weights counted once. */
 export function parameterCount(m: ModelConfig): number {
   const kvWidth = (m.width / m.heads) * m.kvHeads

@@ -1,6 +1,6 @@
 import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
-import { cacheAbout, parse, type CacheAbout, type RunConfig, type Teacher } from '#contract'
+import { cacheAbout, hiddenWidth, parse, type CacheAbout, type RunConfig, type Teacher } from '#contract'
 import { writeJsonAtomic } from './atomic'
 import { sha256 } from './digest'
 
@@ -98,7 +98,7 @@ export function bytesPerToken(
 export function cacheBytes(config: RunConfig, teacher: Teacher, mode: StoredMode, layers: number) {
   const { train, evaluate, cache } = config.experiment
   const { vocab } = config.student
-  const hidden = layers * teacher.model.width * (mode === 'exact' ? BYTES : BYTES / 2)
+  const hidden = layers * hiddenWidth(teacher.model) * (mode === 'exact' ? BYTES : BYTES / 2)
   // Windows overlap by half: every held-out token is read about twice.
   const heldOut = 2 * evaluate.tokens * bytesPerToken('exact', vocab, cache)
   return {

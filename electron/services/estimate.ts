@@ -1,4 +1,4 @@
-import { parameterCount, type Estimate, type Run, type RunConfig } from '#contract'
+import { parameterCount, type Estimate, type Run, type RunConfig, type Teacher } from '#contract'
 import { allTeachers } from './foreign'
 import { peakMemory } from './memory'
 
@@ -10,6 +10,11 @@ function forwardFlops(model: RunConfig['student'], tokens: number, context: numb
   // The embedding is looked up, not multiplied; a tied head multiplies the same weights.
   const embedding = model.tied ? 0 : model.vocab * model.width
   return 2 * tokens * (parameterCount(model) - embedding) + 4 * tokens * context * model.width * model.layers
+}
+
+/** An ONNX model's: 2 a weight and token, as if it multiplied all. */
+function teacherFlops({ model, parameters }: Teacher, tokens: number, context: number): number {
+  return model.family === 'onnx' ? 2 * tokens * parameters : forwardFlops(model, tokens, context)
 }
 
 /** What a run will cost. Time only once a run like it was measured here. */
@@ -45,7 +50,7 @@ function stepFlops(config: RunConfig): number {
   const { batch, context } = experiment.train
   const tokens = batch * context
   const own = 3 * forwardFlops(student, tokens, context)
-  return own + allTeachers(config).reduce((sum, t) => sum + forwardFlops(t.model, tokens, context), 0)
+  return own + allTeachers(config).reduce((sum, t) => sum + teacherFlops(t, tokens, context), 0)
 }
 
 function median(values: number[]): number | undefined {

@@ -1,7 +1,8 @@
-import { cpSync, createReadStream, existsSync, renameSync, rmSync } from 'node:fs'
+import { cpSync, createReadStream, existsSync, renameSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import {
+  badInput,
   calibrationFor,
   conflict,
   type Calibration,
@@ -27,7 +28,7 @@ export interface ImportTeacherOptions {
   path: string
   name?: string
   tokenizerPath?: string
-  format?: 'auto' | 'llama2c' | 'huggingface'
+  format?: 'auto' | 'llama2c' | 'huggingface' | 'onnx'
 }
 
 /** Corpora, tokenizers and teachers: what experiments name. */
@@ -120,7 +121,8 @@ export class Library {
     checkFree('teacher', this.teachers, name)
     const id = newId(name, this.teachers)
     const tokenizerId = newId(name, this.tokenizers)
-    const job = { ...options, kind: 'import-teacher' as const, id, name, tokenizerId }
+    const tokenizerPath = options.tokenizerPath && this.tokenizerPath(options.tokenizerPath)
+    const job = { ...options, kind: 'import-teacher' as const, id, name, tokenizerId, tokenizerPath }
     const result = await this.perform<{ teacher: Teacher; tokenizer: Tokenizer }>(
       'teachers',
       id,
@@ -136,6 +138,20 @@ export class Library {
     }
     this.add('teachers', teacher)
     return teacher
+  }
+
+  /** The file of a tokenizer: of one that is named, of the library's, or in a folder. */
+  private tokenizerPath(given: string): string {
+    if (existsSync(given)) return statSync(given).isDirectory() ? join(given, 'tokenizer.json') : given
+    const row = this.tokenizers.find(({ id, name }) => id === given || name === given)
+    if (!row) {
+      throw badInput(`there is no such file, and no tokenizer "${given}" in the library`, {
+        field: 'tokenizer',
+        expected: ['a tokenizer file', ...this.tokenizers.map(({ name }) => name)].join(', '),
+      })
+    }
+    const folder = paths.libraryItem(this.context.dataDir, 'tokenizers', row.id)
+    return join(folder, row.kind === 'llama2c' ? 'tokenizer.bin' : 'tokenizer.json')
   }
 
   /** A teacher whose logits are those of another, scaled. */

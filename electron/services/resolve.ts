@@ -1,5 +1,6 @@
 import {
   badInput,
+  layeredModel,
   loss,
   SCHEMA_VERSION,
   teacherCache,
@@ -38,6 +39,7 @@ export function resolveExperiment(
   const tokenizer = studentTokenizer(definition, teachers, library, file)
   checkFixedWeights(definition, file)
   const { own, foreign } = separateTeachers(definition, teachers, tokenizer, library.tokenizers, file)
+  checkFeatures(definition, own, file)
   const student = modelOf(definition.student, tokenizer)
   const corpora = resolveCorpora(definition.corpus, library, file)
   const continues = resolveContinuation(definition, { student, tokenizer, corpora }, library, file)
@@ -107,6 +109,12 @@ export function resolveTeacher(
     student: modelOf(model, tokenizer),
     createdAt: new Date().toISOString(),
   }
+}
+
+/** @throws bad-input when features are to be aligned with a teacher that shows none */
+function checkFeatures({ loss }: Experiment, teachers: readonly Teacher[], file?: string): void {
+  if (loss.features === false || loss.features.gamma === 0) return
+  for (const teacher of teachers) layeredModel(teacher, file)
 }
 
 function checkFixedWeights({ weighting, teachers }: Experiment, file: string | undefined): void {

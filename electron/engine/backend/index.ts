@@ -1,11 +1,11 @@
 import { availableParallelism } from 'node:os'
 import { createRequire } from 'node:module'
-import type { InferenceSession } from 'onnxruntime-node'
 import { failed, type Backend, type SelfTestResult } from '#contract'
 import { registerGradients } from './gradients'
 import { registerKernels } from './kernels'
 import { LazyBackend } from './lazyBackend'
 import { Residency } from './residency'
+import { loadRuntime, sessionOptions, useThreads } from './session'
 import { examineTensorflow, registerTensorflow } from './tensorflow'
 import { tf } from './tf'
 import { chooseProvider, listAdapters, probeWebgpu } from './webgpu'
@@ -34,7 +34,7 @@ const nodeRequire = createRequire(import.meta.url)
  * @throws failed, in one line, when what it needs is not there
  */
 export async function startBackend(kind: BackendKind, options: BackendOptions): Promise<BackendInfo> {
-  const threads = options.threads || availableParallelism()
+  const threads = useThreads(options.threads)
   registerGradients()
   if (kind === 'auto') {
     const chosen = await (automatic ??= chooseProvider())
@@ -55,27 +55,16 @@ export async function startBackend(kind: BackendKind, options: BackendOptions): 
       throw failed(`WebGPU cannot be used: ${error.message}`, error)
     })
   }
-  await startOnnx(kind, threads)
+  await startOnnx(kind)
   return { kind, version: versionOf('onnxruntime-node'), threads }
 }
 
 /** Found out once a process. */
 let automatic: ReturnType<typeof chooseProvider> | undefined
 
-async function startOnnx(kind: 'onnx' | 'webgpu', threads: number): Promise<void> {
-  const module = await import('onnxruntime-node')
-  const ort = module.default ?? module
-  const options: InferenceSession.SessionOptions = {
-    executionProviders: [kind === 'onnx' ? 'cpu' : 'webgpu'],
-    intraOpNumThreads: threads,
-    interOpNumThreads: 1,
-    graphOptimizationLevel: 'all',
-    // A planned block for all activations is not faster and takes a third more memory than the arena's own reuse.
-    enableMemPattern: false,
-    logSeverityLevel: 3,
-    // Spinning threads gain 3 % alone and lose a factor of two when a neighbour takes a core.
-    extra: { session: { intra_op: { allow_spinning: '0' }, set_denormal_as_zero: '1' } },
-  }
+async function startOnnx(kind: 'onnx' | 'webgpu'): Promise<void> {
+  const ort = await loadRuntime()
+  const options = sessionOptions(kind === 'onnx' ? 'cpu' : 'webgpu')
   const residency = kind === 'webgpu' ? new Residency(ort, options) : undefined
   const backend = new LazyBackend(ort, options, undefined, residency)
   if (tf.findBackend(kind)) tf.removeBackend(kind)

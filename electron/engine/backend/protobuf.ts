@@ -75,3 +75,74 @@ export class ProtoWriter {
     this.bytes = larger
   }
 }
+
+/** A field of a message: its number, and its value as a number (of a varint) or as bytes. */
+export class Field {
+  constructor(
+    readonly number: number,
+    private readonly value: number | Buffer,
+  ) {}
+
+  message(): ProtoReader {
+    return new ProtoReader(this.bytes())
+  }
+
+  text(): string {
+    return this.bytes().toString('utf8')
+  }
+
+  /** One value, or a packed list of them. */
+  integers(): number[] {
+    if (typeof this.value === 'number') return [this.value]
+    const values: number[] = []
+    for (let at = 0; at < this.value.length;) {
+      const { value, next } = varint(this.value, at)
+      values.push(value)
+      at = next
+    }
+    return values
+  }
+
+  private bytes(): Buffer {
+    if (typeof this.value === 'number') throw new Error(`field ${this.number} is a number, not a message`)
+    return this.value
+  }
+}
+
+/** The fields of a serialised message, one after the other. Throws where the bytes are not one. */
+export class ProtoReader implements Iterable<Field> {
+  constructor(private readonly bytes: Buffer) {}
+
+  *[Symbol.iterator](): Iterator<Field> {
+    const { bytes } = this
+    for (let at = 0; at < bytes.length;) {
+      const tag = varint(bytes, at)
+      const number = Math.floor(tag.value / 8)
+      const wire = tag.value % 8
+      at = tag.next
+      if (wire === 0) {
+        const { value, next } = varint(bytes, at)
+        at = next
+        yield new Field(number, value)
+        continue
+      }
+      const length = wire === 1 ? { value: 8, next: at } : wire === 5 ? { value: 4, next: at } : undefined
+      if (!length && wire !== 2) throw new Error(`byte ${at} begins no field`)
+      const { value: size, next: start } = length ?? varint(bytes, at)
+      at = start + size
+      if (at > bytes.length) throw new Error(`field ${number} ends at byte ${at} of ${bytes.length}`)
+      yield new Field(number, bytes.subarray(start, at))
+    }
+  }
+}
+
+/** Exact up to 2^53; sizes and enums are far below. */
+function varint(bytes: Buffer, start: number): { value: number; next: number } {
+  let value = 0
+  for (let at = start, scale = 1; at < bytes.length && at < start + 10; at++, scale *= 128) {
+    const byte = bytes[at]!
+    value += (byte & 127) * scale
+    if (byte < 128) return { value, next: at + 1 }
+  }
+  throw new Error(`byte ${start} begins a number that does not end`)
+}

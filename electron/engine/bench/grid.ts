@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import {
+  layeredModel,
   experiment,
   parameterCount,
   parse,
@@ -252,11 +253,12 @@ function batchAt({ experiment: { train }, student }: RunConfig, batch: number) {
 }
 
 function liveTeacher(row: Teacher, k: number, context: number): TeacherSource {
-  const parameters = toTensors(initialise(row.model, 100 + k))
-  const tables = createTables(row.model, context)
+  const model = layeredModel(row)
+  const parameters = toTensors(initialise(model, 100 + k))
+  const tables = createTables(model, context)
   return {
     row,
-    signal: (tokens, options) => forward(row.model, parameters, tokens, tables, options),
+    signal: (tokens, options) => forward(model, parameters, tokens, tables, options),
     dispose() {
       tf.dispose([...parameters.values()])
       tables.dispose()

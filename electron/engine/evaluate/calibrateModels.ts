@@ -13,9 +13,7 @@ import { loadTokenizer, type TextTokenizer } from '../data/tokenizer'
 import { logProbabilities } from '../distill/divergence'
 import { labelLogProbabilities } from '../distill/losses'
 import { fitTemperature, type LikelihoodAt } from '../distill/temperature'
-import { createTables, forward } from '../model/llama'
-import { readModel } from '../model/modelFolder'
-import { toTensors } from '../model/weights'
+import { openLanguageModel, type LogitReader } from '../model/languageModel'
 import type { Progress } from '../progress'
 import { openLiveTeacher } from '../teachers/live'
 import { heldOutText } from './heldOut'
@@ -35,17 +33,15 @@ export async function calibrateModels(job: CalibrateJob, progress: Progress): Pr
   const calibrations: Calibration[] = []
   for (const [i, ref] of job.models.entries()) {
     progress(`calibrating ${ref.name}`, i / job.models.length)
-    const { config, weights } = await readModel(ref.folder)
+    const model = await openLanguageModel(ref.folder)
     const tokenizer = await loadTokenizer(job.dataDir, ref.tokenizer)
-    const shape = { batch: BATCH, context: Math.min(config.context, LONGEST) }
+    const shape = { batch: BATCH, context: Math.min(model.context, LONGEST) }
     const text = { tokenizer: ref.tokenizer, tokens: job.tokens, ...shape }
     const windows = await calibrationWindows(job.dataDir, job.corpora, tokenizer, text)
-    const parameters = toTensors(weights)
-    const tables = createTables(config, shape.context)
-    const logits = (tokens: tf.Tensor2D) => forward(config, parameters, tokens, tables).logits
-    calibrations.push(await calibrate(windows, job.corpora, logits))
-    tf.dispose([...parameters.values()])
-    tables.dispose()
+    const reader = model.reader(shape.context)
+    calibrations.push(await calibrate(windows, job.corpora, reader))
+    reader.dispose()
+    model.dispose()
   }
   return { calibrations }
 }
@@ -71,7 +67,10 @@ export async function calibrateTeachers(
       const text = { tokenizer: config.tokenizer, tokens: TOKENS, batch, context }
       windows ??= await calibrationWindows(dataDir, config.corpora, tokenizer, text)
       const source = await openLiveTeacher(dataDir, row, context)
-      calibration = await calibrate(windows, config.corpora, (tokens) => source.signal(tokens).logits)
+      calibration = await calibrate(windows, config.corpora, {
+        prepare: async (inputs) => source.prepare?.(inputs),
+        logits: (tokens) => source.signal(tokens).logits,
+      })
       source.dispose()
       onFitted(row.id, calibration)
     }
@@ -127,12 +126,13 @@ const count = (weights: Float32Array): number => weights.reduce((total, weight) 
 async function calibrate(
   windows: readonly WeightedWindow[],
   corpora: Mixture,
-  logits: (tokens: tf.Tensor2D) => tf.Tensor2D,
+  reader: Omit<LogitReader, 'dispose'>,
 ): Promise<Calibration> {
   const fitted = await fitTemperature(async (inverse) => {
     const total: LikelihoodAt = { nll: 0, slope: 0, curvature: 0 }
     for (const window of windows) {
-      const sums = tf.tidy(() => likelihoodSums(window, logits, tf.scalar(inverse)))
+      await reader.prepare?.(window.inputs)
+      const sums = tf.tidy(() => likelihoodSums(window, reader.logits, tf.scalar(inverse)))
       const [nll, slope, curvature] = await sums.data()
       sums.dispose()
       total.nll += nll! * window.share

@@ -25,7 +25,7 @@ import { toTensors } from '../model/weights'
 import type { Progress } from '../progress'
 import { createRandom } from '../random'
 import { openLiveTeacher } from '../teachers/live'
-import type { TeacherSource } from '../teachers/source'
+import { prepareTeachers, type TeacherSource } from '../teachers/source'
 import { pieceReader, textOfEach } from './pieces'
 import { collectTokens } from './tokenScores'
 import { scoringWindows, type WindowBatch } from './windows'
@@ -111,7 +111,12 @@ export async function readDocument(
     batch,
     bos: tokenizer.bos,
   })
-  const rows = await collectTokens(windows, (window) => table(reader, window, batch, document))
+  const rows = await collectTokens(
+    windows,
+    (window) => table(reader, window, batch, document),
+    undefined,
+    (i) => prepareTeachers(reader.teachers, windows[i]!.inputs),
+  )
   const texts = textOfEach(own, tokenizer)
   const tokens = Array.from(own, (id, t) => {
     const numbers = rows.map((row) => row[t]!)

@@ -7,14 +7,13 @@ import {
   type EvaluateResult,
   type Job,
   type ModelConfig,
+  type ModelRef,
   type ModelScore,
   type TaskFormat,
 } from '#contract'
 import { startBackend } from '../backend'
-import { tf } from '../backend/tf'
 import { loadTokenizer } from '../data/tokenizer'
-import { readModel } from '../model/modelFolder'
-import { toTensors } from '../model/weights'
+import { openLanguageModel } from '../model/languageModel'
 import type { Progress } from '../progress'
 import { continueAll, heldOutPrompts, overlap, type ContinuedModel, type Prompt } from './continuations'
 import { heldOutText, type HeldOutText } from './heldOut'
@@ -41,26 +40,28 @@ export async function evaluateModels(job: EvaluateJob, progress: Progress): Prom
   const scores: ModelScore[] = []
   const total = job.models.length * (text === undefined ? job.corpora.length : 1)
   for (const ref of job.models) {
-    const { config, weights } = await readModel(ref.folder)
-    const parameters = toTensors(weights)
+    const model = await openLanguageModel(ref.folder)
     const tokenizer = await loadTokenizer(job.dataDir, ref.tokenizer)
-    const model = { config, parameters, tokenizer }
+    const writer = model.native && { ...model.native, tokenizer }
+    if (!writer && (given || tasks.length)) throw readsOnly(ref, given ? 'continuations' : 'tasks')
     const score = async (source: HeldOutText, corpus?: string) => {
       const done = scores.length
       const onBatch = (fraction: number) => progress(`scoring ${ref.name}`, (done + fraction) / total)
       if (source.ids.length < 2)
         throw failed(`there is no text to score ${corpus ? `in corpus ${corpus}` : ''}`)
       const options = { bos: tokenizer.bos, bytes: source.bytes }
-      const own = await scoreIds(config, parameters, source.ids, options, onBatch)
+      const own = await scoreIds(model, source.ids, options, onBatch)
+      const { native, parameters } = model
+      const about = { parameters, ...(native && { flopsPerToken: flopsPerToken(native.config) }) }
+      if (!writer) return void scores.push({ model: ref.name, corpus, ...own, ...about })
       const prompts = given ?? heldOutPrompts(source.ids, tokenizer, job.prompts)
       scores.push({
         model: ref.name,
         corpus,
         ...own,
-        parameters: parameterCount(config),
-        flopsPerToken: flopsPerToken(config),
-        ...(await continued(model, prompts, progress)),
-        ...(tasks.length && { tasks: await perform(model, tasks, progress) }),
+        ...about,
+        ...(await continued(writer, prompts, progress)),
+        ...(tasks.length && { tasks: await perform(writer, tasks, progress) }),
       })
     }
     if (text !== undefined) await score(withBos(tokenizer.bos, tokenizer.encode(text), text))
@@ -69,9 +70,16 @@ export async function evaluateModels(job: EvaluateJob, progress: Progress): Prom
         await score(await heldOutText(job.dataDir, corpus, ref.tokenizer, tokenizer, job.tokens), corpus.id)
       }
     }
-    tf.dispose([...parameters.values()])
+    model.dispose()
   }
   return { scores }
+}
+
+function readsOnly({ name }: ModelRef, field: string): Error {
+  return badInput(`"${name}" is an ONNX model: it is scored on text and writes none`, {
+    field,
+    expected: 'none',
+  })
 }
 
 async function continued(

@@ -1,6 +1,6 @@
 import type { ModelConfig } from '#contract'
 import { tf } from '../backend/tf'
-import { createTables, forward } from '../model/llama'
+import type { LanguageModel } from '../model/languageModel'
 import { calibrationOf, collectTokens, tokenStatistics } from './tokenScores'
 import { scoringWindows } from './windows'
 
@@ -25,8 +25,8 @@ export interface Score {
 const LOGITS = 4_000_000
 
 /** Rows of `context` tokens to compute at a time. */
-export function batchFor(config: ModelConfig, context: number): number {
-  return Math.max(1, Math.min(16, Math.floor(LOGITS / (context * config.vocab))))
+export function batchFor({ vocab }: Pick<ModelConfig, 'vocab'>, context: number): number {
+  return Math.max(1, Math.min(16, Math.floor(LOGITS / (context * vocab))))
 }
 
 /**
@@ -37,25 +37,26 @@ export function batchFor(config: ModelConfig, context: number): number {
  * @param bytes UTF-8 bytes of the scored text
  */
 export async function scoreIds(
-  config: ModelConfig,
-  parameters: ReadonlyMap<string, tf.Tensor>,
+  model: LanguageModel,
   ids: Int32Array,
   { bos, bytes, maxContext = 512 }: { bos: number; bytes: number; maxContext?: number },
   onBatch: (fraction: number) => void = () => {},
 ): Promise<Score> {
-  const context = Math.min(config.context, maxContext, Math.max(1, ids.length - 1))
+  const context = Math.min(model.context, maxContext, Math.max(1, ids.length - 1))
   const stride = Math.max(1, Math.floor(context / 2))
-  const batch = batchFor(config, context)
-  const tables = createTables(config, context)
+  const batch = batchFor(model, context)
+  const reader = model.reader(context)
+  const windows = scoringWindows(ids, { context, batch, bos, stride })
   const rows = await collectTokens(
-    scoringWindows(ids, { context, batch, bos, stride }),
+    windows,
     ({ inputs, targets }) => {
-      const { logits } = forward(config, parameters, tf.tensor2d(inputs, [batch, context], 'int32'), tables)
+      const logits = reader.logits(tf.tensor2d(inputs, [batch, context], 'int32'))
       return tokenStatistics(logits, tf.tensor1d(targets, 'int32'))
     },
     onBatch,
+    async (i) => reader.prepare?.(windows[i]!.inputs),
   )
-  tables.dispose()
+  reader.dispose()
   const nll = -rows[0]!.reduce((a, b) => a + b, 0)
   const tokens = rows[0]!.length
   const crossEntropy = nll / tokens

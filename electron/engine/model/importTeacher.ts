@@ -1,20 +1,26 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, extname, join } from 'node:path'
 import { badInput, parameterCount, type Job, type ModelConfig, type Teacher, type Tokenizer } from '#contract'
 import { importTokenizer } from '../data/importTokenizer'
 import type { Progress } from '../progress'
 import { readHuggingFace } from './huggingface'
 import { decodeLlama2c } from './llama2c'
 import { writeModel } from './modelFolder'
+import { checkOnnx, storeOnnx } from './onnx/importOnnx'
 import type { Weights } from './weights'
 
 type ImportTeacherJob = Extract<Job, { kind: 'import-teacher' }>
 
 interface Pretrained {
-  config: ModelConfig
-  weights: Weights
   source: Teacher['source']
   tokenizerPath: string
+  /** Of a model that is run by ours; an ONNX file stays what it is. */
+  native?: { config: ModelConfig; weights: Weights }
+}
+
+/** What of a model goes into its row, and how it is written into its folder; that gives the digest. */
+interface Storable extends Pick<Teacher, 'model' | 'parameters'> {
+  write(folder: string): Promise<string>
 }
 
 /**
@@ -39,16 +45,16 @@ export async function importTeacher(
     path: pretrained.tokenizerPath,
   })
   try {
-    checkVocabulary(pretrained, tokenizer, job.path)
+    progress('looking at the model', 0.6)
+    const { write, ...model } = await checked(pretrained, tokenizer, job.path)
     progress('writing the weights', 0.7)
-    const digest = await store(job, pretrained)
+    const digest = await store(job, write)
     const teacher: Teacher = {
       id: job.id,
       name: job.name,
       source: pretrained.source,
       tokenizer: tokenizer.id,
-      model: pretrained.config,
-      parameters: parameterCount(pretrained.config),
+      ...model,
       digest,
       perplexity: {},
       calibrations: [],
@@ -64,28 +70,32 @@ export async function importTeacher(
 function readPretrained(job: ImportTeacherJob): Pretrained {
   const { path } = job
   if (!existsSync(path)) throw badInput('there is no such file or folder', { file: path })
-  const format =
-    job.format === 'auto' ? (statSync(path).isDirectory() ? 'huggingface' : 'llama2c') : job.format
-  if (format === 'huggingface') {
-    const { config, weights } = readHuggingFace(path)
-    return {
-      config,
-      weights,
-      source: format,
-      tokenizerPath: job.tokenizerPath ?? join(path, 'tokenizer.json'),
+  const source = job.format === 'auto' ? formatOf(path) : job.format
+  const { tokenizerPath } = job
+  switch (source) {
+    case 'huggingface': {
+      const native = readHuggingFace(path)
+      return { source, native, tokenizerPath: tokenizerPath ?? join(path, 'tokenizer.json') }
     }
-  }
-  const { config, weights } = decodeLlama2c(readFileSync(path), path)
-  return {
-    config,
-    weights,
-    source: format,
-    tokenizerPath: job.tokenizerPath ?? tokenizerBeside(path, config.vocab),
+    case 'llama2c': {
+      const native = decodeLlama2c(readFileSync(path), path)
+      const names = [`tok${native.config.vocab}.bin`, 'tokenizer.bin']
+      return { source, native, tokenizerPath: tokenizerPath ?? tokenizerBeside(path, names) }
+    }
+    case 'onnx':
+      return {
+        source,
+        tokenizerPath: tokenizerPath ?? tokenizerBeside(path, ['tokenizer.json', 'tokenizer.bin']),
+      }
   }
 }
 
-function tokenizerBeside(path: string, vocab: number): string {
-  const names = [`tok${vocab}.bin`, 'tokenizer.bin']
+function formatOf(path: string): 'huggingface' | 'llama2c' | 'onnx' {
+  if (statSync(path).isDirectory()) return 'huggingface'
+  return extname(path).toLowerCase() === '.onnx' ? 'onnx' : 'llama2c'
+}
+
+function tokenizerBeside(path: string, names: readonly string[]): string {
   const found = names.map((name) => join(dirname(path), name)).find(existsSync)
   if (found) return found
   throw badInput('its tokenizer is not beside it', {
@@ -94,20 +104,33 @@ function tokenizerBeside(path: string, vocab: number): string {
   })
 }
 
-function checkVocabulary({ config }: Pretrained, tokenizer: Tokenizer, file: string): void {
-  if (tokenizer.vocab === config.vocab) return
+/** @throws bad-input when the model does not go with its tokenizer, or is none that can teach */
+async function checked({ native }: Pretrained, tokenizer: Tokenizer, file: string): Promise<Storable> {
+  if (!native) {
+    const onnx = await checkOnnx(file, tokenizer.vocab)
+    const { config: model, parameters } = onnx
+    return { model, parameters, write: (folder) => storeOnnx(onnx, folder) }
+  }
+  const { config, weights } = native
+  if (tokenizer.vocab === config.vocab) {
+    return {
+      model: config,
+      parameters: parameterCount(config),
+      write: (folder) => writeModel(folder, config, weights),
+    }
+  }
   throw badInput(`the model has a vocabulary of ${config.vocab}, its tokenizer of ${tokenizer.vocab}`, {
     file,
   })
 }
 
-async function store(job: ImportTeacherJob, { config, weights }: Pretrained): Promise<string> {
+async function store(job: ImportTeacherJob, write: Storable['write']): Promise<string> {
   const folder = join(job.dataDir, 'library', 'teachers', job.id)
   const temporary = `${folder}.tmp`
   rmSync(temporary, { recursive: true, force: true })
   mkdirSync(temporary, { recursive: true })
   try {
-    const digest = await writeModel(temporary, config, weights)
+    const digest = await write(temporary)
     rmSync(folder, { recursive: true, force: true })
     renameSync(temporary, folder)
     return digest

@@ -7,6 +7,7 @@ import { startBackend } from '../backend'
 import { tf } from '../backend/tf'
 import { createLlama2cTokenizer, readLlama2cPieces } from '../data/llama2cTokenizer'
 import { scoreIds } from '../evaluate/score'
+import { nativeModel } from './languageModel'
 import { generate } from './generate'
 import { createTables, forward } from './llama'
 import { decodeLlama2c, encodeLlama2c } from './llama2c'
@@ -172,7 +173,10 @@ describe.skipIf(!hasStories)('stories260K, a real pretrained model', () => {
       const max = z.reduce((a, b) => Math.max(a, b))
       nll += Math.log(z.reduce((sum, v) => sum + Math.exp(v - max), 0)) + max - z[ids[i + 1]!]!
     }
-    const score = await scoreIds(config, toTensors(weights), ids, { bos: 1, bytes: Buffer.byteLength(text) })
+    const score = await scoreIds(nativeModel(config, toTensors(weights)), ids, {
+      bos: 1,
+      bytes: Buffer.byteLength(text),
+    })
     expect(score.tokens).toBe(ids.length - 1)
     expect(Math.abs(score.crossEntropy - nll / (ids.length - 1))).toBeLessThan(1e-4)
     expect(score.bitsPerByte).toBeCloseTo(nll / Math.LN2 / Buffer.byteLength(text), 4)

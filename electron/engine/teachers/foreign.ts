@@ -1,4 +1,10 @@
-import type { ForeignTeacherRow, RunConfig, Teacher, TeacherOutputs } from '#contract'
+import {
+  longestSequence,
+  type ForeignTeacherRow,
+  type RunConfig,
+  type Teacher,
+  type TeacherOutputs,
+} from '#contract'
 import { sha256 } from '../../files'
 import { tf } from '../backend/tf'
 import { alignTokens } from '../data/alignment'
@@ -59,6 +65,11 @@ export class ForeignTeacher {
     }
     const spans = batch.begins.reduce((a, b) => a + b, 0)
     return { ...batch, scale: spans && batch.begins.length / spans }
+  }
+
+  /** Awaited before the graph that asks for its signal. */
+  async prepare(batch: Pick<AlignedBatch, 'inputs'>): Promise<void> {
+    await this.source.prepare?.(batch.inputs)
   }
 
   /** Called inside a tidy, with no gradient taken. */
@@ -130,7 +141,7 @@ export async function openForeignTeachers(
     const its = await loadTokenizer(dataDir, one.tokenizer)
     const aligned = (split: Split) => alignCorpora(dataDir, config, tokenizer, one, its, split, progress)
     const texts = { train: await aligned('train'), 'held-out': await aligned('held-out') }
-    const time = windowTime(texts.train, context, one.row.model.context)
+    const time = windowTime(texts.train, context, longestSequence(one.row.model))
     const source = await openLiveTeacher(dataDir, one.row, time)
     teachers.push(new ForeignTeacher(source, shares.foreign[j]!, texts, context, time))
   }

@@ -1,20 +1,22 @@
 import { join } from 'node:path'
-import { badInput, failed, type Teacher } from '#contract'
+import { badInput, failed, longestSequence, type Teacher } from '#contract'
 import { sha256File } from '../../files'
 import { tf } from '../backend/tf'
 import { createTables, forward } from '../model/llama'
 import { readModel } from '../model/modelFolder'
 import { toTensors } from '../model/weights'
+import { openOnnxTeacher } from './onnx'
 import type { TeacherSource } from './source'
 
 /**
- * A teacher computed by the same model code as the student, frozen.
+ * A teacher that answers itself: computed by the same model code as the student, frozen, or an ONNX file.
  *
  * @param time tokens a sequence
  * @throws bad-input when the context is too short, failed when the weights are not those of the library's row
  */
 export async function openLiveTeacher(dataDir: string, row: Teacher, time: number): Promise<TeacherSource> {
   checkContext(row, time)
+  if (row.model.family === 'onnx') return openOnnxTeacher(dataDir, row, time)
   const folder = join(dataDir, 'library', 'teachers', row.id)
   if ((await sha256File(join(folder, 'model.safetensors'))) !== row.digest) {
     throw failed(
@@ -36,9 +38,10 @@ export async function openLiveTeacher(dataDir: string, row: Teacher, time: numbe
 
 /** @throws bad-input when the teacher cannot read sequences of that length */
 export function checkContext(row: Teacher, time: number): void {
-  if (time <= row.model.context) return
-  throw badInput(`teacher "${row.name}" reads at most ${row.model.context} tokens`, {
+  const longest = longestSequence(row.model)
+  if (time <= longest) return
+  throw badInput(`teacher "${row.name}" reads at most ${longest} tokens`, {
     field: 'train.context',
-    expected: `at most ${row.model.context}`,
+    expected: `at most ${longest}`,
   })
 }

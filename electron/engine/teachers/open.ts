@@ -161,6 +161,7 @@ function ownLayers({ experiment, student }: RunConfig, teacher: Teacher): number
 }
 
 function alignedLayers({ features, student }: AlignmentSetting, teacher: Teacher): number[] {
+  if (teacher.model.family === 'onnx') return []
   return [...new Set(layerPairs(features, student, teacher.model).map((pair) => pair.teacher))]
 }
 

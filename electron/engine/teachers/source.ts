@@ -33,8 +33,13 @@ export interface Reading {
  */
 export interface TeacherSource {
   readonly row: Teacher
-  /** Fetches what `signal` is going to say; awaited before every graph that asks for a signal. */
-  prepare?(reading: Reading): Promise<void>
+  /**
+   * Fetches or computes what `signal` is going to say; awaited before every graph that asks for a signal.
+   *
+   * @param inputs the ids that it is going to be asked, [sequences * time]
+   * @param reading where they stand; absent for what is of no split
+   */
+  prepare?(inputs: Int32Array, reading?: Reading): Promise<void>
   /**
    * @param tokens int32 [sequences, time]; called inside a tidy, with no gradient taken
    */
@@ -42,7 +47,11 @@ export interface TeacherSource {
   dispose(): void
 }
 
-/** Before a graph that asks all of them. */
-export async function prepareTeachers(teachers: readonly TeacherSource[], reading: Reading): Promise<void> {
-  await Promise.all(teachers.map((teacher) => teacher.prepare?.(reading)))
+/** Before a graph that asks all of them: one after the other, so that they share the machine and its memory. */
+export async function prepareTeachers(
+  teachers: readonly Pick<TeacherSource, 'prepare'>[],
+  inputs: Int32Array,
+  reading?: Reading,
+): Promise<void> {
+  for (const teacher of teachers) await teacher.prepare?.(inputs, reading)
 }

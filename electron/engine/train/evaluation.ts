@@ -111,9 +111,10 @@ export class HeldOut {
   ): Promise<CorpusScore> {
     const total = new Float64Array(SUMS.length + teachers.length + 2 * foreign.length)
     for (const part of split.parts) {
-      await prepareTeachers(teachers, { split: split.id, ...part.at })
+      await prepareTeachers(teachers, part.inputs, { split: split.id, ...part.at })
       const drawn = this.draw(split, part, teachers.length)
       const read = foreign.map((teacher) => this.aligned(teacher, split, part))
+      for (const [j, teacher] of foreign.entries()) await teacher.prepare(read[j]!)
       const sums = tf.tidy(() => this.sums(part, student, teachers, drawn, foreign, read))
       const values = await sums.data()
       sums.dispose()

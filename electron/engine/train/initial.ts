@@ -1,5 +1,13 @@
 import { join } from 'node:path'
-import { badInput, type ModelConfig, type RunConfig, type StudentInit, type Teacher } from '#contract'
+import {
+  badInput,
+  layeredModel,
+  type ModelConfig,
+  type RunConfig,
+  type StudentInit,
+  type Teacher,
+  type TeacherModel,
+} from '#contract'
 import { readModel } from '../model/modelFolder'
 import {
   EMBEDDING,
@@ -35,7 +43,7 @@ export async function initialWeights(dataDir: string, config: RunConfig): Promis
       note: `random, seed ${experiment.seed}: no teacher has the student's width, heads and feed-forward width and as many layers`,
     }
   }
-  const layers = chooseLayers(init, student.layers, teacher.model.layers)
+  const layers = chooseLayers(init, student.layers, layeredModel(teacher).layers)
   const { weights } = await readModel(join(dataDir, 'library', 'teachers', teacher.id))
   return {
     weights: copied(student, drawn(), weights, layers),
@@ -55,9 +63,11 @@ function named(
     })
   }
   const why = misfit(student, teacher.model)
-  if (why) throw badInput(`teacher "${name}" does not fit: ${why}`, { field: 'student.init.teacher' })
+  if (why || teacher.model.family === 'onnx')
+    throw badInput(`teacher "${name}" does not fit: ${why}`, { field: 'student.init.teacher' })
   if (Array.isArray(layers)) {
-    const wrong = layers.find((layer) => layer > teacher.model.layers)
+    const { layers: most } = teacher.model
+    const wrong = layers.find((layer) => layer > most)
     if (wrong !== undefined || layers.length !== student.layers) {
       throw badInput(
         wrong === undefined
@@ -65,7 +75,7 @@ function named(
           : `there is no layer ${wrong}`,
         {
           field: 'student.init.layers',
-          expected: `${student.layers} numbers from 1 to ${teacher.model.layers}`,
+          expected: `${student.layers} numbers from 1 to ${most}`,
         },
       )
     }
@@ -74,7 +84,8 @@ function named(
 }
 
 /** What keeps a teacher's layers from being the student's; undefined when nothing does. */
-function misfit(student: ModelConfig, teacher: ModelConfig): string | undefined {
+function misfit(student: ModelConfig, teacher: TeacherModel): string | undefined {
+  if (teacher.family === 'onnx') return 'it is an ONNX model, whose layers cannot be read'
   for (const key of ['width', 'heads', 'kvHeads', 'hidden'] as const) {
     if (student[key] !== teacher[key]) return `its ${key} is ${teacher[key]}, the student's ${student[key]}`
   }

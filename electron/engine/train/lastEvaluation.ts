@@ -66,7 +66,7 @@ async function evaluateLast(
       (window, i) =>
         tokenTable(heldOut, window, student, teachers, heldOut.draw(split, parts[i]!, teachers.length)),
       undefined,
-      (i) => prepareTeachers(teachers, { split: id, ...parts[i]!.at }),
+      (i) => prepareTeachers(teachers, parts[i]!.inputs, { split: id, ...parts[i]!.at }),
     )
     documents.push(...scoreDocuments(id, text.ids, rows[0] ?? [], tokenizer))
     for (const [r, row] of rows.entries()) all[r] = (all[r] ?? []).concat(row)

@@ -17,7 +17,7 @@ import { drawWeights } from '../distill/weighting'
 import { finite } from '../finite'
 import { forward, type Output, type Tables } from '../model/llama'
 import type { ForeignTeacher } from '../teachers/foreign'
-import { prepareTeachers, type TeacherSignal, type TeacherSource } from '../teachers/source'
+import { prepareTeachers, type Reading, type TeacherSignal, type TeacherSource } from '../teachers/source'
 import { createRandom } from '../random'
 import { learningRate } from './schedule'
 import { learnsFromTeachers, type Student } from './student'
@@ -87,7 +87,7 @@ export class TrainingStep {
 
   /** Everything in one graph: a lazy backend makes one session run of it. */
   private async whole(step: number, rate: number, batch: StepBatch): Promise<Measured> {
-    await prepareTeachers(this.teachers, { split: 'train', batch: step - 1, first: 0 })
+    await this.prepare(batch, { split: 'train', batch: step - 1, first: 0 })
     const vector = tf.tidy(() => {
       const { gradients, metrics } = this.gradients(batch, stageOf(this.experiment, step))
       const norm = this.student.optimizer.apply(gradients, step, rate)
@@ -105,12 +105,12 @@ export class TrainingStep {
     let sum: Gradients | undefined
     let total: Float64Array | undefined
     for (let i = 0; i < accumulate; i++) {
-      await prepareTeachers(this.teachers, { split: 'train', batch: step - 1, first: i * size })
       const inputs = batch.inputs.subarray(i * size, (i + 1) * size)
       const targets = batch.targets.subarray(i * size, (i + 1) * size)
       const columns = this.teachers.length
       const drawn = batch.drawn?.subarray(i * size * columns, (i + 1) * size * columns)
       const foreign = batch.foreign.map((one) => partOf(one, i, accumulate))
+      await this.prepare({ inputs, foreign }, { split: 'train', batch: step - 1, first: i * size })
       const vector = tf.tidy(() => {
         const { gradients, metrics } = this.gradients({ inputs, targets, drawn, foreign }, stage)
         sum = keepSum(sum, gradients, 1 / accumulate)
@@ -125,6 +125,11 @@ export class TrainingStep {
     const [normValue] = await take(tf.tidy(() => tf.reshape(norm, [1])))
     norm.dispose()
     return this.named([...total!, normValue!])
+  }
+
+  private async prepare({ inputs, foreign }: Omit<StepBatch, 'targets'>, reading: Reading): Promise<void> {
+    await prepareTeachers(this.teachers, inputs, reading)
+    for (const [j, teacher] of this.foreign.entries()) await teacher.prepare(foreign[j]!)
   }
 
   /**

@@ -1,4 +1,4 @@
-import type { Experiment, RunConfig } from '#contract'
+import { hiddenWidth, layeredModel, type Experiment, type RunConfig } from '#contract'
 import { tf } from '../backend/tf'
 import { betas, layerPairs, projectionName, type LayerPair } from '../distill/features'
 import type { Alignment } from '../distill/objective'
@@ -76,7 +76,7 @@ function alignmentOf({
   const { features } = experiment.loss
   if (features === false || features.gamma === 0 || !learnsFromTeachers(experiment)) return []
   const beta = betas(features.beta, teachers.length)
-  return teachers.map((t, k) => ({ beta: beta[k]!, pairs: layerPairs(features, student, t.model) }))
+  return teachers.map((t, k) => ({ beta: beta[k]!, pairs: layerPairs(features, student, layeredModel(t)) }))
 }
 
 /** W_k [teacher width, student width], normal with variance 1 / student width. */
@@ -87,7 +87,7 @@ function initialProjections(config: RunConfig, alignment: { pairs: LayerPair[] }
     for (const i of pairs.keys()) {
       const name = projectionName(k, i)
       const random = createRandom(config.experiment.seed, `initialise/${name}`)
-      const shape = [config.teachers[k]!.model.width, width]
+      const shape = [hiddenWidth(config.teachers[k]!.model), width]
       const data = Float32Array.from({ length: shape[0]! * width }, () => random.normal() / Math.sqrt(width))
       weights.set(name, { shape, data })
     }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Option, type Command } from 'commander'
 import { conflict, corpusFormats, reportFormats } from '#contract'
@@ -30,14 +31,16 @@ export function libraryCommands(program: Command): void {
     })
   imports
     .command('teacher')
-    .argument('<path>', 'a llama2.c checkpoint, or a Hugging Face model folder')
+    .argument('<path>', 'a llama2.c checkpoint, a Hugging Face model folder, or an ONNX language model')
     .option('--name <name>')
-    .option('--tokenizer <path>', 'its tokenizer, when it is not beside it')
-    .addOption(new Option('--format <format>').choices(['auto', 'llama2c', 'huggingface']).default('auto'))
+    .option('--tokenizer <tokenizer>', 'when it is not beside it: a file, or one of the library')
+    .addOption(
+      new Option('--format <format>').choices(['auto', 'llama2c', 'huggingface', 'onnx']).default('auto'),
+    )
     .action(async (path: string, own: ImportTeacherOptions, command: Command) => {
       await perform(command.optsWithGlobals<GlobalOptions>(), 'write', async (session) => {
         const { library } = session.rooms
-        const tokenizerPath = own.tokenizer && resolve(own.tokenizer)
+        const tokenizerPath = own.tokenizer && pathOrName(own.tokenizer)
         const options = { name: own.name, format: own.format, path: resolve(path), tokenizerPath }
         const row = await library.importTeacher(options, controlOf(session))
         const tokenizer = library.tokenizers.find(({ id }) => id === row.tokenizer)!
@@ -56,8 +59,11 @@ interface ImportCorpusOptions {
 interface ImportTeacherOptions {
   name?: string
   tokenizer?: string
-  format: 'auto' | 'llama2c' | 'huggingface'
+  format: 'auto' | 'llama2c' | 'huggingface' | 'onnx'
 }
+
+/** A path whole, for workers of another folder; a name as it is. */
+const pathOrName = (given: string) => (existsSync(given) ? resolve(given) : given)
 
 function modelCommands(program: Command): void {
   program

@@ -86,8 +86,9 @@ const always = async () => true
 const nothing = () => {}
 
 async function signalOf(source: CachedTeacher, batch: number, first = 0, rows = 32) {
-  await source.prepare({ split: 'train', batch, first })
-  const tokens = tf.tensor2d(ids(batch).inputs.subarray(first, first + rows), [rows / 8, 8], 'int32')
+  const inputs = ids(batch).inputs.subarray(first, first + rows)
+  await source.prepare(inputs, { split: 'train', batch, first })
+  const tokens = tf.tensor2d(inputs, [rows / 8, 8], 'int32')
   const { logits, hidden } = source.signal(tokens)
   return { logits: Array.from(await logits.data()), hidden: Array.from(await hidden[2]!.data()) }
 }

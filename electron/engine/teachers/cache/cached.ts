@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { CacheAbout, Teacher } from '#contract'
+import { hiddenWidth, type CacheAbout, type Teacher } from '#contract'
 import {
   bytesPerToken,
   readCacheAbout,
@@ -177,17 +177,18 @@ export class CachedTeacher implements TeacherSource {
     if (timed) writeCacheAbout(dataDir, split.key, { ...about, secondsPerToken: seconds / timed })
   }
 
-  async prepare({ split, batch, first }: Reading): Promise<void> {
+  async prepare(inputs: Int32Array, reading?: Reading): Promise<void> {
     const { current } = this
-    if (current?.block.split === split && current.block.batch === batch) {
-      this.current = { block: current.block, first }
-      return
-    }
-    const plan = this.options.splits.get(split)
+    const plan = reading && this.options.splits.get(reading.split)
     // A batch that no cache was made for: the teacher itself answers.
-    if (!plan || batch >= plan.count) {
+    if (!plan || reading.batch >= plan.count) {
       this.live ??= await this.options.openLive()
       this.current = undefined
+      return this.live.prepare?.(inputs)
+    }
+    const { split, batch, first } = reading
+    if (current?.block.split === split && current.block.batch === batch) {
+      this.current = { block: current.block, first }
       return
     }
     const started = performance.now()
@@ -221,7 +222,7 @@ export class CachedTeacher implements TeacherSource {
       tf.tensor2d(data.subarray(current.first * width, (current.first + rows) * width), [rows, width])
     const { block } = current
     const hidden: tf.Tensor2D[] = []
-    for (const [layer, data] of block.hidden) hidden[layer] = part(data, this.row.model.width)
+    for (const [layer, data] of block.hidden) hidden[layer] = part(data, hiddenWidth(this.row.model))
     const { statistics } = block
     return {
       logits: part(block.logits, this.row.model.vocab),
@@ -247,7 +248,7 @@ export class CachedTeacher implements TeacherSource {
     const exact = coding.mode === 'exact'
     const kept = { exact: '', 'top-k': `-${coding.k}`, sample: `-${coding.samples}` }[coding.mode]
     const name = exact ? 'exact' : `${coding.mode}${kept}-tau-${this.options.tau}`
-    const size = tokens * row.model.width * (exact ? 4 : 2)
+    const size = tokens * hiddenWidth(row.model) * (exact ? 4 : 2)
     const states = (of: readonly number[]) =>
       new Map(
         of.map((layer) => {
@@ -283,6 +284,7 @@ export class CachedTeacher implements TeacherSource {
     const { inputs, targets } = at(batch)
     const live = (this.live ??= await this.options.openLive())
     const exact = coding.mode === 'exact'
+    await live.prepare?.(inputs)
     const outputs = tf.tidy((): tf.Tensor[] => {
       const tokens = tf.tensor2d(inputs, [inputs.length / context, context], 'int32')
       const signal = live.signal(tokens)

@@ -50,7 +50,7 @@ export async function readTeachers(
     parts,
     (window) => tokenTable(config, window, sequences, teachers),
     undefined,
-    (i) => prepareTeachers(teachers, { split: CALIBRATION_SPLIT, ...parts[i]!.at }),
+    (i) => prepareTeachers(teachers, parts[i]!.inputs, { split: CALIBRATION_SPLIT, ...parts[i]!.at }),
   )
   const each = DIVERGENCE + teachers.length
   const blocks = teachers.map((_, k) => rows.slice(k * each, (k + 1) * each))

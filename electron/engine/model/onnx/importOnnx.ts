@@ -1,0 +1,99 @@
+import { copyFileSync, existsSync, mkdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { z } from 'zod'
+import { badInput, SCHEMA_VERSION, type OnnxModelConfig } from '#contract'
+import { writeJsonAtomic } from '../../../files'
+import { readJson } from '../modelFolder'
+import { onnxDigest, readOnnxFile, type OnnxFile } from './file'
+import { firstLine, OnnxSession } from './session'
+
+/** Its name in the library. */
+export const ONNX_FILE = 'model.onnx'
+
+/** An ONNX model that has been looked at and asked. */
+export interface CheckedOnnx extends OnnxFile {
+  file: string
+  config: OnnxModelConfig
+}
+
+/**
+ * Looks at an ONNX file and asks it a few tokens: whether it is a causal language model of that vocabulary.
+ *
+ * @param vocab of its tokenizer
+ * @throws bad-input saying what it is not
+ */
+export async function checkOnnx(file: string, vocab: number): Promise<CheckedOnnx> {
+  const content = readOnnxFile(file)
+  const session = await OnnxSession.open(file)
+  try {
+    if (session.vocab !== undefined) checkVocabulary(session.vocab, vocab, file)
+    await tryOut(session, vocab, file)
+  } finally {
+    await session.release()
+  }
+  const context = contextOf(file, content)
+  return { ...content, file, config: { family: 'onnx', vocab, ...(context && { context }) } }
+}
+
+/** Copies the model with all its files into a folder; returns its digest. */
+export async function storeOnnx({ file, external, config }: CheckedOnnx, folder: string): Promise<string> {
+  const target = join(folder, ONNX_FILE)
+  copyFileSync(file, target)
+  for (const name of external) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true })
+    copyFileSync(join(dirname(file), name), join(folder, name))
+  }
+  writeJsonAtomic(join(folder, 'model.json'), { schemaVersion: SCHEMA_VERSION, ...config })
+  return onnxDigest(target, external)
+}
+
+/** Two sequences that differ in their last token: a causal model says the same of those before it. */
+async function tryOut(session: OnnxSession, vocab: number, file: string): Promise<void> {
+  const time = 3
+  const ask = async (last: number) => {
+    const ids = Int32Array.of(0, Math.min(1, vocab - 1), last)
+    return session.pass(ids, time).catch((error: Error) => {
+      throw badInput(`ONNX Runtime cannot run the model: ${firstLine(error)}`, { file })
+    })
+  }
+  const [one, other] = [await ask(0), await ask(vocab - 1)]
+  const [batch, tokens, width] = one.shape
+  if (one.shape.length !== 3 || batch !== 1 || tokens !== time) {
+    throw badInput(`the logits of ${time} tokens have shape [${one.shape.join(', ')}]`, {
+      file,
+      field: 'logits',
+      expected: `[1, ${time}, vocab]`,
+    })
+  }
+  checkVocabulary(width!, vocab, file)
+  if (!one.data.every(Number.isFinite)) throw badInput('the model gives logits that are no numbers', { file })
+  const before = (time - 1) * width!
+  const size = one.data.reduce((most, z) => Math.max(most, Math.abs(z)), 1)
+  for (let i = 0; i < before; i++) {
+    if (Math.abs(one.data[i]! - other.data[i]!) <= 1e-3 * size) continue
+    throw badInput('what the model says of a token changes with the tokens after it', {
+      file,
+      expected: 'a causal language model',
+    })
+  }
+}
+
+function checkVocabulary(own: number, vocab: number, file: string): void {
+  if (own === vocab) return
+  throw badInput(`the model has a vocabulary of ${own}, its tokenizer of ${vocab}`, { file, field: 'logits' })
+}
+
+const aboutModel = z.object({
+  max_position_embeddings: z.number().int().positive().optional(),
+  n_positions: z.number().int().positive().optional(),
+})
+
+/** The longest sequence that the model was made for, as the file or a `config.json` beside it tells. */
+function contextOf(file: string, { metadata }: OnnxFile): number | undefined {
+  const own = Number(metadata.get('context'))
+  if (Number.isInteger(own) && own > 0) return own
+  const beside = join(dirname(file), 'config.json')
+  if (!existsSync(beside)) return undefined
+  const { data } = aboutModel.safeParse(readJson(beside))
+  return data?.max_position_embeddings ?? data?.n_positions
+}

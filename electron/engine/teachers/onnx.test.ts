@@ -1,0 +1,256 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { Teacher } from '#contract'
+import { startBackend } from '../backend'
+import { encodeOnnx, type OnnxModel, type ValueInfo } from '../backend/onnx'
+import { ProtoWriter } from '../backend/protobuf'
+import { tf } from '../backend/tf'
+import { encodeOnnxModel } from '../model/exportOnnx'
+import { createTables, forward } from '../model/llama'
+import { readModel } from '../model/modelFolder'
+import { checkOnnx, storeOnnx } from '../model/onnx/importOnnx'
+import { OnnxSession } from '../model/onnx/session'
+import { initialise, toTensors, weightShapes } from '../model/weights'
+import { createRandom } from '../random'
+import { runConfig, teacherModel } from '../train/testing'
+import { openLiveTeacher } from './live'
+import { onnxSource } from './onnx'
+
+let folder: string
+beforeAll(async () => {
+  await startBackend('onnx', { threads: 1 })
+})
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'retort-'))
+  return () => rmSync(folder, { recursive: true, force: true })
+})
+
+const VOCAB = 5
+const table = Float32Array.from({ length: VOCAB * VOCAB }, (_, i) => Math.sin(i))
+const ids = (
+  shape: (number | string)[],
+  name = 'input_ids',
+  type: ValueInfo['type'] = 'int64',
+): ValueInfo => ({
+  name,
+  type,
+  shape,
+})
+const logits = (shape: (number | string)[], name = 'logits'): ValueInfo => ({ name, type: 'float32', shape })
+
+/** The smallest causal model: the logits of a token are its row of a table. */
+const bigram: OnnxModel = {
+  nodes: [{ name: 'Gather', inputs: ['table', 'input_ids'], outputs: ['logits'] }],
+  initialisers: [
+    { name: 'table', type: 'float32', shape: [VOCAB, VOCAB], bytes: new Uint8Array(table.buffer) },
+  ],
+  inputs: [ids(['batch', 'sequence'])],
+  outputs: [logits(['batch', 'sequence', VOCAB])],
+}
+
+function write(model: OnnxModel | Uint8Array, name = 'model.onnx'): string {
+  const file = join(folder, name)
+  writeFileSync(file, model instanceof Uint8Array ? model : encodeOnnx(model))
+  return file
+}
+
+describe('an ONNX file is refused in one line', () => {
+  const unlike = (changes: Partial<OnnxModel>) => ({ ...bigram, ...changes })
+  const renamed = unlike({
+    nodes: [{ name: 'Gather', inputs: ['table', 'tokens'], outputs: ['scores'] }],
+    inputs: [ids(['b', 't'], 'tokens')],
+    outputs: [logits(['b', 't', VOCAB], 'scores')],
+  })
+  const half = unlike({
+    nodes: [
+      { name: 'Gather', inputs: ['table', 'input_ids'], outputs: ['x'] },
+      { name: 'Cast', inputs: ['x'], outputs: ['logits'], attributes: { to: 7 } },
+    ],
+    outputs: [{ name: 'logits', type: 'int64', shape: ['b', 't', VOCAB] }],
+  })
+  /** The mean over all tokens is added: each hears of the later ones. */
+  const masked = unlike({
+    nodes: [
+      { name: 'Gather', inputs: ['table', 'input_ids'], outputs: ['x'] },
+      {
+        name: 'Constant',
+        inputs: [],
+        outputs: ['axis'],
+        attributes: {
+          value: {
+            tensor: {
+              name: 'a',
+              type: 'int64',
+              shape: [1],
+              bytes: new Uint8Array(BigInt64Array.of(1n).buffer),
+            },
+          },
+        },
+      },
+      { name: 'ReduceMean', inputs: ['x', 'axis'], outputs: ['mean'] },
+      { name: 'Add', inputs: ['x', 'mean'], outputs: ['logits'] },
+    ],
+  })
+  it.each<[string, OnnxModel | Uint8Array, RegExp]>([
+    ['that is none', Buffer.from('not a model at all'), /model\.onnx: the file is not an ONNX model/],
+    ['that is cut off', encodeOnnx(bigram).subarray(0, 90), /model\.onnx: the file is not an ONNX model/],
+    ['without input_ids', renamed, /no input "input_ids" \(it has tokens\)/],
+    [
+      'without logits',
+      unlike({
+        nodes: [{ ...bigram.nodes[0]!, outputs: ['scores'] }],
+        outputs: [logits(['b', 't', VOCAB], 'scores')],
+      }),
+      /no output "logits" \(it has scores\)/,
+    ],
+    ['with logits that are no floats', half, /logits.*the output is int64.*float32/],
+    [
+      'with a KV cache',
+      unlike({ inputs: [...bigram.inputs, ids(['b', 2, 't', 8], 'past_key_values.0.key')] }),
+      /KV cache.*past_key_values\.0\.key.*without past keys and values/,
+    ],
+    [
+      'with an input that Retort does not know',
+      unlike({ inputs: [...bigram.inputs, ids(['b', 't'], 'token_type_ids')] }),
+      /cannot give the input "token_type_ids"/,
+    ],
+    [
+      'of one length',
+      unlike({ inputs: [ids(['b', 16])] }),
+      /sequences of 16 tokens alone.*dynamic sequence axis/,
+    ],
+    [
+      'of four sequences',
+      unlike({ inputs: [ids([4, 't'])] }),
+      /4 sequences at a time alone.*dynamic batch axis/,
+    ],
+    ['that sees what comes', masked, /changes with the tokens after it.*causal/],
+  ])('%s', async (_, model, message) => {
+    await expect(checkOnnx(write(model), VOCAB)).rejects.toThrow(message)
+  })
+
+  it('whose vocabulary is not the tokenizer’s, whether the file tells it or not', async () => {
+    const message = /the model has a vocabulary of 5, its tokenizer of 6/
+    await expect(checkOnnx(write(bigram), 6)).rejects.toThrow(message)
+    const silent = unlike({ outputs: [logits(['b', 't', 'v'])] })
+    await expect(checkOnnx(write(silent), 6)).rejects.toThrow(message)
+  })
+
+  it('whose weights lie in a file that is missing, or elsewhere', async () => {
+    const outside = (location: string) => {
+      const proto = new ProtoWriter()
+      // A second graph is merged with the first.
+      proto.message(7, () =>
+        proto.message(5, () => {
+          proto.integers(1, [VOCAB, VOCAB])
+          proto.integer(2, 1)
+          proto.string(8, 'table')
+          proto.message(13, () => {
+            proto.string(1, 'location')
+            proto.string(2, location)
+          })
+          proto.integer(14, 1)
+        }),
+      )
+      return Buffer.concat([encodeOnnx(unlike({ initialisers: [] })), proto.finish()])
+    }
+    await expect(checkOnnx(write(outside('table.bin')), VOCAB)).rejects.toThrow(/missing: "table\.bin"/)
+    await expect(checkOnnx(write(outside('../table.bin')), VOCAB)).rejects.toThrow(/outside its folder/)
+    writeFileSync(join(folder, 'table.bin'), new Uint8Array(table.buffer))
+    const checked = await checkOnnx(write(outside('table.bin')), VOCAB)
+    expect(checked).toMatchObject({ external: ['table.bin'], parameters: VOCAB * VOCAB })
+    const copy = join(folder, 'library/teachers/copy')
+    mkdirSync(copy, { recursive: true })
+    const digest = await storeOnnx(checked, copy)
+    const row: Teacher = { ...runConfig().teachers[0]!, id: 'copy', model: checked.config, digest }
+    const teacher = await openLiveTeacher(folder, row, 2)
+    await teacher.prepare!(Int32Array.of(3, 1))
+    const said = teacher.signal(tf.tensor2d([[3, 1]], [1, 2], 'int32')).logits
+    expect([...(await said.data())]).toEqual([...table.subarray(15, 20), ...table.subarray(5, 10)])
+    writeFileSync(join(copy, 'table.bin'), new Uint8Array(100))
+    await expect(openLiveTeacher(folder, row, 2)).rejects.toThrow(/changed since it joined the library/)
+  })
+})
+
+describe('an ONNX teacher', () => {
+  it('says what the native one says, in one pass or in several', async () => {
+    const weights = initialise(teacherModel, 3)
+    for (const { data } of weights.values())
+      if (data.length > 20) for (const [i, v] of data.entries()) data[i] = v * 10
+    const file = write(encodeOnnxModel(teacherModel, weights))
+    const { config, parameters } = await checkOnnx(file, teacherModel.vocab)
+    expect(config).toEqual({ family: 'onnx', vocab: teacherModel.vocab, context: teacherModel.context })
+    expect(parameters).toBe(
+      [...weightShapes(teacherModel).values()].reduce((sum, shape) => sum + shape.reduce((a, b) => a * b), 0),
+    )
+    const own = toTensors(weights)
+    const row = { ...runConfig().teachers[0]!, model: config }
+    // All five sequences at once; two at a time and one left; one at a time, each of more logits than the bound.
+    for (const largest of [1 << 20, 2 * 8 * teacherModel.vocab, 1]) {
+      const session = await OnnxSession.open(file, largest)
+      const teacher = onnxSource(row, session, 8)
+      for (let turn = 0; turn < 3; turn++) {
+        const random = createRandom(turn, 'onnx')
+        const inputs = Int32Array.from({ length: 40 }, () => random.integer(teacherModel.vocab))
+        await teacher.prepare!(inputs)
+        const tokens = tf.tensor2d(inputs, [5, 8], 'int32')
+        const [said, native] = await Promise.all([
+          teacher.signal(tokens).logits.data(),
+          forward(teacherModel, own, tokens, createTables(teacherModel, 8)).logits.data(),
+        ])
+        for (const [i, z] of native.entries()) expect(Math.abs(said[i]! - z)).toBeLessThan(1e-5)
+      }
+      teacher.dispose()
+    }
+  })
+
+  it('reads one sequence at a time where its file is made for one, by masks and positions where it has them', async () => {
+    const named = (name: string) => ids([1, 'sequence'], name, 'int32')
+    // Row of the token, plus its position where the mask is 1.
+    const model: OnnxModel = {
+      ...bigram,
+      nodes: [
+        { name: 'Gather', inputs: ['table', 'input_ids'], outputs: ['rows'] },
+        { name: 'Mul', inputs: ['position_ids', 'attention_mask'], outputs: ['places'] },
+        { name: 'Cast', inputs: ['places'], outputs: ['floats'], attributes: { to: 1 } },
+        {
+          name: 'Constant',
+          inputs: [],
+          outputs: ['axis'],
+          attributes: {
+            value: {
+              tensor: {
+                name: 'a',
+                type: 'int64',
+                shape: [1],
+                bytes: new Uint8Array(BigInt64Array.of(2n).buffer),
+              },
+            },
+          },
+        },
+        { name: 'Unsqueeze', inputs: ['floats', 'axis'], outputs: ['column'] },
+        { name: 'Add', inputs: ['rows', 'column'], outputs: ['logits'] },
+      ],
+      inputs: ['input_ids', 'attention_mask', 'position_ids'].map(named),
+      outputs: [logits([1, 'sequence', VOCAB])],
+    }
+    const file = write(model)
+    const { config } = await checkOnnx(file, VOCAB)
+    expect(config).toEqual({ family: 'onnx', vocab: VOCAB })
+    const out = new Float32Array(4 * VOCAB)
+    const session = await OnnxSession.open(file)
+    await session.logits(Int32Array.of(4, 0, 2, 2), 2, VOCAB, out)
+    await session.release()
+    const expected = [4, 0, 2, 2].flatMap((id, i) =>
+      [...table.subarray(id * 5, id * 5 + 5)].map((z) => z + (i % 2)),
+    )
+    for (const [i, z] of expected.entries()) expect(out[i]).toBeCloseTo(z, 6)
+  })
+
+  it('is no model of ours: its folder gives no weights', async () => {
+    await storeOnnx(await checkOnnx(write(bigram), VOCAB), folder)
+    await expect(readModel(folder)).rejects.toThrow(/an ONNX model gives logits and nothing else/)
+  })
+})

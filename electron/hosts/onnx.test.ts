@@ -1,0 +1,153 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { stringify } from 'yaml'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { runFiles, type Run } from '#contract'
+import { createServices, type Services } from '../services'
+import { nodeWorkerLauncher } from './nodeWorker'
+
+/** A teacher that was trained here, the same as an ONNX file, and runs with either. */
+let folder: string
+let services: Services
+const train = { steps: 4, batch: 4, context: 16, learningRate: 0.01, warmup: 1 }
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'retort-'))
+  services = await createServices({
+    dataDir: join(folder, 'data'),
+    spawnWorker: nodeWorkerLauncher(),
+    host: 'cli',
+  })
+  const { library, experiments, models } = services.rooms
+  await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes: 40_000, seed: 1 })
+  await library.trainTokenizer({ name: 'bpe', corpora: ['recipes'], vocab: 320 })
+  await ended(
+    experiments.startTeacher(
+      stringify({
+        name: 'cook',
+        corpus: 'recipes',
+        tokenizer: 'bpe',
+        model: { width: 24, layers: 2, heads: 4, kvHeads: 2, context: 64 },
+        train: { ...train, steps: 30 },
+        evaluate: { every: 0, tokens: 200 },
+      }),
+    ),
+  )
+  await models.export('cook', 'onnx', join(folder, 'cook'))
+  await library.importTeacher({
+    path: join(folder, 'cook', 'model.onnx'),
+    name: 'cook-onnx',
+    tokenizerPath: 'bpe',
+  })
+}, 120_000)
+afterAll(async () => {
+  await services.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+async function ended(started: Run): Promise<Run> {
+  for (;;) {
+    const { runs } = services.rooms.context.catalogue.data
+    const row = runs.find(({ id }) => id === started.id)!
+    if (row.status === 'failed') throw new Error(`${row.name} failed: ${row.reason ?? ''}`)
+    if (row.status === 'completed') return row
+    await new Promise((resolve) => setTimeout(resolve, 30))
+  }
+}
+
+const definition = (changes: Record<string, unknown>) =>
+  stringify({
+    name: 'run',
+    corpus: 'recipes',
+    student: { width: 16, layers: 1, heads: 2, context: 16 },
+    teachers: ['cook'],
+    loss: { lambda: 0.5, features: false },
+    train,
+    evaluate: { every: 0, tokens: 200 },
+    ...changes,
+  })
+
+/** The losses of a run's steps, and what its last evaluation says of student and teacher. */
+async function losses(changes: Record<string, unknown>): Promise<number[]> {
+  const { id } = await ended(services.rooms.experiments.start({ definition: definition(changes) }))
+  const lines = readFileSync(join(folder, 'data/runs', id, runFiles.metrics), 'utf8')
+    .trim()
+    .split('\n')
+  return lines.flatMap((line) => {
+    const { loss, klToFused, crossEntropy } = JSON.parse(line) as Record<string, number | undefined>
+    return [loss, klToFused, crossEntropy].filter((value) => value !== undefined)
+  })
+}
+
+describe('a teacher from an ONNX file', () => {
+  it('is in the library with its size, context and the tokenizer that was there', () => {
+    const { teachers, tokenizers } = services.rooms.library
+    const [own, onnx] = teachers
+    expect(onnx).toMatchObject({
+      source: 'onnx',
+      parameters: own!.parameters,
+      tokenizer: own!.tokenizer,
+      model: { family: 'onnx', vocab: 320, context: 64 },
+    })
+    expect(tokenizers).toHaveLength(1)
+  })
+
+  it('scores and calibrates as the model it was made of', async () => {
+    const { models } = services.rooms
+    const options = { tokens: 400, prompts: 2, tasks: [], examples: 1 }
+    const [own] = await models.evaluate(['cook'], ['recipes'], options)
+    const [onnx] = await models.evaluate(['cook-onnx'], ['recipes'], options)
+    expect(onnx!.tokens).toBe(own!.tokens)
+    expect(onnx!.crossEntropy).toBeCloseTo(own!.crossEntropy, 5)
+    expect(onnx!.parameters).toBe(own!.parameters)
+    const [first, second] = await models.calibrate(['cook', 'cook-onnx'], ['recipes'])
+    expect(second!.calibration.temperature).toBeCloseTo(first!.calibration.temperature, 3)
+    expect(second!.calibration.after).toBeCloseTo(first!.calibration.after, 5)
+  })
+
+  it('teaches as the native one: cached, live, in micro-batches; the same run twice bit for bit', async () => {
+    const live = { cache: { mode: 'off' } }
+    const own = await losses(live)
+    expect(own.length).toBeGreaterThan(train.steps)
+    const teachers = ['cook-onnx']
+    const parts = { ...live, teachers, train: { ...train, accumulate: 2 } }
+    const first = await losses(parts)
+    for (const onnx of [first, await losses({ teachers, cache: { mode: 'exact' } })]) {
+      expect(onnx).toHaveLength(own.length)
+      for (const [i, loss] of own.entries()) expect(Math.abs(onnx[i]! - loss)).toBeLessThan(1e-4)
+    }
+    expect(await losses(parts)).toEqual(first)
+  }, 120_000)
+
+  it('is refused where hidden states or text are asked of it', async () => {
+    const { experiments } = services.rooms
+    const start = () =>
+      experiments.start({ definition: definition({ teachers: ['cook-onnx'], loss: { lambda: 0.5 } }) })
+    expect(start).toThrow(/loss\.features: teacher "cook-onnx" is an ONNX model.*no hidden states/)
+    const generate = services.call('models.generate', {
+      model: 'cook-onnx',
+      prompt: 'a',
+      tokens: 1,
+      temperature: 0,
+      topP: 1,
+      seed: 1,
+    })
+    await expect(generate).rejects.toThrow(/an ONNX model gives logits and nothing else/)
+  })
+
+  it('is not imported where anything is wrong: nothing stays', async () => {
+    const { library } = services.rooms
+    const path = join(folder, 'cook', 'model.onnx')
+    await expect(library.importTeacher({ path, name: 'x', tokenizerPath: 'nobody' })).rejects.toThrow(
+      /no such file, and no tokenizer "nobody"/,
+    )
+    await library.trainTokenizer({ name: 'small', corpora: ['recipes'], vocab: 270 })
+    await expect(library.importTeacher({ path, name: 'x', tokenizerPath: 'small' })).rejects.toThrow(
+      /vocabulary of 320, its tokenizer of 270/,
+    )
+    expect(library.teachers.map(({ name }) => name)).toEqual(['cook', 'cook-onnx'])
+    expect(existsSync(join(folder, 'data/library/teachers/x'))).toBe(false)
+    expect(existsSync(join(folder, 'data/library/tokenizers/x'))).toBe(false)
+  })
+})
