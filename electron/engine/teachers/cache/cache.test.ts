@@ -114,6 +114,23 @@ describe('an exact cache', () => {
     expect(again.source.tokens).toEqual({ computed: 0, reused: 128 })
   })
 
+  it('asks for a large batch in chunks of whole sequences, and keeps the same', async () => {
+    for (const mode of ['exact', 'top-k'] as const) {
+      const whole = teacher(mode)
+      await whole.source.fill(always, nothing)
+      const expected = await signalOf(whole.source, 1)
+      rmSync(join(folder, 'cache'), { recursive: true })
+      // Four sequences of 8 tokens: two at a time.
+      const { source, asked } = teacher(mode, { logits: 16 * vocab })
+      await source.fill(always, nothing)
+      expect(asked).toHaveLength(8)
+      const { logits, hidden } = await signalOf(source, 1)
+      expect(logits).toHaveLength(32 * vocab)
+      for (const [i, z] of expected.logits.entries()) expect(logits[i]).toBeCloseTo(z, 5)
+      for (const [i, h] of expected.hidden.entries()) expect(hidden[i]).toBeCloseTo(h, 5)
+    }
+  })
+
   it('goes on where a writer stopped', async () => {
     let left = 3
     await teacher('exact').source.fill(async () => left-- > 0, nothing)

@@ -11,9 +11,8 @@ import {
   writeCacheAbout,
 } from '../../../files'
 import { tf } from '../../backend/tf'
-import { entropy, logProbabilities } from '../../distill/divergence'
-import { labelLogProbabilities } from '../../distill/losses'
 import type { Reading, TeacherSignal, TeacherSource } from '../source'
+import { askTeacher } from './ask'
 import { BlockFile } from './blockFile'
 import { decode, DecodedMemory, encode, floatsOf, type Coding } from './codec'
 import { fromHalf, toHalf } from './half'
@@ -51,6 +50,8 @@ export interface CachedTeacherOptions {
   /** Opens the teacher itself: to write the cache, or where a block is damaged. */
   openLive(): Promise<TeacherSource>
   warn(message: string): void
+  /** Computed at a time, at most, if a sequence has no more. */
+  logits?: number
 }
 
 /** Files of one split: distributions with their statistics, and a file of hidden states a layer. */
@@ -275,7 +276,7 @@ export class CachedTeacher implements TeacherSource {
     return [...gaps].sort((a, b) => a - b)
   }
 
-  /** One forward pass, kept in all streams; `written` once it is in their files. */
+  /** One pass over the batch, kept in all streams; `written` once it is in their files. */
   private async compute(name: string, batch: number): Promise<{ written: Promise<unknown> }> {
     const { splits, context, tau } = this.options
     const { at, coding, key } = splits.get(name)!
@@ -284,19 +285,9 @@ export class CachedTeacher implements TeacherSource {
     const { inputs, targets } = at(batch)
     const live = (this.live ??= await this.options.openLive())
     const exact = coding.mode === 'exact'
-    await live.prepare?.(inputs)
-    const outputs = tf.tidy((): tf.Tensor[] => {
-      const tokens = tf.tensor2d(inputs, [inputs.length / context, context], 'int32')
-      const signal = live.signal(tokens)
-      const hidden = hiddenFiles.map(([layer]) => signal.hidden[layer]!)
-      if (exact) return [signal.logits, ...hidden]
-      const logP = logProbabilities(signal.logits, tau)
-      const labels = tf.tensor1d(targets, 'int32')
-      const labelLogP = labelLogProbabilities(logProbabilities(signal.logits, 1), labels)
-      return [logP, ...hidden, entropy(logP), labelLogP]
-    })
-    const [distributions, ...rest] = (await Promise.all(outputs.map((t) => t.data()))) as Float32Array[]
-    tf.dispose(outputs)
+    const layers = hiddenFiles.map(([layer]) => layer)
+    const question = { inputs, targets, context, layers, ...(!exact && { tau }) }
+    const [distributions, ...rest] = await askTeacher(live, question, this.options.logits)
     const hidden = rest.slice(0, hiddenFiles.length)
     const statistics = rest.slice(hiddenFiles.length).map(bytesOf)
     const packed = encode(coding, distributions!, `teacher-cache/${key}/${batch}`)

@@ -1,0 +1,60 @@
+import { tf } from '../../backend/tf'
+import { chunksOf } from '../../distill/chunks'
+import { entropy, logProbabilities } from '../../distill/divergence'
+import { labelLogProbabilities } from '../../distill/losses'
+import type { TeacherSource } from '../source'
+
+/** Logits computed at a time, 64 MB of them: bounds a pass whose answers nobody needs in one graph. */
+const LOGITS = 1 << 24
+
+interface Question {
+  inputs: Int32Array
+  targets: Int32Array
+  /** Tokens a sequence. */
+  context: number
+  /** The hidden states that are asked for. */
+  layers: readonly number[]
+  /** Asks for log-probabilities at this temperature, with statistics, instead of logits. */
+  tau?: number
+}
+
+/**
+ * What a teacher says of a batch, read from the device: logits or log-probabilities [tokens, vocab], the layers' states
+ * [tokens, width], then with `tau` entropy and the label's log-probability of each token. A large batch is asked in
+ * chunks of whole sequences.
+ *
+ * @param logits at most so many at a time, if a sequence has no more
+ */
+export async function askTeacher(
+  teacher: TeacherSource,
+  { inputs, targets, context, layers, tau }: Question,
+  logits = LOGITS,
+): Promise<Float32Array[]> {
+  const pieces: Float32Array[][] = []
+  for (const { from, size } of chunksOf(inputs.length / context, context, teacher.row.model.vocab, logits)) {
+    const ids = inputs.subarray(from, from + size)
+    await teacher.prepare?.(ids)
+    const outputs = tf.tidy((): tf.Tensor[] => {
+      const signal = teacher.signal(tf.tensor2d(ids, [size / context, context], 'int32'))
+      const hidden = layers.map((layer) => signal.hidden[layer]!)
+      if (tau === undefined) return [signal.logits, ...hidden]
+      const logP = logProbabilities(signal.logits, tau)
+      const labels = tf.tensor1d(targets.subarray(from, from + size), 'int32')
+      const labelLogP = labelLogProbabilities(logProbabilities(signal.logits, 1), labels)
+      return [logP, ...hidden, entropy(logP), labelLogP]
+    })
+    pieces.push((await Promise.all(outputs.map((tensor) => tensor.data()))) as Float32Array[])
+    tf.dispose(outputs)
+  }
+  return pieces.length === 1 ? pieces[0]! : pieces[0]!.map((_, i) => joined(pieces.map((piece) => piece[i]!)))
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
+}
