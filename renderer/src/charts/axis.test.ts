@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { rangeOf, roundTicks } from './axis'
+import { rangeOf, roundTicks, shortTick } from './axis'
 
 it('ticks are round, inside and about five', () => {
   expect(roundTicks(113.2, 131.4)).toEqual([115, 120, 125, 130])
@@ -12,4 +12,14 @@ it('a range has room around its values, also around one', () => {
   const [low, high] = rangeOf([1, 3])
   expect([low < 1, high > 3]).toEqual([true, true])
   for (const values of [[5], [0], []]) expect(rangeOf(values)[1]).toBeGreaterThan(rangeOf(values)[0])
+})
+
+it('numbers beside an axis are short, also those of a run that diverged', () => {
+  expect([0.25, 1500, -40000, 1.5e6, 1.79123e25].map(shortTick)).toEqual([
+    '0.25',
+    '1500',
+    '-40000',
+    '1.5e+6',
+    '1.791e+25',
+  ])
 })

@@ -17,3 +17,9 @@ export function rangeOf(values: readonly number[]): [low: number, high: number] 
   const room = (high - low) * 0.06 || Math.abs(low) * 0.05 || 1
   return [low - room, high + room]
 }
+
+/** A number beside an axis, in at most some eight characters: a diverged norm has many digits. */
+export function shortTick(value: number): string {
+  const short = Number(value.toPrecision(4))
+  return Math.abs(short) >= 1e6 ? short.toExponential() : String(short)
+}
