@@ -43,7 +43,7 @@ beforeAll(async () => {
   )
   await queue.finished(run.id)
   await services.close()
-  cpSync(dataDir, join(folder, 'disturbed'), { recursive: true })
+  for (const copy of ['disturbed', 'halved']) cpSync(dataDir, join(folder, copy), { recursive: true })
   yaml = join(folder, 'grid.yaml')
   const tau = Array.from({ length: cells / 2 }, (_, i) => 1 + i / 2)
   writeFileSync(yaml, stringify({ name: 'g', base: experiment, axes: { 'loss.tau': tau }, seeds: [1, 2] }))
@@ -51,19 +51,19 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** `retort grid`, two cells side by side, as the leader of its process group. */
-function start(dataDir: string): ChildProcess {
+function start(dataDir: string, file = yaml): ChildProcess {
   const entry = join(root, 'electron/hosts/cli/index.ts')
-  const args = ['--import', 'tsx', entry, 'grid', yaml, '--jobs', '2', '--data-dir', dataDir, '--json']
+  const args = ['--import', 'tsx', entry, 'grid', file, '--jobs', '2', '--data-dir', dataDir, '--json']
   return spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'ignore'], detached: true })
 }
 
 interface GridOutput {
   status: string
-  cells: { axes: Record<string, unknown>; seed: number; run: string; status: string }[]
+  cells: { axes: Record<string, unknown>; seed: number; run: string; status: string; halving?: string }[]
 }
 
-async function finish(dataDir: string): Promise<GridOutput> {
-  const child = start(dataDir)
+async function finish(dataDir: string, file = yaml): Promise<GridOutput> {
+  const child = start(dataDir, file)
   let output = ''
   child.stdout!.on('data', (chunk: Buffer) => (output += chunk.toString()))
   const [status] = (await once(child, 'close')) as [number]
@@ -141,4 +141,30 @@ describe('a grid that is killed with -9 again and again', () => {
     },
     TIMEOUT,
   )
+
+  it('with successive halving stops and promotes the same settings, and computes no step twice', async () => {
+    const dataDir = join(folder, 'halved')
+    const file = join(folder, 'halved.yaml')
+    const axes = { 'train.learningRate': [1e-7, 0.003, 1e-6] }
+    const halving = { minSteps: 20, reduction: 3 }
+    const base = { ...experiment, evaluate: { every: 20, tokens: 300 } }
+    writeFileSync(file, stringify({ name: 'h', base, axes, seeds: [1], halving }))
+    // On the way to the first rung, and when only the promoted one is left.
+    for (const moment of [10, 70]) {
+      const child = start(dataDir, file)
+      while (child.exitCode === null && stepsDone(dataDir) < moment) await sleep(10)
+      expect(child.exitCode).toBeNull()
+      process.kill(-child.pid!, 'SIGKILL')
+      await once(child, 'close')
+    }
+    const { status, cells } = await finish(dataDir, file)
+    expect(status).toBe('completed')
+    for (const { axes, run, status, halving } of cells) {
+      const best = axes['train.learningRate'] === 0.003
+      expect([status, halving]).toEqual(best ? ['completed', undefined] : ['stopped', 'stopped'])
+      const records = lines(dataDir, run, 'metrics.jsonl').filter((record) => 'tokensPerSecond' in record)
+      const expected = Array.from({ length: best ? STEPS : 20 }, (_, i) => i + 1)
+      expect(records.map(({ step }) => step)).toEqual(expected)
+    }
+  }, 240_000)
 })
