@@ -109,8 +109,13 @@ describe.skipIf(availableParallelism() < 2)('runs side by side', () => {
     const before = files()
     expect(await grids.chooseJobs(params)).toEqual({ jobs: 1, why: 'not measured yet' })
     const measured = await grids.chooseJobs(params, undefined, { signal: new AbortController().signal })
-    expect(measured.why).toMatch(/^measured: [1-9]\d* tokens\/s by one at a time, [1-9]\d* by two at once$/)
-    expect(await grids.chooseJobs(params)).toEqual(measured)
+    // A machine that starts the two far apart has measured nothing, and says so.
+    const missed = { jobs: 1, why: 'the trial failed: the two runs of it were not at work at the same time' }
+    if (measured.why === missed.why) expect(measured).toEqual(missed)
+    else {
+      expect(measured.why).toMatch(/^measured: [1-9]\d* tokens\/s by one at a time, [1-9]\d* by two at once$/)
+      expect(await grids.chooseJobs(params)).toEqual(measured)
+    }
     expect(files()).toEqual(before)
   }, 60_000)
 

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync }
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { toErrorShape, type Run, type RunConfig } from '#contract'
+import { failed, toErrorShape, type Run, type RunConfig } from '#contract'
 import { writeJsonAtomic } from '../files'
 import { paths } from '../store'
 import { threadsOf, type Context } from './context'
@@ -10,9 +10,12 @@ import { allTeachers } from './foreign'
 import { performJob } from './job'
 import { memoryLimit, peakMemory } from './memory'
 
-/** Steps of a trial; the first of them compile and find their memory, and are not counted. */
+/** Steps of a trial at least; the first of them compile and find their memory, and are not counted. */
 const STEPS = 12
 const WARM_UP = 3
+/** Milliseconds that a trial should take, or two that start at about the same time may miss each other; and its most steps. */
+const LONG_ENOUGH = 2500
+const MOST_STEPS = 400
 /** What two at once must gain over one after the other to be worth twice the memory. */
 const GAIN = 1.05
 
@@ -120,14 +123,18 @@ async function measureSpeeds(
   const dataDir = mkdtempSync(join(context.dataDir, 'trial-'))
   try {
     mirror(context.dataDir, dataDir, config)
-    const trial = (id: string, jobs: number) => {
+    const trial = (id: string, jobs: number, steps: number) => {
       const own = { ...context, dataDir, threads: () => threadsOf({ ...context, jobs }) }
-      return timesOf(own, { ...shortened(config), id }, autoCache, signal)
+      return timesOf(own, { ...shortened(config, steps), id }, steps, autoCache, signal)
     }
-    // The first one writes the teachers' outputs that the others read.
-    const first = await trial('first', 1)
-    const both = await Promise.all([trial('left', 2), trial('right', 2)])
-    return { alone: paceOf([first]), together: paceOf(both) }
+    // The last one alone writes the teachers' outputs that the others read.
+    let alone = await trial('first', 1, STEPS)
+    const steps = longEnough(alone)
+    if (steps > STEPS) alone = await trial('longer', 1, steps)
+    const both = await Promise.all([trial('left', 2, steps), trial('right', 2, steps)])
+    const together = paceOf(both)
+    if (!together) throw failed('the two runs of it were not at work at the same time')
+    return { alone: paceOf([alone]), together }
   } finally {
     rmSync(dataDir, { recursive: true, force: true })
   }
@@ -143,15 +150,22 @@ function mirror(from: string, to: string, { continues }: RunConfig): void {
   }
 }
 
+/** Steps of a trial that takes its time, from those of a short one. */
+function longEnough(short: readonly TimedStep[]): number {
+  const counted = short.slice(WARM_UP - 1)
+  const each = (counted.at(-1)!.at - counted[0]!.at) / (counted.length - 1)
+  return Math.max(STEPS, Math.min(MOST_STEPS, WARM_UP + Math.ceil(LONG_ENOUGH / each)))
+}
+
 /** One step longer than the trial: its last evaluation is never reached. */
-function shortened(config: RunConfig): RunConfig {
+function shortened(config: RunConfig, steps: number): RunConfig {
   const { experiment } = config
   const { train, evaluate, checkpoint } = experiment
   return {
     ...config,
     experiment: {
       ...experiment,
-      train: { ...train, steps: STEPS + 1 },
+      train: { ...train, steps: steps + 1 },
       evaluate: { ...evaluate, every: 0 },
       checkpoint: { ...checkpoint, every: 0 },
     },
@@ -166,13 +180,14 @@ interface TimedStep {
 async function timesOf(
   context: Context,
   config: RunConfig,
+  until: number,
   autoCache: Run['autoCache'],
   signal?: AbortSignal,
 ): Promise<TimedStep[]> {
   const steps: TimedStep[] = []
   await performJob(
     context,
-    { kind: 'run', config, resume: false, autoCache, until: STEPS },
+    { kind: 'run', config, resume: false, autoCache, until },
     {
       signal,
       onEvent: (event) => {
