@@ -1,5 +1,6 @@
 import { MessageChannel } from 'node:worker_threads'
 import type { Data, Value } from './graph'
+import { Retirement } from './retirement'
 
 /** Smaller arrays are left to the garbage collector: giving one back takes about ten microseconds. */
 const WORTH_FREEING = 4096
@@ -13,10 +14,8 @@ const WORTH_FREEING = 4096
  * JavaScript cannot free an array, but a message can take its memory along, and a message that nobody will receive
  * is freed where it is posted.
  */
-export class OutputMemory {
+export class OutputMemory extends Retirement {
   private readonly own = new WeakSet<Data>()
-  /** No tensor stands for them any more, but graphs still to be computed may read them. */
-  private retired: Value[] = []
   private readonly nobody = closedPort()
 
   /** The runtime has computed a value into memory that is nobody else's. */
@@ -34,23 +33,12 @@ export class OutputMemory {
     return data
   }
 
-  /** Called when the last tensor of a value is disposed of. */
-  retire(value: Value): void {
-    if (value.data && this.own.has(value.data)) this.retired.push(value)
-  }
-
-  /**
-   * Called before a graph is traced; the function that comes back, when all that graph's outputs are there: nothing
-   * computed later reads what was retired before.
-   */
-  mark(): () => void {
-    const before = this.retired
-    this.retired = []
-    return () => this.free(before)
+  protected override holds({ data }: Value): boolean {
+    return data !== undefined && this.own.has(data)
   }
 
   /** Gives back the memory of values, unless something else has come to hold it since. */
-  private free(values: readonly Value[]): void {
+  protected override free(values: readonly Value[]): void {
     const buffers: ArrayBufferLike[] = []
     for (const value of values) {
       const { data, live, shared } = value

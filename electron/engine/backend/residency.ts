@@ -2,6 +2,7 @@ import type { InferenceSession, OnnxValue } from 'onnxruntime-node'
 import { node } from './builder'
 import { traceGraph, Value, type Data, type Dtype } from './graph'
 import { encodeModel } from './onnx'
+import { Retirement } from './retirement'
 
 type Ort = typeof import('onnxruntime-node')
 type Tensor = InstanceType<Ort['Tensor']>
@@ -14,16 +15,16 @@ const WORTH_KEEPING = 4096
  * a second time. A value is copied out through a session of one Identity, for `getData()` on a GPU tensor aborts the
  * process (onnxruntime-node 1.30).
  */
-export class Residency {
+export class Residency extends Retirement {
   private readonly fed = new WeakSet<Value>()
   private readonly copies = new Map<string, Promise<InferenceSession>>()
-  /** No tensor stands for them any more, but graphs still to be computed may read them. */
-  private retired: Value[] = []
 
   constructor(
     private readonly ort: Ort,
     private readonly options: InferenceSession.SessionOptions,
-  ) {}
+  ) {
+    super()
+  }
 
   /** The tensor to feed for a leaf; in the GPU if it is there or is worth keeping there. */
   async feed(leaf: Value): Promise<Tensor> {
@@ -44,33 +45,22 @@ export class Residency {
     return tensor.data as Data
   }
 
-  /** Called when the last tensor of a value is disposed of. */
-  retire(value: Value): void {
-    if (value.resident) this.retired.push(value)
-  }
-
-  /**
-   * Called before a graph is traced; the function that comes back, when all that graph's outputs are there: nothing
-   * computed later reads what was retired before.
-   */
-  mark(): () => void {
-    const before = this.retired
-    this.retired = []
-    return () => {
-      for (const value of before) this.free(value)
-    }
+  protected override holds(value: Value): boolean {
+    return value.resident !== undefined
   }
 
   dispose(values: Iterable<Value>): void {
-    for (const value of [...this.retired, ...values]) this.free(value)
+    this.free([...this.retired, ...values])
     this.retired = []
     for (const session of this.copies.values()) void session.then((s) => s.release())
     this.copies.clear()
   }
 
-  private free(value: Value): void {
-    value.resident?.dispose()
-    value.resident = undefined
+  protected override free(values: readonly Value[]): void {
+    for (const value of values) {
+      value.resident?.dispose()
+      value.resident = undefined
+    }
   }
 
   private async copy(

@@ -28,6 +28,18 @@ beforeEach(() => {
 })
 
 const VOCAB = 5
+
+/** A node that gives one axis, as operators take it from opset 18 on. */
+const axis = (value: bigint): OnnxModel['nodes'][number] => ({
+  name: 'Constant',
+  inputs: [],
+  outputs: ['axis'],
+  attributes: {
+    value: {
+      tensor: { name: 'a', type: 'int64', shape: [1], bytes: new Uint8Array(BigInt64Array.of(value).buffer) },
+    },
+  },
+})
 const table = Float32Array.from({ length: VOCAB * VOCAB }, (_, i) => Math.sin(i))
 const ids = (
   shape: (number | string)[],
@@ -74,21 +86,7 @@ describe('an ONNX file is refused in one line', () => {
   const masked = unlike({
     nodes: [
       { name: 'Gather', inputs: ['table', 'input_ids'], outputs: ['x'] },
-      {
-        name: 'Constant',
-        inputs: [],
-        outputs: ['axis'],
-        attributes: {
-          value: {
-            tensor: {
-              name: 'a',
-              type: 'int64',
-              shape: [1],
-              bytes: new Uint8Array(BigInt64Array.of(1n).buffer),
-            },
-          },
-        },
-      },
+      axis(1n),
       { name: 'ReduceMean', inputs: ['x', 'axis'], outputs: ['mean'] },
       { name: 'Add', inputs: ['x', 'mean'], outputs: ['logits'] },
     ],
@@ -215,21 +213,7 @@ describe('an ONNX teacher', () => {
         { name: 'Gather', inputs: ['table', 'input_ids'], outputs: ['rows'] },
         { name: 'Mul', inputs: ['position_ids', 'attention_mask'], outputs: ['places'] },
         { name: 'Cast', inputs: ['places'], outputs: ['floats'], attributes: { to: 1 } },
-        {
-          name: 'Constant',
-          inputs: [],
-          outputs: ['axis'],
-          attributes: {
-            value: {
-              tensor: {
-                name: 'a',
-                type: 'int64',
-                shape: [1],
-                bytes: new Uint8Array(BigInt64Array.of(2n).buffer),
-              },
-            },
-          },
-        },
+        axis(2n),
         { name: 'Unsqueeze', inputs: ['floats', 'axis'], outputs: ['column'] },
         { name: 'Add', inputs: ['rows', 'column'], outputs: ['logits'] },
       ],
