@@ -1,0 +1,65 @@
+import { z } from 'zod'
+import { objectName } from '../experiment'
+import { generateResult, modelScore } from '../job'
+import { corpus, corpusFormats, id, teacher, tokenizer } from '../library'
+import { run } from '../run'
+import { task } from '../task'
+import { byId, method, none } from './method'
+
+export const library = {
+  'corpora.list': method(none, z.array(corpus)),
+  'corpora.import': method(
+    z.strictObject({
+      path: z.string().min(1),
+      name: objectName.optional(),
+      format: z.enum(['auto', ...corpusFormats]).default('auto'),
+      field: z.string().default('text'),
+    }),
+    task,
+  ),
+  'corpora.remove': method(byId, none),
+  'corpora.preview': method(
+    z.strictObject({
+      id,
+      offset: z.number().int().nonnegative().default(0),
+      count: z.number().int().max(50).default(10),
+    }),
+    z.object({ documents: z.array(z.string()), total: z.number() }),
+  ),
+
+  'tokenizers.list': method(none, z.array(tokenizer)),
+
+  'teachers.list': method(none, z.array(teacher)),
+  'teachers.import': method(
+    z.strictObject({
+      path: z.string().min(1),
+      name: objectName.optional(),
+      tokenizerPath: z.string().optional(),
+    }),
+    task,
+  ),
+  /** Trains a teacher: a run of kind `teacher`, in the library when it completes. */
+  'teachers.train': method(z.strictObject({ definition: z.string() }), run),
+  'teachers.remove': method(byId, none),
+  /** Fills in the matrix teachers x corpora. */
+  'teachers.evaluate': method(z.strictObject({ ids: z.array(id).min(1), corpora: z.array(id).min(1) }), task),
+
+  /** Fits their temperatures on the calibration splits of corpora, equally weighed. */
+  'teachers.calibrate': method(
+    z.strictObject({ ids: z.array(id).min(1), corpora: z.array(id).min(1) }),
+    task,
+  ),
+  /** A model is a run (its best checkpoint) or a teacher. */
+  'models.generate': method(
+    z.strictObject({
+      model: id,
+      prompt: z.string(),
+      tokens: z.number().int().positive().max(2000).default(100),
+      temperature: z.number().nonnegative().default(0),
+      topP: z.number().positive().max(1).default(1),
+      seed: z.number().int().default(1),
+    }),
+    generateResult,
+  ),
+  'models.scores': method(none, z.array(modelScore)),
+} as const

@@ -1,0 +1,28 @@
+import { z } from 'zod'
+import { objectName } from '../experiment'
+import { id } from '../library'
+import { reportFormats, reportRow } from '../report'
+import { studyRow } from '../study'
+import { task } from '../task'
+import { byId, method, none } from './method'
+
+export const reports = {
+  'reports.list': method(none, z.array(reportRow)),
+  'reports.create': method(
+    z.strictObject({
+      runs: z.array(id).min(1),
+      name: objectName.optional(),
+      format: z.enum(reportFormats).default('html'),
+    }),
+    reportRow,
+  ),
+  'reports.get': method(byId, z.object({ row: reportRow, content: z.string() })),
+  'reports.remove': method(byId, none),
+
+  'studies.list': method(none, z.array(studyRow)),
+  /**
+   * Does a study on the data of a source folder, as a task that ends in a report. What the library and earlier, stopped
+   * attempts have is used again.
+   */
+  'studies.start': method(z.strictObject({ study: z.string(), source: z.string().min(1) }), task),
+} as const

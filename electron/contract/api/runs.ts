@@ -1,0 +1,68 @@
+import { z } from 'zod'
+import { alarmSignatures } from '../alarm'
+import { comparison } from '../comparison'
+import { disagreementPage } from '../disagreement'
+import { objectName } from '../experiment'
+import { experimentRow } from '../experimentRow'
+import { loggedEvent } from '../job'
+import { id } from '../library'
+import { evaluationDetail, evaluationRecord, stepRecord } from '../metrics'
+import { checkpoint, environment, run, runConfig } from '../run'
+import { task } from '../task'
+import { byId, method, none } from './method'
+
+const ids = z.strictObject({ ids: z.array(id).min(1) })
+
+export const metricsPage = z.object({
+  steps: z.array(stepRecord),
+  evaluations: z.array(evaluationRecord),
+})
+
+export const runs = {
+  'runs.list': method(none, z.array(run)),
+  'runs.get': method(
+    byId,
+    z.object({ run, config: runConfig.optional(), environment: environment.optional() }),
+  ),
+  /** Steps after `afterStep`, at most `points` of them evenly thinned (evaluations are never thinned). */
+  'runs.metrics': method(
+    z.strictObject({
+      id,
+      /** -1: from the start, with a continued run's evaluation at step 0. */
+      afterStep: z.number().int().default(-1),
+      points: z.number().int().positive().default(2000),
+    }),
+    metricsPage,
+  ),
+  /** What the evaluation at the last step found out beyond its record; nothing before. */
+  'runs.evaluation': method(byId, z.object({ detail: evaluationDetail.optional() })),
+  /**
+   * Where a run's teachers disagree: held-out documents from `first` on, read by its best checkpoint. What is not known
+   * yet is computed by a task; asked again when that has completed, the page is there.
+   */
+  'runs.disagreement': method(
+    z.strictObject({
+      id,
+      /** Default: the run's first corpus. */
+      corpus: id.optional(),
+      first: z.number().int().nonnegative().default(0),
+    }),
+    z.union([z.object({ page: disagreementPage }), z.object({ task })]),
+  ),
+  'runs.log': method(byId, z.array(loggedEvent)),
+  'runs.checkpoints': method(byId, z.array(checkpoint)),
+  'runs.pause': method(byId, run),
+  'runs.continue': method(byId, run),
+  'runs.stop': method(byId, run),
+  /** Goes on from the last checkpoint of a stopped, failed or crashed run. */
+  'runs.resume': method(byId, run),
+  'runs.rename': method(z.strictObject({ id, name: objectName }), run),
+  'runs.remove': method(byId, none),
+  /** An experiment in the library that is this run's definition with the mend of its alarm applied. */
+  'runs.mend': method(z.strictObject({ id, signature: z.enum(alarmSignatures) }), experimentRow),
+  /** Moves a waiting run before another one, or to the end; it takes that one's priority. */
+  'runs.reorder': method(z.strictObject({ id, before: id.optional() }), run),
+  /** Higher goes first. */
+  'runs.prioritise': method(z.strictObject({ id, priority: z.number().int() }), run),
+  'runs.compare': method(ids.extend({ baseline: id.optional() }), comparison),
+} as const

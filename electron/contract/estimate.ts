@@ -1,0 +1,17 @@
+import { z } from 'zod'
+import { memoryAdvice } from './outOfMemory'
+
+/** What a run will cost, from the speed measured on this machine so far. */
+export const estimate = z.object({
+  parameters: z.number(),
+  tokensPerStep: z.number(),
+  flopsPerStep: z.number(),
+  /** Absent until a run was measured here. */
+  seconds: z.number().optional(),
+  /** Most that its process will have. */
+  memoryMb: z.number(),
+  /** When that is more than may be had. */
+  memoryAdvice: memoryAdvice.optional(),
+  diskMb: z.number(),
+})
+export type Estimate = z.output<typeof estimate>

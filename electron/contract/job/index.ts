@@ -1,0 +1,5 @@
+export * from './library'
+export * from './models'
+export * from './bench'
+export * from './job'
+export * from './messages'

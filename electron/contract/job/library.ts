@@ -1,0 +1,73 @@
+import { z } from 'zod'
+import { objectName } from '../experiment'
+import { corpus, corpusFormats, id, teacher, tokenizer } from '../library'
+import { base } from './base'
+
+/** Reads `path` and writes `library/corpora/<id>/documents.jsonl`. Result: a Corpus row. */
+export const importCorpusJob = z.object({
+  ...base,
+  kind: z.literal('import-corpus'),
+  id,
+  name: objectName,
+  path: z.string(),
+  format: z.enum(['auto', ...corpusFormats]).default('auto'),
+  /** The field of a JSONL line that holds the text. */
+  field: z.string().default('text'),
+})
+
+/** Generates `bytes` of one domain of the built-in grammar. Result: a Corpus row. */
+export const generateCorpusJob = z.object({
+  ...base,
+  kind: z.literal('generate-corpus'),
+  id,
+  name: objectName,
+  domain: z.string(),
+  bytes: z.number().int().positive(),
+  seed: z.number().int(),
+})
+
+/** Trains a byte-level BPE on the training split of library corpora. Result: a Tokenizer row. */
+export const trainTokenizerJob = z.object({
+  ...base,
+  kind: z.literal('train-tokenizer'),
+  id,
+  name: objectName,
+  corpora: z.array(corpus).min(1),
+  vocab: z.number().int().min(257),
+})
+
+/** Imports a tokenizer file (tokenizer.json or llama2.c's). Result: a Tokenizer row. */
+export const importTokenizerJob = z.object({
+  ...base,
+  kind: z.literal('import-tokenizer'),
+  id,
+  name: objectName,
+  path: z.string(),
+})
+
+/**
+ * Imports a pretrained model with its tokenizer into `library/teachers/<id>` and `library/tokenizers/<tokenizerId>`.
+ * Result: `{teacher, tokenizer}`.
+ */
+export const importTeacherJob = z.object({
+  ...base,
+  kind: z.literal('import-teacher'),
+  id,
+  name: objectName,
+  path: z.string(),
+  /** Default: `tokenizer.json` in the same folder; of llama2.c `tok<vocab>.bin` or `tokenizer.bin`. */
+  tokenizerPath: z.string().optional(),
+  tokenizerId: id,
+  format: z.enum(['auto', 'llama2c', 'huggingface', 'onnx']).default('auto'),
+})
+export const importTeacherResult = z.object({ teacher, tokenizer })
+
+/** Writes `library/teachers/<id>`: another teacher with its logits scaled. Result: a Teacher row. */
+export const deriveTeacherJob = z.object({
+  ...base,
+  kind: z.literal('derive-teacher'),
+  id,
+  name: objectName,
+  from: teacher,
+  logitScale: z.number().positive(),
+})

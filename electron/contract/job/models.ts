@@ -1,0 +1,126 @@
+import { z } from 'zod'
+import { backends } from '../experiment'
+import { calibration, corpus, taskFormats, tokenizer } from '../library'
+import { runConfig } from '../run'
+import { base, computing } from './base'
+
+/** A model to score or to continue with: a teacher's folder, or a checkpoint's. */
+export const modelRef = z.object({
+  name: z.string(),
+  /** Folder with model.json and model.safetensors. */
+  folder: z.string(),
+  tokenizer,
+})
+export type ModelRef = z.output<typeof modelRef>
+
+/** Held-out metrics of models on corpora (a matrix), or of one model on a text file. Result: EvaluateResult. */
+export const evaluateJob = z.object({
+  ...computing,
+  kind: z.literal('evaluate'),
+  models: z.array(modelRef).min(1),
+  corpora: z.array(corpus).default([]),
+  /** Score this file whole instead, BOS first, no split. */
+  text: z.string().optional(),
+  tokens: z.number().int().positive().default(20000),
+  /** Prompts to continue greedily, for BLEU, ROUGE-L and the speed of generation: held-out ones. */
+  prompts: z.number().int().nonnegative().default(0),
+  /** JSON lines with `prefix` and `gold_completion` that take the place of held-out prompts. */
+  continuations: z.string().optional(),
+  tasks: z.array(z.object({ format: z.enum(taskFormats), path: z.string() })).default([]),
+  /** Examples of a task to score, evenly spread over its file. */
+  examples: z.number().int().positive().default(200),
+})
+
+/** A model on a task: metrics 0..1 by name, the task's own first. */
+export const taskScore = z.object({
+  task: z.string(),
+  examples: z.number().int(),
+  metrics: z.record(z.string(), z.number()),
+})
+export type TaskScore = z.output<typeof taskScore>
+/** Fits the temperatures of models on the calibration split of a mixture. Result: CalibrateResult. */
+export const calibrateJob = z.object({
+  ...computing,
+  kind: z.literal('calibrate'),
+  models: z.array(modelRef).min(1),
+  corpora: z.array(z.object({ weight: z.number().positive(), row: corpus })).min(1),
+  tokens: z.number().int().positive().default(4096),
+})
+/** In the models' order. */
+export const calibrateResult = z.object({ calibrations: z.array(calibration) })
+export type CalibrateResult = z.output<typeof calibrateResult>
+
+/** Metrics of one model on one corpus (METHOD.md: metrics), or on the text file (corpus absent). */
+export const modelScore = z.object({
+  model: z.string(),
+  corpus: z.string().optional(),
+  tokens: z.number().int(),
+  bytes: z.number().int(),
+  crossEntropy: z.number(),
+  perplexity: z.number(),
+  bitsPerByte: z.number(),
+  /** Tokens a window, and between the starts of two. */
+  context: z.number().int().optional(),
+  stride: z.number().int().optional(),
+  /** Top-1 accuracy, expected calibration error (0..1) and Brier score (0..2) over the tokens. */
+  accuracy: z.number().optional(),
+  ece: z.number().optional(),
+  brier: z.number().optional(),
+  /** Of greedy continuations: BLEU 0..100, ROUGE-L 0..1, and how many there were. */
+  bleu: z.number().optional(),
+  rougeL: z.number().optional(),
+  prompts: z.number().int().optional(),
+  parameters: z.number().int().optional(),
+  /** Forward pass: 2 a matmul weight and token, and attention over half the context. */
+  flopsPerToken: z.number().optional(),
+  /** Generation with the KV cache. */
+  tokensPerSecond: z.number().optional(),
+  tasks: z.array(taskScore).optional(),
+})
+export type ModelScore = z.output<typeof modelScore>
+export const evaluateResult = z.object({ scores: z.array(modelScore) })
+export type EvaluateResult = z.output<typeof evaluateResult>
+
+/**
+ * What the teachers of a run and its student say of the beginnings of held-out documents, token by token. Each goes to
+ * the file named with it, as a DocumentDisagreement. Result: none.
+ */
+export const disagreementJob = z.object({
+  ...base,
+  kind: z.literal('disagreement'),
+  config: runConfig,
+  /** The student's: a folder with model.json and model.safetensors. */
+  checkpoint: z.string(),
+  corpus,
+  documents: z.array(z.object({ document: z.number().int().nonnegative(), file: z.string() })).min(1),
+  backend: z.enum(backends).default('auto'),
+})
+
+/** Continues a prompt. Result: GenerateResult; text arrives in `text` events as it is made. */
+export const generateJob = z.object({
+  ...computing,
+  kind: z.literal('generate'),
+  model: modelRef,
+  prompt: z.string(),
+  tokens: z.number().int().positive().default(100),
+  /** 0 is greedy. */
+  temperature: z.number().nonnegative().default(0),
+  topP: z.number().positive().max(1).default(1),
+  seed: z.number().int().default(1),
+})
+export const generateResult = z.object({
+  /** The continuation, without the prompt. */
+  text: z.string(),
+  tokens: z.number().int(),
+  tokensPerSecond: z.number(),
+})
+export type GenerateResult = z.output<typeof generateResult>
+
+/** Writes a checkpoint's student for other tools. Result: `{files}`. */
+export const exportJob = z.object({
+  ...base,
+  kind: z.literal('export'),
+  model: modelRef,
+  format: z.enum(['hf', 'onnx', 'llama2c']),
+  out: z.string(),
+})

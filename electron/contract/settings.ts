@@ -1,0 +1,40 @@
+import { z } from 'zod'
+import { backends } from './experiment'
+import { selfTestResult } from './job'
+
+export const settings = z.strictObject({
+  /** Where workers run: Electron's utility process, or a plain Node process (see `launcherReason`). */
+  launcher: z.enum(['auto', 'utility', 'node']).default('auto'),
+  /** Intra-op threads of a worker; 0: as many as there are cores. */
+  threads: z.number().int().nonnegative().default(0),
+  /** What computes, where a definition leaves it open. */
+  backend: z.enum(backends).default('auto'),
+  /** Most memory that a run may need; 0: what the machine has left. */
+  memoryGb: z.number().nonnegative().default(0),
+  /** Runs computed at the same time. */
+  concurrency: z.number().int().positive().default(1),
+  /** The teacher-output cache: what is longest unused goes first, above this size or after so many days. */
+  cacheGb: z.number().positive().default(20),
+  cacheDays: z.number().positive().default(30),
+  /** The queue starts nothing while this is set; what runs goes on. */
+  queuePaused: z.boolean().default(false),
+  colorMode: z.enum(['system', 'light', 'dark']).default('system'),
+})
+export type Settings = z.output<typeof settings>
+
+export const appInfo = z.object({
+  version: z.string(),
+  host: z.enum(['desktop', 'web']),
+  dataDir: z.string(),
+  node: z.string(),
+  platform: z.string(),
+  cores: z.number(),
+  memoryGb: z.number(),
+  /** What starts the workers, and why if it is not the first choice. */
+  launcher: z.enum(['utility', 'node']),
+  launcherReason: z.string().optional(),
+  backends: selfTestResult.shape.backends,
+  /** The demo's state in this data directory. */
+  demo: z.enum(['absent', 'partial', 'present']),
+})
+export type AppInfo = z.output<typeof appInfo>
