@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
@@ -93,14 +93,30 @@ describe('a teacher from an ONNX file', () => {
     expect(tokenizers).toHaveLength(1)
   })
 
-  it('scores and calibrates as the model it was made of', async () => {
+  it('scores, writes, does tasks and calibrates as the model it was made of', async () => {
     const { models } = services.rooms
-    const options = { tokens: 400, prompts: 2, tasks: [], examples: 1 }
+    const path = join(folder, 'task.jsonl')
+    const lines = [
+      { prompt: 'Cut the', target: 'leek', choices: ['leek', 'sum', 'onion rings'] },
+      { prompt: 'Stir', target: 'well', choices: ['well', 'seven'] },
+    ]
+    writeFileSync(path, lines.map((line) => JSON.stringify(line)).join('\n'))
+    const tasks = [{ format: 'text-to-text' as const, path }]
+    const options = { tokens: 400, prompts: 2, tasks, examples: 2 }
     const [own] = await models.evaluate(['cook'], ['recipes'], options)
     const [onnx] = await models.evaluate(['cook-onnx'], ['recipes'], options)
-    expect(onnx!.tokens).toBe(own!.tokens)
+    const same = ['tokens', 'parameters', 'prompts', 'bleu', 'rougeL', 'tasks'] as const
+    for (const key of same) expect(onnx![key], key).toEqual(own![key])
+    expect(own).toMatchObject({ prompts: 1, bleu: expect.any(Number), rougeL: expect.any(Number) })
     expect(onnx!.crossEntropy).toBeCloseTo(own!.crossEntropy, 5)
-    expect(onnx!.parameters).toBe(own!.parameters)
+    const prompt = 'Chop the'
+    // As many tokens as make the context of 64 overflow.
+    const drawn = { prompt, tokens: 90, temperature: 0.8, topP: 0.9, seed: 3 }
+    const [text, again] = await Promise.all(
+      ['cook', 'cook-onnx'].map((model) => services.call('models.generate', { model, ...drawn })),
+    )
+    expect(again!.text).toBe(text!.text)
+    expect(again!.tokens).toBe(90)
     const [first, second] = await models.calibrate(['cook', 'cook-onnx'], ['recipes'])
     expect(second!.calibration.temperature).toBeCloseTo(first!.calibration.temperature, 3)
     expect(second!.calibration.after).toBeCloseTo(first!.calibration.after, 5)
@@ -120,20 +136,11 @@ describe('a teacher from an ONNX file', () => {
     expect(await losses(parts)).toEqual(first)
   }, 120_000)
 
-  it('is refused where hidden states or text are asked of it', async () => {
+  it('is refused where hidden states are asked of it', async () => {
     const { experiments } = services.rooms
     const start = () =>
       experiments.start({ definition: definition({ teachers: ['cook-onnx'], loss: { lambda: 0.5 } }) })
     expect(start).toThrow(/loss\.features: teacher "cook-onnx" is an ONNX model.*no hidden states/)
-    const generate = services.call('models.generate', {
-      model: 'cook-onnx',
-      prompt: 'a',
-      tokens: 1,
-      temperature: 0,
-      topP: 1,
-      seed: 1,
-    })
-    await expect(generate).rejects.toThrow(/an ONNX model gives logits and nothing else/)
   })
 
   it('is not imported where anything is wrong: nothing stays', async () => {

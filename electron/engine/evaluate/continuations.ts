@@ -1,7 +1,7 @@
-import type { Continuation, ModelConfig } from '#contract'
-import type { tf } from '../backend/tf'
+import type { Continuation } from '#contract'
 import type { TextTokenizer } from '../data/tokenizer'
 import { generate } from '../model/generate'
+import type { LanguageModel } from '../model/languageModel'
 import { corpusBleu } from './bleu'
 import { meanRougeL } from './rouge'
 
@@ -9,9 +9,9 @@ import { meanRougeL } from './rouge'
 const PROMPT = 32
 const REFERENCE = 32
 
-export interface ContinuedModel {
-  config: ModelConfig
-  parameters: ReadonlyMap<string, tf.Tensor>
+/** A model that writes. */
+export interface Writer {
+  model: LanguageModel
   tokenizer: TextTokenizer
 }
 
@@ -47,7 +47,7 @@ export function heldOutPrompts(ids: Int32Array, tokenizer: TextTokenizer, count:
  * @returns tokensPerSecond of the generation alone
  */
 export async function continueAll(
-  { config, parameters, tokenizer }: ContinuedModel,
+  { model, tokenizer }: Writer,
   prompts: readonly Prompt[],
   onPrompt: (fraction: number) => void = () => {},
 ): Promise<{ continuations: Continuation[]; tokensPerSecond: number }> {
@@ -57,8 +57,7 @@ export async function continueAll(
   for (const { prompt, reference } of prompts) {
     const promptIds = [tokenizer.bos, ...tokenizer.encode(prompt)]
     const { ids, tokensPerSecond } = await generate({
-      config,
-      parameters,
+      model,
       promptIds,
       tokens: Math.max(1, tokenizer.encode(reference).length),
       temperature: 0,

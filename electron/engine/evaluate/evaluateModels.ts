@@ -1,21 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { z } from 'zod'
-import {
-  badInput,
-  failed,
-  parameterCount,
-  type EvaluateResult,
-  type Job,
-  type ModelConfig,
-  type ModelRef,
-  type ModelScore,
-  type TaskFormat,
-} from '#contract'
+import { badInput, failed, type EvaluateResult, type Job, type ModelScore, type TaskFormat } from '#contract'
 import { startBackend } from '../backend'
 import { loadTokenizer } from '../data/tokenizer'
 import { openLanguageModel } from '../model/languageModel'
 import type { Progress } from '../progress'
-import { continueAll, heldOutPrompts, overlap, type ContinuedModel, type Prompt } from './continuations'
+import { continueAll, heldOutPrompts, overlap, type Prompt, type Writer } from './continuations'
 import { heldOutText, type HeldOutText } from './heldOut'
 import { scoreIds } from './score'
 import { evaluateTask } from './tasks/evaluateTask'
@@ -42,8 +32,8 @@ export async function evaluateModels(job: EvaluateJob, progress: Progress): Prom
   for (const ref of job.models) {
     const model = await openLanguageModel(ref.folder)
     const tokenizer = await loadTokenizer(job.dataDir, ref.tokenizer)
-    const writer = model.native && { ...model.native, tokenizer }
-    if (!writer && (given || tasks.length)) throw readsOnly(ref, given ? 'continuations' : 'tasks')
+    const writer = { model, tokenizer }
+    const { parameters, flopsPerToken } = model
     const score = async (source: HeldOutText, corpus?: string) => {
       const done = scores.length
       const onBatch = (fraction: number) => progress(`scoring ${ref.name}`, (done + fraction) / total)
@@ -51,15 +41,13 @@ export async function evaluateModels(job: EvaluateJob, progress: Progress): Prom
         throw failed(`there is no text to score ${corpus ? `in corpus ${corpus}` : ''}`)
       const options = { bos: tokenizer.bos, bytes: source.bytes }
       const own = await scoreIds(model, source.ids, options, onBatch)
-      const { native, parameters } = model
-      const about = { parameters, ...(native && { flopsPerToken: flopsPerToken(native.config) }) }
-      if (!writer) return void scores.push({ model: ref.name, corpus, ...own, ...about })
       const prompts = given ?? heldOutPrompts(source.ids, tokenizer, job.prompts)
       scores.push({
         model: ref.name,
         corpus,
         ...own,
-        ...about,
+        parameters,
+        ...(flopsPerToken && { flopsPerToken }),
         ...(await continued(writer, prompts, progress)),
         ...(tasks.length && { tasks: await perform(writer, tasks, progress) }),
       })
@@ -75,44 +63,30 @@ export async function evaluateModels(job: EvaluateJob, progress: Progress): Prom
   return { scores }
 }
 
-function readsOnly({ name }: ModelRef, field: string): Error {
-  return badInput(`"${name}" is an ONNX model: it is scored on text and writes none`, {
-    field,
-    expected: 'none',
-  })
-}
-
 async function continued(
-  model: ContinuedModel,
+  writer: Writer,
   prompts: readonly Prompt[],
   progress: Progress,
 ): Promise<Partial<ModelScore>> {
   if (!prompts.length) return {}
-  const { continuations, tokensPerSecond } = await continueAll(model, prompts, (fraction) =>
+  const { continuations, tokensPerSecond } = await continueAll(writer, prompts, (fraction) =>
     progress('continuing prompts', fraction),
   )
   return { ...overlap(continuations), prompts: prompts.length, tokensPerSecond }
 }
 
 async function perform(
-  model: ContinuedModel,
+  writer: Writer,
   tasks: readonly { format: TaskFormat; examples: TaskExample[] }[],
   progress: Progress,
 ): Promise<ModelScore['tasks']> {
   const scores: ModelScore['tasks'] = []
   for (const { format, examples } of tasks) {
     scores.push(
-      await evaluateTask(format, model, examples, (fraction) => progress(`task ${format}`, fraction)),
+      await evaluateTask(format, writer, examples, (fraction) => progress(`task ${format}`, fraction)),
     )
   }
   return scores
-}
-
-/** 2 a matmul weight (the head counts, the embedding lookup does not), and attention over half the context. */
-function flopsPerToken(config: ModelConfig): number {
-  const { vocab, width, layers, context, tied } = config
-  const matmuls = parameterCount(config) - (tied ? 0 : vocab * width) - (2 * layers + 1) * width
-  return 2 * matmuls + 2 * layers * width * context
 }
 
 /** At most `count` of the items, evenly spread, in their order. */

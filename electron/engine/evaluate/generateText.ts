@@ -2,8 +2,7 @@ import type { GenerateResult, Job } from '#contract'
 import { startBackend } from '../backend'
 import { loadTokenizer } from '../data/tokenizer'
 import { generate } from '../model/generate'
-import { readModel } from '../model/modelFolder'
-import { toTensors } from '../model/weights'
+import { openLanguageModel } from '../model/languageModel'
 
 /** Continues a prompt; `onText` gets the text as it grows. */
 export async function generateText(
@@ -11,7 +10,7 @@ export async function generateText(
   onText: (text: string) => void,
 ): Promise<GenerateResult> {
   await startBackend(job.backend, { threads: job.threads })
-  const { config, weights } = await readModel(job.model.folder)
+  const model = await openLanguageModel(job.model.folder)
   const tokenizer = await loadTokenizer(job.dataDir, job.model.tokenizer)
   const promptIds = [tokenizer.bos, ...tokenizer.encode(job.prompt)]
   const prompt = tokenizer.decode(promptIds.slice(1))
@@ -20,8 +19,7 @@ export async function generateText(
     tokenizer.decode([...promptIds.slice(1), ...ids]).slice(prompt.length)
   const soFar: number[] = []
   const { ids, tokensPerSecond } = await generate({
-    config,
-    parameters: toTensors(weights),
+    model,
     promptIds,
     tokens: job.tokens,
     temperature: job.temperature,
@@ -33,5 +31,6 @@ export async function generateText(
       onText(continuation(soFar))
     },
   })
+  model.dispose()
   return { text: continuation(ids), tokens: ids.length, tokensPerSecond }
 }

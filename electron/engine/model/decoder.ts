@@ -1,6 +1,7 @@
 import type { ModelConfig } from '#contract'
 import { tf } from '../backend/tf'
 import { rmsNorm, rotate, swiglu } from './layers'
+import type { TextReader } from './languageModel'
 import { ropeTables } from './llama'
 import { EMBEDDING, FINAL_NORM, HEAD, layerWeight, type LayerWeight } from './weights'
 
@@ -32,7 +33,7 @@ interface Layer {
  * are then written in their places: the cache is never copied. Keys lie transposed and weights are [in, out], because
  * ONNX Runtime multiplies a single row with such a matrix directly and packs a transposed one first.
  */
-export class Decoder {
+export class Decoder implements TextReader {
   /** Tokens read. */
   position = 0
   private readonly layers: Layer[]
@@ -74,7 +75,10 @@ export class Decoder {
     this.head = matrix(config.tied ? EMBEDDING : HEAD)
   }
 
-  /** Forgets what was read. */
+  get context(): number {
+    return this.config.context
+  }
+
   reset(): void {
     this.position = 0
   }
@@ -83,11 +87,7 @@ export class Decoder {
     tf.dispose(this.own)
   }
 
-  /**
-   * Reads tokens; resolves to the logits [vocab] of what comes after the last.
-   *
-   * @param ids one, or several from position 0 on; not more than the context has room for
-   */
+  /** @param ids one, or several from position 0 on */
   async read(ids: readonly number[]): Promise<Float32Array> {
     const count = ids.length === 1 ? 1 : bucket(ids.length, SHORTEST_PROMPT, this.config.context)
     const [logits, fresh] = tf.tidy(() => this.pass(ids, count))

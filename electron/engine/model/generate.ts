@@ -1,11 +1,9 @@
-import { badInput, type ModelConfig } from '#contract'
-import type { tf } from '../backend/tf'
+import { badInput } from '#contract'
 import { createRandom, type Random } from '../random'
-import { Decoder } from './decoder'
+import type { LanguageModel } from './languageModel'
 
 export interface GenerateOptions {
-  config: ModelConfig
-  parameters: ReadonlyMap<string, tf.Tensor>
+  model: Pick<LanguageModel, 'textReader'>
   /** Begins with BOS. */
   promptIds: readonly number[]
   tokens: number
@@ -20,21 +18,20 @@ export interface GenerateOptions {
 }
 
 /**
- * Continues a prompt with a KV cache. When the context is full, the last half of it is read anew and generation goes on
- * from there.
+ * Continues a prompt. When the context is full, the last half of it is read anew and generation goes on from there.
  */
 export async function generate(
   options: GenerateOptions,
 ): Promise<{ ids: number[]; tokensPerSecond: number }> {
-  const { config, parameters, promptIds, tokens, temperature, topP, seed, stopIds = [], onToken } = options
+  const { model, promptIds, tokens, temperature, topP, seed, stopIds = [], onToken } = options
   if (!promptIds.length) throw badInput('the prompt is empty', { field: 'prompt' })
   const random = createRandom(seed, 'generate')
   const started = performance.now()
-  const decoder = new Decoder(config, parameters)
+  const reader = model.textReader()
   const ids: number[] = []
   try {
-    const window = promptIds.slice(-config.context)
-    let logits = await decoder.read(window)
+    const window = promptIds.slice(-reader.context)
+    let logits = await reader.read(window)
     while (ids.length < tokens) {
       const id = temperature === 0 ? argMax(logits) : sample(logits, temperature, topP, random)
       if (stopIds.includes(id)) break
@@ -42,16 +39,16 @@ export async function generate(
       window.push(id)
       onToken?.(id)
       if (ids.length === tokens) break
-      if (decoder.position === config.context) {
-        window.splice(0, window.length - Math.floor(config.context / 2))
-        decoder.reset()
-        logits = await decoder.read(window)
+      if (reader.position === reader.context) {
+        window.splice(0, window.length - Math.floor(reader.context / 2))
+        reader.reset()
+        logits = await reader.read(window)
       } else {
-        logits = await decoder.read([id])
+        logits = await reader.read([id])
       }
     }
   } finally {
-    decoder.dispose()
+    reader.dispose()
   }
   return { ids, tokensPerSecond: ids.length / ((performance.now() - started) / 1000) }
 }

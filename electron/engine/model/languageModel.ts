@@ -1,11 +1,13 @@
 import { join } from 'node:path'
-import { longestSequence, parameterCount, type ModelConfig } from '#contract'
+import { failed, longestSequence, parameterCount, type ModelConfig } from '#contract'
 import { tf } from '../backend/tf'
+import { Decoder } from './decoder'
 import { createTables, forward } from './llama'
 import { readModel, readOnnxConfig } from './modelFolder'
 import { readOnnxFile } from './onnx/file'
+import { OnnxDecoder } from './onnx/decoder'
 import { ONNX_FILE } from './onnx/importOnnx'
-import { OnnxSession } from './onnx/session'
+import { firstLine, OnnxSession } from './onnx/session'
 import { toTensors } from './weights'
 
 /** Reads sequences of one length. */
@@ -17,15 +19,29 @@ export interface LogitReader {
   dispose(): void
 }
 
-/** A model of ours, or an ONNX file: what scoring asks of it. */
+/** Reads a text token after token, to continue it. */
+export interface TextReader {
+  /** Tokens that it remembers at most. */
+  readonly context: number
+  /** Tokens read. */
+  readonly position: number
+  /** Reads more tokens, not more than there is room for; resolves to the logits [vocab] of what comes after the last. */
+  read(ids: readonly number[]): Promise<Float32Array>
+  /** Forgets what was read. */
+  reset(): void
+  dispose(): void
+}
+
+/** A model of ours, or an ONNX file: what scoring and writing ask of it. */
 export interface LanguageModel {
   vocab: number
   /** Longest sequence it reads; infinite where nobody knows. */
   context: number
   parameters: number
+  /** Of a forward pass, where the layers are known. */
+  flopsPerToken?: number
   reader(time: number): LogitReader
-  /** What is needed beyond scoring, of a model of ours. */
-  native?: { config: ModelConfig; parameters: ReadonlyMap<string, tf.Tensor> }
+  textReader(): TextReader
   dispose(): void
 }
 
@@ -49,25 +65,26 @@ export async function openLanguageModel(folder: string): Promise<LanguageModel> 
       return {
         async prepare(inputs) {
           said = new Float32Array(inputs.length * vocab)
-          await session.logits(inputs, time, vocab, said)
+          await session.logits(inputs, time, vocab, said).catch((error: Error) => {
+            throw failed(`${file} cannot read ${time} tokens a sequence: ${firstLine(error)}`, error)
+          })
         },
         logits: (tokens) => tf.tensor2d(said, [tokens.size, vocab]),
         dispose() {},
       }
     },
+    textReader: () => new OnnxDecoder(session, vocab, longestSequence(onnx)),
     dispose: () => void session.release(),
   }
 }
 
 /** A model of ours whose weights are there already; they go when it is disposed of. */
-export function nativeModel(
-  config: ModelConfig,
-  parameters: ReadonlyMap<string, tf.Tensor>,
-): LanguageModel & { native: object } {
+export function nativeModel(config: ModelConfig, parameters: ReadonlyMap<string, tf.Tensor>): LanguageModel {
   return {
     vocab: config.vocab,
     context: config.context,
     parameters: parameterCount(config),
+    flopsPerToken: flopsPerToken(config),
     reader(time) {
       const tables = createTables(config, time)
       return {
@@ -75,7 +92,14 @@ export function nativeModel(
         dispose: () => tables.dispose(),
       }
     },
-    native: { config, parameters },
+    textReader: () => new Decoder(config, parameters),
     dispose: () => tf.dispose([...parameters.values()]),
   }
+}
+
+/** 2 a matmul weight (the head counts, the embedding lookup does not), and attention over half the context. */
+function flopsPerToken(config: ModelConfig): number {
+  const { vocab, width, layers, context, tied } = config
+  const matmuls = parameterCount(config) - (tied ? 0 : vocab * width) - (2 * layers + 1) * width
+  return 2 * matmuls + 2 * layers * width * context
 }

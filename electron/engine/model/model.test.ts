@@ -194,7 +194,14 @@ describe.skipIf(!hasStories)('stories260K, a real pretrained model', () => {
       logits = plain.next(expected.at(-1)!) as Float32Array<ArrayBuffer>
     }
     const parameters = toTensors(weights)
-    const options = { config, parameters, promptIds: prompt, tokens: 100, temperature: 0, topP: 1, seed: 1 }
+    const options = {
+      model: nativeModel(config, parameters),
+      promptIds: prompt,
+      tokens: 100,
+      temperature: 0,
+      topP: 1,
+      seed: 1,
+    }
     const { ids } = await generate(options)
     expect(ids).toEqual(expected)
     expect(tokenizer().decode(ids)).toContain('there was')
@@ -221,7 +228,14 @@ describe('the transformer', () => {
   it('continues with its KV cache as whole forward passes would, beyond the end of its context', async () => {
     const parameters = toTensors(initialise(tiny, 3))
     const promptIds = [0, 5, 9]
-    const options = { config: tiny, parameters, promptIds, tokens: 20, temperature: 0, topP: 1, seed: 1 }
+    const options = {
+      model: nativeModel(tiny, parameters),
+      promptIds,
+      tokens: 20,
+      temperature: 0,
+      topP: 1,
+      seed: 1,
+    }
     const { ids } = await generate(options)
     const window = [...promptIds]
     const expected: number[] = []
@@ -241,7 +255,14 @@ describe('the transformer', () => {
     const config = { ...tiny, context: 150 }
     const parameters = toTensors(initialise(config, 8))
     const promptIds = Array.from({ length: 19 }, (_, i) => i)
-    const options = { config, parameters, promptIds, tokens: 180, temperature: 0, topP: 1, seed: 1 }
+    const options = {
+      model: nativeModel(config, parameters),
+      promptIds,
+      tokens: 180,
+      temperature: 0,
+      topP: 1,
+      seed: 1,
+    }
     const { ids } = await generate(options)
     const all = [...promptIds, ...ids]
     /** What whole forward passes over all[from..to) say comes next, for the places from `first` on. */
@@ -275,7 +296,13 @@ describe('the transformer', () => {
 
   it('samples by its seed, and only from the nucleus', async () => {
     const parameters = toTensors(initialise(tiny, 3))
-    const options = { config: tiny, parameters, promptIds: [0], tokens: 12, temperature: 1.5, topP: 1 }
+    const options = {
+      model: nativeModel(tiny, parameters),
+      promptIds: [0],
+      tokens: 12,
+      temperature: 1.5,
+      topP: 1,
+    }
     const draw = async (seed: number, topP = 1) => (await generate({ ...options, seed, topP })).ids
     expect(await draw(1)).toEqual(await draw(1))
     expect(await draw(1)).not.toEqual(await draw(2))

@@ -28,9 +28,9 @@ export async function writeModel(folder: string, config: ModelConfig, weights: W
 /** @throws bad-input when a file is missing, damaged, of another model, or an ONNX model's */
 export async function readModel(folder: string): Promise<{ config: ModelConfig; weights: Weights }> {
   if (readOnnxConfig(folder)) {
-    throw badInput('an ONNX model gives logits and nothing else', {
+    throw badInput('the layers of an ONNX model cannot be read', {
       file: join(folder, 'model.onnx'),
-      expected: 'a model of ours: an ONNX model teaches, is scored and calibrated',
+      expected: 'a model of ours: an ONNX model teaches, is scored and calibrated, and writes',
     })
   }
   const [configFile, weightsFile] = [join(folder, 'model.json'), join(folder, 'model.safetensors')]

@@ -8,6 +8,8 @@ import { encodeOnnx, type OnnxModel, type ValueInfo } from '../backend/onnx'
 import { ProtoWriter } from '../backend/protobuf'
 import { tf } from '../backend/tf'
 import { encodeOnnxModel } from '../model/exportOnnx'
+import { argMax, generate } from '../model/generate'
+import { openLanguageModel } from '../model/languageModel'
 import { createTables, forward } from '../model/llama'
 import { readModel } from '../model/modelFolder'
 import { checkOnnx, storeOnnx } from '../model/onnx/importOnnx'
@@ -62,6 +64,39 @@ const bigram: OnnxModel = {
   outputs: [logits(['batch', 'sequence', VOCAB])],
 }
 
+const past = 'past_key_values.0.key'
+const int64 = (name: string, values: number[], shape = [values.length]) => ({
+  name,
+  type: 'int64' as const,
+  shape,
+  bytes: new Uint8Array(BigInt64Array.from(values.map(BigInt)).buffer),
+})
+
+/**
+ * The logits of a token are the sum of the rows of a table of the tokens up to it; the rows are what is remembered.
+ *
+ * @param summed `present.0.key`: those that were read before too
+ */
+const remembering = (summed: 'present.0.key' | 'rows'): OnnxModel => ({
+  nodes: [
+    { name: 'Gather', inputs: ['table', 'input_ids'], outputs: ['flat'] },
+    { name: 'Unsqueeze', inputs: ['flat', 'one'], outputs: ['rows'] },
+    { name: 'Concat', inputs: [past, 'rows'], outputs: ['present.0.key'], attributes: { axis: 2 } },
+    { name: 'CumSum', inputs: [summed, 'two'], outputs: ['sums'] },
+    { name: 'Shape', inputs: ['input_ids'], outputs: ['shape'] },
+    { name: 'Slice', inputs: ['shape', 'one', 'two'], outputs: ['time'] },
+    { name: 'Neg', inputs: ['time'], outputs: ['first'] },
+    { name: 'Slice', inputs: ['sums', 'first', 'end', 'two'], outputs: ['own'] },
+    { name: 'Squeeze', inputs: ['own', 'one'], outputs: ['logits'] },
+  ],
+  initialisers: [...bigram.initialisers, int64('one', [1]), int64('two', [2]), int64('end', [1 << 20])],
+  inputs: [...bigram.inputs, { name: past, type: 'float32', shape: ['batch', 1, 'past', VOCAB] }],
+  outputs: [
+    ...bigram.outputs,
+    { name: 'present.0.key', type: 'float32', shape: ['batch', 1, 'total', VOCAB] },
+  ],
+})
+
 function write(model: OnnxModel | Uint8Array, name = 'model.onnx'): string {
   const file = join(folder, name)
   writeFileSync(file, model instanceof Uint8Array ? model : encodeOnnx(model))
@@ -105,9 +140,19 @@ describe('an ONNX file is refused in one line', () => {
     ],
     ['with logits that are no floats', half, /logits.*the output is int64.*float32/],
     [
-      'with a KV cache',
-      unlike({ inputs: [...bigram.inputs, ids(['b', 2, 't', 8], 'past_key_values.0.key')] }),
-      /KV cache.*past_key_values\.0\.key.*without past keys and values/,
+      'with a KV cache that does not come back',
+      unlike({ inputs: [...bigram.inputs, ids(['b', 2, 't', 8], past, 'float32')] }),
+      /input "past_key_values\.0\.key" and no output "present\.0\.key"/,
+    ],
+    [
+      'with a KV cache of unknown size',
+      unlike({ inputs: [...bigram.inputs, ids(['b', 'h', 't', 8], past, 'float32')] }),
+      /cache "past_key_values\.0\.key" is float32 \[b, h, t, 8\].*heads and size fixed/,
+    ],
+    [
+      'with a KV cache that it does not heed',
+      remembering('rows'),
+      /read at once than read on from its past keys and values/,
     ],
     [
       'with an input that Retort does not know',
@@ -233,8 +278,52 @@ describe('an ONNX teacher', () => {
     for (const [i, z] of expected.entries()) expect(out[i]).toBeCloseTo(z, 6)
   })
 
+  it('writes on from its KV cache, or reads all anew, beyond its context: what whole passes say', async () => {
+    // Sums of the rows of the last tokens: what is forgotten shows.
+    const rowsOf = (window: readonly number[]) =>
+      window.reduce(
+        (sum, id) => sum.map((z, v) => z + table[id * VOCAB + v]!),
+        new Array<number>(VOCAB).fill(0),
+      )
+    const context = 12
+    const expected: number[] = []
+    const window = [2, 0, 3]
+    while (expected.length < 40) {
+      expected.push(argMax(Float32Array.from(rowsOf(window))))
+      if (window.length === context) window.splice(0, window.length + 1 - context / 2)
+      window.push(expected.at(-1)!)
+    }
+    expect(new Set(expected).size).toBeGreaterThan(2)
+    const remembers = remembering('present.0.key')
+    const forgets = {
+      ...remembers,
+      nodes: remembers.nodes.filter(({ name }) => name !== 'Concat'),
+      inputs: bigram.inputs,
+      outputs: bigram.outputs,
+    }
+    forgets.nodes = forgets.nodes.map((node) =>
+      node.name === 'CumSum' ? { ...node, inputs: ['rows', 'two'] } : node,
+    )
+    for (const model of [remembers, forgets]) {
+      writeFileSync(join(folder, 'config.json'), JSON.stringify({ max_position_embeddings: context }))
+      const checked = await checkOnnx(write(model), VOCAB)
+      const library = mkdtempSync(join(folder, 'library-'))
+      await storeOnnx(checked, library)
+      const opened = await openLanguageModel(library)
+      const options = { promptIds: [2, 0, 3], tokens: 40, temperature: 0, topP: 1, seed: 1 }
+      expect((await generate({ model: opened, ...options })).ids).toEqual(expected)
+      // Scoring begins with an empty cache.
+      const reader = opened.reader(2)
+      await reader.prepare!(Int32Array.of(4, 1, 0, 0))
+      const said = await reader.logits(tf.tensor2d([4, 1, 0, 0], [2, 2], 'int32')).array()
+      for (const [i, seen] of [[4], [4, 1], [0], [0, 0]].entries())
+        for (const [v, z] of rowsOf(seen).entries()) expect(said[i]![v]).toBeCloseTo(z, 5)
+      opened.dispose()
+    }
+  })
+
   it('is no model of ours: its folder gives no weights', async () => {
     await storeOnnx(await checkOnnx(write(bigram), VOCAB), folder)
-    await expect(readModel(folder)).rejects.toThrow(/an ONNX model gives logits and nothing else/)
+    await expect(readModel(folder)).rejects.toThrow(/layers of an ONNX model cannot be read/)
   })
 })

@@ -9,6 +9,7 @@ import { fuseTeachers, type FusedTarget } from '../distill/objective'
 import { heldOutText, type HeldOutText } from '../evaluate/heldOut'
 import { partsOf, scoringWindows, type WindowBatch, type WindowPart } from '../evaluate/windows'
 import { generate } from '../model/generate'
+import { nativeModel } from '../model/languageModel'
 import { createTables, forward, type Tables } from '../model/llama'
 import { drawWeights } from '../distill/weighting'
 import { finite } from '../finite'
@@ -231,8 +232,8 @@ export class HeldOut {
     const first = this.splits[0]
     if (!first) return undefined
     const promptIds = Array.from(first.text.ids.subarray(0, PROMPT_TOKENS))
-    const parameters = student.weights
-    const options = { config: this.config.student, parameters, promptIds, tokens: SAMPLE_TOKENS }
+    const model = nativeModel(this.config.student, student.weights)
+    const options = { model, promptIds, tokens: SAMPLE_TOKENS }
     const { ids } = await generate({ ...options, temperature: 0, topP: 1, seed: 1 })
     return { prompt: this.tokenizer.decode(promptIds.slice(1)), continuation: this.tokenizer.decode(ids) }
   }

@@ -21,6 +21,7 @@ import {
 } from '../evaluate/tokenScores'
 import type { WindowBatch } from '../evaluate/windows'
 import { finite } from '../finite'
+import { nativeModel } from '../model/languageModel'
 import { forward } from '../model/llama'
 import { prepareTeachers, type TeacherSource } from '../teachers/source'
 import type { HeldOut } from './evaluation'
@@ -80,10 +81,10 @@ async function evaluateLast(
 
   const continuations: Continuation[] = []
   const perSplit = Math.ceil(config.experiment.evaluate.prompts / splits.length)
-  const model = { config: config.student, parameters: student.weights, tokenizer }
+  const writer = { model: nativeModel(config.student, student.weights), tokenizer }
   for (const { text } of perSplit ? splits : []) {
     const prompts = heldOutPrompts(text.ids, tokenizer, perSplit)
-    continuations.push(...(await continueAll(model, prompts)).continuations)
+    continuations.push(...(await continueAll(writer, prompts)).continuations)
   }
 
   const metrics: Partial<EvaluationRecord> = { ece: own.ece, brier: own.brier, ...overlap(continuations) }

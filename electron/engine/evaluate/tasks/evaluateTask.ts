@@ -3,8 +3,7 @@ import { tf } from '../../backend/tf'
 import { logProbabilities } from '../../distill/divergence'
 import { labelLogProbabilities } from '../../distill/losses'
 import { generate } from '../../model/generate'
-import { createTables, forward } from '../../model/llama'
-import type { ContinuedModel } from '../continuations'
+import type { Writer } from '../continuations'
 import { batchFor } from '../score'
 import { collectTokens } from '../tokenScores'
 import { emptyBatch, type WindowBatch } from '../windows'
@@ -24,24 +23,24 @@ type Of<K extends TaskExample['kind']> = Extract<TaskExample, { kind: K }>
  */
 export async function evaluateTask(
   task: string,
-  model: ContinuedModel,
+  writer: Writer,
   examples: readonly TaskExample[],
   onExample: (fraction: number) => void = () => {},
 ): Promise<TaskScore> {
-  return { task, examples: examples.length, metrics: await measure(model, examples, onExample) }
+  return { task, examples: examples.length, metrics: await measure(writer, examples, onExample) }
 }
 
 async function measure(
-  model: ContinuedModel,
+  writer: Writer,
   examples: readonly TaskExample[],
   onExample: (fraction: number) => void,
 ): Promise<TaskMetrics> {
   const choices = examples.filter((e): e is Of<'choice'> => e.kind === 'choice')
   if (choices.length === examples.length)
-    return scoreChoices(choices, await rankChoices(model, choices, onExample))
+    return scoreChoices(choices, await rankChoices(writer, choices, onExample))
   const answers: string[] = []
   for (const example of examples) {
-    answers.push(await answer(model, example))
+    answers.push(await answer(writer, example))
     onExample(answers.length / examples.length)
   }
   const of = <K extends TaskExample['kind']>(kind: K) => examples.filter((e): e is Of<K> => e.kind === kind)
@@ -70,11 +69,11 @@ function asAnswer(example: TaskExample): Of<'answer'> {
  * The choice whose tokens have the highest mean log-probability after the prompt, for each example.
  */
 export async function rankChoices(
-  { config, parameters, tokenizer }: ContinuedModel,
+  { model, tokenizer }: Writer,
   examples: readonly Of<'choice'>[],
   onBatch: (fraction: number) => void = () => {},
 ): Promise<number[]> {
-  const longest = Math.min(CONTEXT, config.context)
+  const longest = Math.min(CONTEXT, model.context)
   const rows = examples.flatMap(({ prompt, choices }) => {
     const alone = tokenizer.encode(prompt)
     return choices.map((choice) => {
@@ -87,7 +86,7 @@ export async function rankChoices(
     })
   })
   const context = Math.min(longest, Math.ceil(Math.max(...rows.map(({ ids }) => ids.length - 1)) / 32) * 32)
-  const batch = batchFor(config, context)
+  const batch = batchFor(model, context)
   const windows: WindowBatch[] = []
   for (const [r, { ids, from }] of rows.entries()) {
     if (r % batch === 0) windows.push(emptyBatch(batch * context, batch))
@@ -98,17 +97,18 @@ export async function rankChoices(
       weights[at] = i >= from ? 1 : 0
     }
   }
-  const tables = createTables(config, context)
+  const reader = model.reader(context)
   const [scores] = await collectTokens(
     windows,
     ({ inputs, targets }) => {
-      const { logits } = forward(config, parameters, tf.tensor2d(inputs, [batch, context], 'int32'), tables)
+      const logits = reader.logits(tf.tensor2d(inputs, [batch, context], 'int32'))
       const labels = tf.tensor1d(targets, 'int32')
       return tf.reshape(labelLogProbabilities(logProbabilities(logits, 1), labels), [1, -1]) as tf.Tensor2D
     },
     onBatch,
+    async (i) => reader.prepare?.(windows[i]!.inputs),
   )
-  tables.dispose()
+  reader.dispose()
   let scored = 0
   const means = rows.map(({ ids, from }) => {
     const own = scores!.slice(scored, (scored += ids.length - 1 - from))
@@ -122,17 +122,13 @@ export async function rankChoices(
 }
 
 /** The line that the model writes after the prompt, greedily. */
-async function answer(
-  { config, parameters, tokenizer }: ContinuedModel,
-  example: TaskExample,
-): Promise<string> {
+async function answer({ model, tokenizer }: Writer, example: TaskExample): Promise<string> {
   const tokens = ANSWER[example.kind === 'choice' ? 'answer' : example.kind]
-  const room = Math.max(1, Math.min(CONTEXT, config.context) - tokens - 1)
+  const room = Math.max(1, Math.min(CONTEXT, model.context) - tokens - 1)
   const promptIds = [tokenizer.bos, ...tokenizer.encode(example.prompt).slice(-room)]
   const stopIds = [tokenizer.bos]
   const { ids } = await generate({
-    config,
-    parameters,
+    model,
     promptIds,
     tokens,
     temperature: 0,

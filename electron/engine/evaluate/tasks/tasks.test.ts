@@ -6,6 +6,7 @@ import type { ModelConfig, TaskFormat } from '#contract'
 import { startBackend } from '../../backend'
 import { tf } from '../../backend/tf'
 import { importCorpus } from '../../data/importCorpus'
+import { nativeModel } from '../../model/languageModel'
 import { createTables, forward } from '../../model/llama'
 import { initialise, toTensors } from '../../model/weights'
 import { evaluateTask, rankChoices } from './evaluateTask'
@@ -208,12 +209,13 @@ describe('a model on a task', () => {
   it('ranks choices by their mean log-probability, and reads the end of a long prompt', async () => {
     await startBackend('onnx', { threads: 1 })
     const parameters = toTensors(initialise(config, 5))
+    const model = nativeModel(config, parameters)
     const examples = [
       choice('is it', ['yes', 'no', 'perhaps so']),
       choice('x'.repeat(90) + ' end', ['a', 'bcd']),
       choice('short', ['q', 'zz']),
     ]
-    const chosen = await rankChoices({ config, parameters, tokenizer }, examples)
+    const chosen = await rankChoices({ model, tokenizer }, examples)
     const tables = createTables(config, 64)
     for (const [i, { prompt, choices }] of examples.entries()) {
       const means: number[] = []
@@ -237,7 +239,7 @@ describe('a model on a task', () => {
     }
     tables.dispose()
     const free: TaskExample[] = [{ kind: 'summary', prompt: 'Document: a\nSummary:', summary: 'a' }]
-    const score = await evaluateTask('summarization', { config, parameters, tokenizer }, free)
+    const score = await evaluateTask('summarization', { model, tokenizer }, free)
     expect(score).toMatchObject({ task: 'summarization', examples: 1 })
     expect(score.metrics['rougeL']).toBeGreaterThanOrEqual(0)
   })

@@ -50,9 +50,9 @@ export async function storeOnnx({ file, external, config }: CheckedOnnx, folder:
 /** Two sequences that differ in their last token: a causal model says the same of those before it. */
 async function tryOut(session: OnnxSession, vocab: number, file: string): Promise<void> {
   const time = 3
+  const ids = (last: number) => Int32Array.of(0, Math.min(1, vocab - 1), last)
   const ask = async (last: number) => {
-    const ids = Int32Array.of(0, Math.min(1, vocab - 1), last)
-    return session.pass(ids, time).catch((error: Error) => {
+    return session.pass(ids(last), time).catch((error: Error) => {
       throw badInput(`ONNX Runtime cannot run the model: ${firstLine(error)}`, { file })
     })
   }
@@ -67,15 +67,30 @@ async function tryOut(session: OnnxSession, vocab: number, file: string): Promis
   }
   checkVocabulary(width!, vocab, file)
   if (!one.data.every(Number.isFinite)) throw badInput('the model gives logits that are no numbers', { file })
-  const before = (time - 1) * width!
-  const size = one.data.reduce((most, z) => Math.max(most, Math.abs(z)), 1)
-  for (let i = 0; i < before; i++) {
-    if (Math.abs(one.data[i]! - other.data[i]!) <= 1e-3 * size) continue
+  const last = (time - 1) * width!
+  if (!alike(one.data.subarray(0, last), other.data)) {
     throw badInput('what the model says of a token changes with the tokens after it', {
       file,
       expected: 'a causal language model',
     })
   }
+  if (!session.remembers) return
+  const { past } = await session.pass(ids(0).subarray(0, time - 1), time - 1, { remember: true })
+  const { data } = await session.pass(ids(0).subarray(time - 1), 1, { past })
+  if (alike(data, one.data.subarray(last))) return
+  throw badInput(
+    'what the model says is another thing read at once than read on from its past keys and values',
+    {
+      file,
+      expected: 'an export whose cache works, or one without (use_cache off)',
+    },
+  )
+}
+
+/** Whether the first numbers of two lists are the same but for rounding. */
+function alike(some: Float32Array, others: Float32Array): boolean {
+  const size = some.reduce((most, z) => Math.max(most, Math.abs(z)), 1)
+  return some.every((z, i) => Math.abs(z - others[i]!) <= 1e-3 * size)
 }
 
 function checkVocabulary(own: number, vocab: number, file: string): void {

@@ -1,13 +1,23 @@
 import { badInput } from '#contract'
-import { loadRuntime, sessionOptions, type Ort, type Session } from '../../backend/session'
-
-const IDS = 'input_ids'
-const MASK = 'attention_mask'
-const POSITIONS = 'position_ids'
-const LOGITS = 'logits'
+import { loadRuntime, sessionOptions, type Ort, type Session, type Tensor } from '../../backend/session'
+import { IDS, LOGITS, MASK, POSITIONS, signatureOf, type Signature } from './signature'
 
 /** Logits computed at a time: bounds what a pass takes, 64 MB of them. */
 const LARGEST = 1 << 24
+
+/** Keys and values of tokens that were read. */
+export interface Past {
+  tokens: number
+  tensors: readonly Tensor[]
+}
+
+export interface Pass {
+  /** Logits [sequences, time, vocab] and their shape. */
+  data: Float32Array
+  shape: readonly number[]
+  /** With those of the pass' tokens; of a model with a KV cache, where it was asked for. */
+  past?: Past
+}
 
 /**
  * A language model as an ONNX file, run by ONNX Runtime on the CPU with the threads of the backend: token ids to logits.
@@ -16,11 +26,7 @@ export class OnnxSession {
   private constructor(
     private readonly ort: Ort,
     private readonly session: Session,
-    private readonly inputs: readonly { name: string; type: 'int64' | 'int32' }[],
-    /** Sequences that the model takes at a time, if not any number. */
-    private readonly fixedRows: number | undefined,
-    /** As the file tells it; else found out by asking. */
-    readonly vocab: number | undefined,
+    private readonly signature: Signature,
     private readonly largest: number,
   ) {}
 
@@ -34,12 +40,21 @@ export class OnnxSession {
       throw badInput(`ONNX Runtime cannot open the model: ${firstLine(error)}`, { file })
     })
     try {
-      const { inputs, rows } = inputsOf(session, file)
-      return new OnnxSession(ort, session, inputs, rows, outputOf(session, file), largest)
+      return new OnnxSession(ort, session, signatureOf(session, file), largest)
     } catch (error) {
       await session.release()
       throw error
     }
+  }
+
+  /** As the file tells it; else found out by asking. */
+  get vocab(): number | undefined {
+    return this.signature.vocab
+  }
+
+  /** Whether it has a KV cache. */
+  get remembers(): boolean {
+    return this.signature.past.length > 0
   }
 
   /**
@@ -51,7 +66,8 @@ export class OnnxSession {
    */
   async logits(ids: Int32Array, time: number, vocab: number, out: Float32Array): Promise<void> {
     const sequences = ids.length / time
-    const rows = this.fixedRows ?? Math.max(1, Math.min(sequences, Math.floor(this.largest / (time * vocab))))
+    const most = Math.max(1, Math.min(sequences, Math.floor(this.largest / (time * vocab))))
+    const rows = this.signature.rows ?? most
     for (let first = 0; first < sequences; first += rows) {
       const part = ids.subarray(first * time, (first + rows) * time)
       const { data } = await this.pass(part, time)
@@ -59,108 +75,48 @@ export class OnnxSession {
     }
   }
 
-  /** One pass: its logits and their shape. */
-  async pass(ids: Int32Array, time: number): Promise<{ data: Float32Array; shape: readonly number[] }> {
-    const shape = [ids.length / time, time]
+  /**
+   * One pass.
+   *
+   * @param ids [sequences * time]
+   * @param remember whether the keys and values are wanted, to read on from there
+   * @param past what came before, of as many sequences
+   */
+  async pass(
+    ids: Int32Array,
+    time: number,
+    { remember = false, past }: { remember?: boolean; past?: Past } = {},
+  ): Promise<Pass> {
+    const { Tensor } = this.ort
+    const rows = ids.length / time
+    const before = past?.tokens ?? 0
     const of = {
-      [IDS]: () => ids,
-      [MASK]: () => ids.map(() => 1),
-      [POSITIONS]: () => ids.map((_, i) => i % time),
+      [IDS]: { width: time, values: () => ids },
+      [MASK]: {
+        width: before + time,
+        values: () => new Int32Array(rows * (before + time)).fill(1),
+      },
+      [POSITIONS]: { width: time, values: () => ids.map((_, i) => before + (i % time)) },
     }
-    const feeds = Object.fromEntries(
-      this.inputs.map(({ name, type }) => {
-        const values = of[name as keyof typeof of]()
-        const data = type === 'int64' ? BigInt64Array.from(values, BigInt) : values
-        return [name, new this.ort.Tensor(type, data as Int32Array, shape)]
-      }),
-    )
-    const { [LOGITS]: logits } = await this.session.run(feeds, [LOGITS])
-    return { data: logits!.data as Float32Array, shape: logits!.dims }
+    const feeds: Record<string, Tensor> = {}
+    for (const { name, type } of this.signature.inputs) {
+      const { width, values } = of[name as keyof typeof of]
+      const data = type === 'int64' ? BigInt64Array.from(values(), BigInt) : values()
+      feeds[name] = new Tensor(type, data as Int32Array, [rows, width])
+    }
+    for (const [i, { name, heads, size }] of this.signature.past.entries())
+      feeds[name] = past?.tensors[i] ?? new Tensor('float32', new Float32Array(), [rows, heads, 0, size])
+    const presents = remember ? this.signature.past.map(({ present }) => present) : []
+    const said = await this.session.run(feeds, [LOGITS, ...presents])
+    const { data, dims: shape } = said[LOGITS]!
+    const pass = { data: data as Float32Array, shape }
+    if (!presents.length) return pass
+    return { ...pass, past: { tokens: before + time, tensors: presents.map((name) => said[name]!) } }
   }
 
   async release(): Promise<void> {
     await this.session.release()
   }
-}
-
-/** The inputs to give, and how many sequences the model takes at a time if that is fixed. */
-function inputsOf({ inputMetadata: all }: Session, file: string) {
-  const expected = `${IDS}, and optionally ${MASK} and ${POSITIONS}`
-  const past = all.find(({ name }) => name.startsWith('past_key_values') || name.startsWith('past.'))
-  if (past) {
-    throw badInput(
-      `the model was exported with a KV cache (input "${past.name}"): it reads one token after another`,
-      {
-        file,
-        expected: 'an export without past keys and values (use_cache off)',
-      },
-    )
-  }
-  if (!all.some(({ name }) => name === IDS)) {
-    const names = all.map(({ name }) => name).join(', ')
-    throw badInput(`the model has no input "${IDS}" (it has ${names || 'none'})`, { file, expected })
-  }
-  let rows: number | undefined
-  const inputs = all.map((input) => {
-    const { name } = input
-    if (![IDS, MASK, POSITIONS].includes(name))
-      throw badInput(`Retort cannot give the input "${name}"`, { file, expected })
-    const type = input.isTensor ? input.type : 'no tensor'
-    if (!input.isTensor || (type !== 'int64' && type !== 'int32'))
-      throw badInput(`the input "${name}" is ${type}`, { file, field: name, expected: 'int64 or int32' })
-    const [batch, time] = input.shape
-    if (input.shape.length !== 2)
-      throw badInput(`the input has shape [${input.shape.join(', ')}]`, {
-        file,
-        field: name,
-        expected: '[batch, sequence]',
-      })
-    if (isFixed(time))
-      throw badInput(`the model reads sequences of ${time} tokens alone`, {
-        file,
-        field: name,
-        expected: 'an export with a dynamic sequence axis',
-      })
-    if (isFixed(batch) && batch !== 1)
-      throw badInput(`the model reads ${batch} sequences at a time alone`, {
-        file,
-        field: name,
-        expected: 'an export with a dynamic batch axis, or of one sequence',
-      })
-    if (isFixed(batch)) rows = batch
-    return { name, type } as const
-  })
-  return { inputs, rows }
-}
-
-/** The vocabulary, where the file tells it. */
-function outputOf({ outputMetadata: all }: Session, file: string): number | undefined {
-  const logits = all.find(({ name }) => name === LOGITS)
-  if (!logits) {
-    const names = all.map(({ name }) => name).join(', ')
-    throw badInput(`the model has no output "${LOGITS}" (it has ${names})`, {
-      file,
-      expected: 'a causal language model',
-    })
-  }
-  if (!logits.isTensor || logits.type !== 'float32') {
-    const type = logits.isTensor ? logits.type : 'no tensor'
-    throw badInput(`the output is ${type}`, { file, field: LOGITS, expected: 'float32' })
-  }
-  const { shape } = logits
-  // An unknown rank is told as no axes.
-  if (shape.length && shape.length !== 3) {
-    throw badInput(`the output has shape [${shape.join(', ')}]`, {
-      file,
-      field: LOGITS,
-      expected: '[batch, sequence, vocab]',
-    })
-  }
-  return isFixed(shape[2]) ? shape[2] : undefined
-}
-
-function isFixed(size: number | string | undefined): size is number {
-  return typeof size === 'number' && size > 0
 }
 
 export function firstLine(error: unknown): string {
