@@ -5,7 +5,11 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { detectBackends, startBackend } from '.'
 import { runApart } from './apart'
 import { layerNorm, rmsNorm, rotate, swish } from '../model/layers'
+import { fusedKernel } from './fused'
+import { traceGraph } from './graph'
 import type { LazyBackend } from './lazyBackend'
+import { encodeModel } from './onnx'
+import { loadRuntime, sessionOptions } from './session'
 import { findTensorflow, registerTensorflow } from './tensorflow'
 import { tf } from './tf'
 import { linuxAdapters } from './webgpu'
@@ -136,6 +140,25 @@ describe('WebGPU', () => {
     expect(backend.value(table).resident).toBeDefined()
     expect((await table.data())[4999]).toBe(4999)
   })
+
+  it('multiplies transposed matrices and normalises on the device: the provider would send what it lacks to the CPU', async () => {
+    if (tf.getBackend() !== 'webgpu') return
+    const backend = tf.backend() as unknown as LazyBackend
+    const ort = await loadRuntime()
+    const options = sessionOptions('webgpu')
+    const extra = { session: { ...(options.extra!.session as object), disable_cpu_ep_fallback: '1' } }
+    const random = (...shape: number[]) => tf.randomNormal(shape, 0, 1, 'float32', 1)
+    const results = [
+      tf.matMul(random(3, 4), random(5, 4), false, true),
+      tf.matMul(random(4, 3), random(4, 5), true),
+      tf.matMul(random(2, 4, 3), random(2, 5, 4), true, true),
+      fusedKernel('LogSoftmax', { logits: random(3, 4) }, { axis: -1 })![0]!,
+    ]
+    const model = encodeModel(traceGraph(results.map((result) => backend.value(result))))
+    const session = await ort.InferenceSession.create(model, { ...options, extra })
+    await session.release()
+  })
+
   it('computes the fused operations as the reference does', async () => {
     const obstacle = await webgpuObstacle()
     if (obstacle) {

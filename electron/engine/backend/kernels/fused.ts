@@ -70,4 +70,4 @@ export const fused: KernelTable = {
   RotaryEmbedding: rotary,
 }
 
-export const fusedForWebgpu: KernelTable = { ...fused, RmsNormalization: rmsNormalizationApart }
+export const fusedOnWebgpu: KernelTable = { RmsNormalization: rmsNormalizationApart }

@@ -5,12 +5,12 @@ import type { LazyBackend } from '../lazyBackend'
 import { tf } from '../tf'
 import { convolutions } from './convolution'
 import { elementwise } from './elementwise'
-import { fused, fusedForWebgpu } from './fused'
+import { fused, fusedOnWebgpu } from './fused'
 import { images } from './image'
 import { indexing } from './indexing'
-import { linear } from './linear'
+import { linear, linearOnWebgpu } from './linear'
 import { pools } from './pooling'
-import { reductions } from './reductions'
+import { reductions, reductionsOnWebgpu } from './reductions'
 import { shaping } from './shaping'
 import type { Inputs, KernelTable } from './table'
 
@@ -27,9 +27,12 @@ export const kernels: KernelTable = {
   ...fused,
 }
 
+/** In place of those whose operators the WebGPU provider has not, or computes wrongly. */
+const onWebgpu: KernelTable = { ...linearOnWebgpu, ...reductionsOnWebgpu, ...fusedOnWebgpu }
+
 /** Tells tfjs of the kernels, for the backend of that name. */
 export function registerKernels(backendName: string): void {
-  const table = backendName === 'webgpu' ? { ...kernels, ...fusedForWebgpu } : kernels
+  const table = backendName === 'webgpu' ? { ...kernels, ...onWebgpu } : kernels
   for (const [kernelName, kernel] of Object.entries(table)) {
     tf.registerKernel({
       kernelName,

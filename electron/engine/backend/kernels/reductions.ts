@@ -56,6 +56,17 @@ function normalise(name: string): Kernel {
   }
 }
 
+/** x - max - log(sum(exp(x - max))): the WebGPU provider has no LogSoftmax, it would go to the CPU. */
+const logSoftmaxOfParts: Kernel = ({ logits }) => {
+  const x = logits!
+  if (x.shape.length === 0) return filled([], 0, 'float32')
+  const row = [...x.shape.slice(0, -1), 1]
+  const last = integers([x.shape.length - 1])
+  const below = node('Sub', [x, node('ReduceMax', [x, last], row, 'float32')], x.shape, 'float32')
+  const sum = node('ReduceSum', [node('Exp', [below], x.shape, 'float32'), last], row, 'float32')
+  return node('Sub', [below, node('Log', [sum], row, 'float32')], x.shape, 'float32')
+}
+
 const cumulativeSum: Kernel = ({ x }, { axis, exclusive, reverse }) => {
   const attributes = { exclusive: exclusive ? 1 : 0, reverse: reverse ? 1 : 0 }
   const at = scalar(tf.util.parseAxisParam(axis, [...x!.shape])[0]!, 'int32')
@@ -112,3 +123,5 @@ export const reductions: KernelTable = {
   Cumprod: cumulativeProduct,
   TopK: topK,
 }
+
+export const reductionsOnWebgpu: KernelTable = { LogSoftmax: logSoftmaxOfParts }
