@@ -10,6 +10,8 @@ import { nodeWorkerLauncher } from './nodeWorker'
 let dataDir: string
 let services: Services
 
+const train = { steps: 30, batch: 4, context: 24, learningRate: 0.003, warmup: 2 }
+
 const definition = (name: string, changes: object) =>
   stringify({
     name,
@@ -17,7 +19,7 @@ const definition = (name: string, changes: object) =>
     tokenizer: 'bpe',
     student: { width: 16, layers: 1, heads: 2, context: 24 },
     teachers: [],
-    train: { steps: 30, batch: 4, context: 24, learningRate: 0.003, warmup: 2 },
+    train,
     evaluate: { every: 10, tokens: 300 },
     checkpoint: { every: 10, keep: 2 },
     ...changes,
@@ -46,6 +48,13 @@ beforeAll(async () => {
     )
     expect(await queue.finished(id)).toMatchObject({ status: 'completed' })
   }
+  const exported = join(dataDir, 'exported')
+  await services.rooms.models.export('cook', 'onnx', exported, { hiddenStates: true })
+  await library.importTeacher({
+    path: join(exported, 'model.onnx'),
+    name: 'cook-onnx',
+    tokenizerPath: 'bpe',
+  })
   await undisturbed('first', {})
 }, 60_000)
 afterAll(async () => {
@@ -99,6 +108,19 @@ describe('a run killed with -9 and resumed computes what an undisturbed one does
     [
       'with temperatures fitted before its first step',
       { teachers: ['cook', 'clerk'], weighting: { strategy: 'calibrated-entropy' } },
+    ],
+    [
+      'with an ONNX file as a teacher, live in micro-batches, its hidden states too',
+      {
+        teachers: ['cook-onnx', 'clerk'],
+        loss: { features: { gamma: 0.3, layers: 'uniform' } },
+        train: { ...train, accumulate: 2 },
+        cache: { mode: 'off' },
+      },
+    ],
+    [
+      'with a cached ONNX file as a teacher',
+      { teachers: ['cook-onnx'], loss: { features: { gamma: 0.3 } }, cache: { mode: 'exact' } },
     ],
     [
       'with a retention loss to its earlier self',
