@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { badInput } from './errors'
-import { objectName } from './experiment'
+import { objectName, type Features } from './experiment'
 import { teacherModel, type ModelConfig } from './model'
 
 export const id = z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'an id is lower-case letters, digits and dashes')
@@ -110,15 +110,42 @@ export const teacher = z.strictObject({
 export type Teacher = z.output<typeof teacher>
 
 /**
- * A teacher's model with the layers that can be seen.
+ * A teacher's model, to be read layer by layer.
  *
- * @throws bad-input for an ONNX model, which has none
+ * @throws bad-input for an ONNX model
  */
-export function layeredModel({ name, model }: Pick<Teacher, 'name' | 'model'>, file?: string): ModelConfig {
+export function layeredModel({ name, model }: Pick<Teacher, 'name' | 'model'>): ModelConfig {
   if (model.family !== 'onnx') return model
-  throw badInput(`teacher "${name}" is an ONNX model: it gives logits, and no hidden states to align`, {
-    file,
-    field: 'loss.features',
-    expected: 'false',
+  throw badInput(`teacher "${name}" is an ONNX model, whose layers cannot be read`, {
+    expected: 'a model of ours',
   })
+}
+
+/**
+ * How many layers a teacher has whose hidden states features can be aligned with.
+ *
+ * @throws bad-input when the teacher does not give those that are asked for
+ */
+export function alignableLayers(
+  { name, model }: Pick<Teacher, 'name' | 'model'>,
+  { layers, embedding, attention }: Pick<Features, 'layers' | 'embedding' | 'attention'>,
+  file?: string,
+): Pick<ModelConfig, 'layers'> {
+  if (model.family !== 'onnx') return model
+  const refused = (message: string, field: string, expected: string) =>
+    badInput(`teacher "${name}" is an ONNX model ${message}`, { file, field, expected })
+  if (!model.hidden) {
+    throw refused(
+      'that gives logits and no hidden states to align',
+      'loss.features',
+      'false, or a model with the outputs hidden_states.0 to hidden_states.N, or last_hidden_state',
+    )
+  }
+  if (attention !== 'none') throw refused('that gives no attention maps', 'loss.features.attention', 'none')
+  if (!model.hidden.last) return model.hidden
+  const onlyLast = 'that gives its last hidden state alone'
+  if (embedding) throw refused(onlyLast, 'loss.features.embedding', 'false')
+  if (layers === 'uniform' || (layers !== 'last' && layers.some((pair) => pair.teacher !== 1)))
+    throw refused(onlyLast, 'loss.features.layers', 'last, or pairs with its layer 1')
+  return model.hidden
 }

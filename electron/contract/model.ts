@@ -85,12 +85,17 @@ export const modelConfig = z.strictObject({
 })
 export type ModelConfig = z.output<typeof modelConfig>
 
-/** A model that its ONNX file alone knows: it maps token ids to logits. */
+/** A model that its ONNX file alone knows: it maps token ids to logits, and may give hidden states beside them. */
 export const onnxModelConfig = z.strictObject({
   family: z.literal('onnx'),
   vocab: size,
   /** Longest sequence that it was made for; absent where the file does not tell. */
   context: size.optional(),
+  /**
+   * Its hidden states: outputs `hidden_states.0` (of the embedding) to `hidden_states.N` (of layer N = `layers`), or
+   * `last_hidden_state` alone, which counts as that of layer 1.
+   */
+  hidden: z.strictObject({ width: size, layers: size, last: z.literal(true).optional() }).optional(),
 })
 export type OnnxModelConfig = z.output<typeof onnxModelConfig>
 
@@ -105,7 +110,7 @@ export function longestSequence({ context = Infinity }: TeacherModel): number {
 
 /** Width of its hidden states; 0 where they cannot be seen. */
 export function hiddenWidth(model: TeacherModel): number {
-  return model.family === 'onnx' ? 0 : model.width
+  return model.family === 'onnx' ? (model.hidden?.width ?? 0) : model.width
 }
 
 /** Parameters of a model, tied weights counted once. */

@@ -34,12 +34,13 @@ beforeAll(async () => {
       }),
     ),
   )
-  await models.export('cook', 'onnx', join(folder, 'cook'))
-  await library.importTeacher({
-    path: join(folder, 'cook', 'model.onnx'),
-    name: 'cook-onnx',
-    tokenizerPath: 'bpe',
-  })
+  for (const [name, hiddenStates] of [
+    ['cook-onnx', false],
+    ['cook-seen', true],
+  ] as const) {
+    await models.export('cook', 'onnx', join(folder, name), { hiddenStates })
+    await library.importTeacher({ path: join(folder, name, 'model.onnx'), name, tokenizerPath: 'bpe' })
+  }
 }, 120_000)
 afterAll(async () => {
   await services.close()
@@ -75,8 +76,8 @@ async function losses(changes: Record<string, unknown>): Promise<number[]> {
     .trim()
     .split('\n')
   return lines.flatMap((line) => {
-    const { loss, klToFused, crossEntropy } = JSON.parse(line) as Record<string, number | undefined>
-    return [loss, klToFused, crossEntropy].filter((value) => value !== undefined)
+    const { loss, features, klToFused, crossEntropy } = JSON.parse(line) as Record<string, number | undefined>
+    return [loss, features, klToFused, crossEntropy].filter((value) => value !== undefined)
   })
 }
 
@@ -136,16 +137,32 @@ describe('a teacher from an ONNX file', () => {
     expect(await losses(parts)).toEqual(first)
   }, 120_000)
 
+  it('teaches by its hidden states, where its file gives them: cached and live', async () => {
+    const features = { gamma: 0.5, layers: 'uniform', embedding: true }
+    const seen = { loss: { lambda: 0.5, features }, teachers: ['cook-seen'] }
+    const own = await losses({ ...seen, teachers: ['cook'], cache: { mode: 'off' } })
+    for (const mode of ['off', 'exact']) {
+      const onnx = await losses({ ...seen, cache: { mode } })
+      expect(onnx).toHaveLength(own.length)
+      for (const [i, loss] of own.entries()) expect(Math.abs(onnx[i]! - loss)).toBeLessThan(1e-4)
+    }
+  }, 120_000)
+
   it('is refused where hidden states are asked of it', async () => {
-    const { experiments } = services.rooms
+    const { experiments, models } = services.rooms
     const start = () =>
       experiments.start({ definition: definition({ teachers: ['cook-onnx'], loss: { lambda: 0.5 } }) })
-    expect(start).toThrow(/loss\.features: teacher "cook-onnx" is an ONNX model.*no hidden states/)
+    expect(start).toThrow(
+      /^loss\.features: teacher "cook-onnx" is an ONNX model .*no hidden states.*; expected false, or a model with the outputs hidden_states\.0/,
+    )
+    await expect(models.export('cook', 'hf', folder, { hiddenStates: true })).rejects.toThrow(
+      /--hidden-states: .*expected --format onnx/,
+    )
   })
 
   it('is not imported where anything is wrong: nothing stays', async () => {
     const { library } = services.rooms
-    const path = join(folder, 'cook', 'model.onnx')
+    const path = join(folder, 'cook-onnx', 'model.onnx')
     await expect(library.importTeacher({ path, name: 'x', tokenizerPath: 'nobody' })).rejects.toThrow(
       /no such file, and no tokenizer "nobody"/,
     )
@@ -153,7 +170,7 @@ describe('a teacher from an ONNX file', () => {
     await expect(library.importTeacher({ path, name: 'x', tokenizerPath: 'small' })).rejects.toThrow(
       /vocabulary of 320, its tokenizer of 270/,
     )
-    expect(library.teachers.map(({ name }) => name)).toEqual(['cook', 'cook-onnx'])
+    expect(library.teachers.map(({ name }) => name)).toEqual(['cook', 'cook-onnx', 'cook-seen'])
     expect(existsSync(join(folder, 'data/library/teachers/x'))).toBe(false)
     expect(existsSync(join(folder, 'data/library/tokenizers/x'))).toBe(false)
   })

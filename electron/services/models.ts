@@ -118,10 +118,21 @@ export class ModelService {
     return scores[0]!
   }
 
-  async export(model: string, format: 'hf' | 'onnx' | 'llama2c', out: string): Promise<{ files: string[] }> {
+  /** @param options `hiddenStates`: of ONNX, beside the logits */
+  async export(
+    model: string,
+    format: 'hf' | 'onnx' | 'llama2c',
+    out: string,
+    { hiddenStates = false } = {},
+  ): Promise<{ files: string[] }> {
+    if (hiddenStates && format !== 'onnx')
+      throw badInput('hidden states are outputs of an ONNX file', {
+        field: '--hidden-states',
+        expected: '--format onnx',
+      })
     if (!out) throw badInput('no folder to write to', { field: '--out', expected: 'a folder' })
     const { id: _, ...ref } = this.ref(model)
-    return performJob(this.context, { kind: 'export', model: ref, format, out })
+    return performJob(this.context, { kind: 'export', model: ref, format, hiddenStates, out })
   }
 
   private keep(scores: readonly ModelScore[]): void {

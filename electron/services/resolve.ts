@@ -1,6 +1,6 @@
 import {
+  alignableLayers,
   badInput,
-  layeredModel,
   loss,
   SCHEMA_VERSION,
   teacherCache,
@@ -111,10 +111,10 @@ export function resolveTeacher(
   }
 }
 
-/** @throws bad-input when features are to be aligned with a teacher that shows none */
+/** @throws bad-input when features are to be aligned with a teacher that does not show them */
 function checkFeatures({ loss }: Experiment, teachers: readonly Teacher[], file?: string): void {
   if (loss.features === false || loss.features.gamma === 0) return
-  for (const teacher of teachers) layeredModel(teacher, file)
+  for (const teacher of teachers) alignableLayers(teacher, loss.features, file)
 }
 
 function checkFixedWeights({ weighting, teachers }: Experiment, file: string | undefined): void {

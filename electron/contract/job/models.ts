@@ -122,5 +122,7 @@ export const exportJob = z.object({
   kind: z.literal('export'),
   model: modelRef,
   format: z.enum(['hf', 'onnx', 'llama2c']),
+  /** Of an ONNX file: with the hidden states of every layer as outputs. */
+  hiddenStates: z.boolean().default(false),
   out: z.string(),
 })

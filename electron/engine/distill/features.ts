@@ -7,14 +7,17 @@ export interface LayerPair {
   teacher: number
 }
 
+/** How many layers a model has, of those that can be seen. */
+type Layered = Pick<ModelConfig, 'layers'>
+
 /**
  * The layer pairs of one teacher (METHOD: L_feat). `last`: the last layers. `uniform`: every student layer with the
  * teacher layer at the same relative depth, as TinyBERT and DistilBERT map them. A pair out of range is bad input.
  */
 export function layerPairs(
   { layers, embedding = false }: { layers: Features['layers']; embedding?: boolean },
-  student: ModelConfig,
-  teacher: ModelConfig,
+  student: Layered,
+  teacher: Layered,
 ): LayerPair[] {
   const pairs = mappedLayers(layers, student, teacher)
   return embedding && !pairs.some((pair) => pair.student === 0)
@@ -22,7 +25,7 @@ export function layerPairs(
     : pairs
 }
 
-function mappedLayers(setting: Features['layers'], student: ModelConfig, teacher: ModelConfig): LayerPair[] {
+function mappedLayers(setting: Features['layers'], student: Layered, teacher: Layered): LayerPair[] {
   if (setting === 'last') return [{ student: student.layers, teacher: teacher.layers }]
   if (setting === 'uniform') {
     return Array.from({ length: student.layers }, (_, i) => ({

@@ -17,7 +17,7 @@ export async function exportModel(
 ): Promise<{ files: string[] }> {
   progress('reading the model', 0)
   const { config, weights } = await readModel(job.model.folder)
-  const onnx = job.format === 'onnx' && encodeOnnxModel(config, weights)
+  const onnx = job.format === 'onnx' && encodeOnnxModel(config, weights, job.hiddenStates)
   mkdirSync(job.out, { recursive: true })
   const files: string[] = []
   const path = (name: string) => {

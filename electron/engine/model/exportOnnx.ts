@@ -6,7 +6,9 @@ import {
   type OnnxModel,
   type OnnxNode,
   type OnnxTensor,
+  type ValueInfo,
 } from '../backend/onnx'
+import { hiddenOutput } from './onnx/signature'
 import { EMBEDDING, FINAL_NORM, HEAD, layerWeight, type LayerWeight, type Weights } from './weights'
 
 /** Protobuf holds messages of less than 2 GB; the graph beside the weights is small. */
@@ -18,9 +20,11 @@ const FORBIDDEN = -1e9
  * A model as a serialised ONNX file of standard operators (set 18): `input_ids` int64 [batch, sequence] to `logits`
  * float32 [batch, sequence, vocab], both axes free. The same mathematics as `forward` of ./llama.
  *
+ * @param hiddenStates adds `hidden_states.0` (the embedding's) to `hidden_states.N` (layer N's, before the final norm),
+ *   [batch, sequence, width]
  * @throws bad-input when the weights take more than an ONNX file can hold
  */
-export function encodeOnnxModel(config: ModelConfig, weights: Weights): Uint8Array {
+export function encodeOnnxModel(config: ModelConfig, weights: Weights, hiddenStates = false): Uint8Array {
   const bytes = parameterCount(config) * Float32Array.BYTES_PER_ELEMENT
   if (bytes > LARGEST) {
     throw badInput(`the weights take ${(bytes / 1e9).toFixed(1)} GB, an ONNX file holds at most 2 GB`, {
@@ -28,7 +32,7 @@ export function encodeOnnxModel(config: ModelConfig, weights: Weights): Uint8Arr
       expected: 'hf',
     })
   }
-  return encodeOnnx(new LlamaGraph(config, weights).model())
+  return encodeOnnx(new LlamaGraph(config, weights).model(hiddenStates))
 }
 
 /** The graph of a model of the Llama family, node by node. */
@@ -47,23 +51,33 @@ class LlamaGraph {
     }
   }
 
-  model(): OnnxModel {
-    const { layers, tied, vocab, context } = this.config
+  model(hiddenStates: boolean): OnnxModel {
+    const { layers, tied, vocab, width, context } = this.config
     const shape = this.node('Shape', ['input_ids'])
     const time = this.node('Slice', [shape, this.integers([1]), this.integers([2])])
     const flat = this.node('Reshape', ['input_ids', this.integers([-1])])
     const tables = this.tables(time)
-    let x = this.node('Gather', [EMBEDDING, flat])
-    for (let layer = 0; layer < layers; layer++) x = this.block(x, layer, shape, time, tables)
+    const states = [this.node('Gather', [EMBEDDING, flat])]
+    for (let layer = 0; layer < layers; layer++)
+      states.push(this.block(states[layer]!, layer, shape, time, tables))
+    const x = states[layers]!
     const normal = this.norm(x, FINAL_NORM)
     const logits = this.linear(normal, tied ? EMBEDDING : HEAD)
-    const full = this.node('Concat', [shape, this.integers([vocab])], { axis: 0 })
-    this.nodes.push({ name: 'Reshape', inputs: [logits, full], outputs: ['logits'] })
+    const outputs: ValueInfo[] = []
+    /** [tokens, size] as an output [batch, sequence, size]. */
+    const give = (name: string, value: string, size: number) => {
+      const full = this.node('Concat', [shape, this.integers([size])], { axis: 0 })
+      this.nodes.push({ name: 'Reshape', inputs: [value, full], outputs: [name] })
+      outputs.push({ name, type: 'float32', shape: ['batch', 'sequence', size] })
+    }
+    give('logits', logits, vocab)
+    if (hiddenStates)
+      for (const [n, state] of states.entries()) give(hiddenOutput({ layers }, n), state, width)
     return {
       nodes: this.nodes,
       initialisers: this.initialisers,
       inputs: [{ name: 'input_ids', type: 'int64', shape: ['batch', 'sequence'] }],
-      outputs: [{ name: 'logits', type: 'float32', shape: ['batch', 'sequence', vocab] }],
+      outputs,
       metadata: { context: String(context) },
     }
   }

@@ -8,6 +8,7 @@ import { readOnnxFile } from './onnx/file'
 import { OnnxDecoder } from './onnx/decoder'
 import { ONNX_FILE } from './onnx/importOnnx'
 import { firstLine, OnnxSession } from './onnx/session'
+import { LOGITS } from './onnx/signature'
 import { toTensors } from './weights'
 
 /** Reads sequences of one length. */
@@ -65,9 +66,11 @@ export async function openLanguageModel(folder: string): Promise<LanguageModel> 
       return {
         async prepare(inputs) {
           said = new Float32Array(inputs.length * vocab)
-          await session.logits(inputs, time, vocab, said).catch((error: Error) => {
-            throw failed(`${file} cannot read ${time} tokens a sequence: ${firstLine(error)}`, error)
-          })
+          await session
+            .read(inputs, time, [{ name: LOGITS, width: vocab, out: said }])
+            .catch((error: Error) => {
+              throw failed(`${file} cannot read ${time} tokens a sequence: ${firstLine(error)}`, error)
+            })
         },
         logits: (tokens) => tf.tensor2d(said, [tokens.size, vocab]),
         dispose() {},

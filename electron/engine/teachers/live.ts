@@ -12,11 +12,17 @@ import type { TeacherSource } from './source'
  * A teacher that answers itself: computed by the same model code as the student, frozen, or an ONNX file.
  *
  * @param time tokens a sequence
+ * @param layers whose hidden states it is asked for; one of ours gives all of them
  * @throws bad-input when the context is too short, failed when the weights are not those of the library's row
  */
-export async function openLiveTeacher(dataDir: string, row: Teacher, time: number): Promise<TeacherSource> {
+export async function openLiveTeacher(
+  dataDir: string,
+  row: Teacher,
+  time: number,
+  layers: readonly number[] = [],
+): Promise<TeacherSource> {
   checkContext(row, time)
-  if (row.model.family === 'onnx') return openOnnxTeacher(dataDir, row, time)
+  if (row.model.family === 'onnx') return openOnnxTeacher(dataDir, row, time, layers)
   const folder = join(dataDir, 'library', 'teachers', row.id)
   if ((await sha256File(join(folder, 'model.safetensors'))) !== row.digest) {
     throw failed(

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { Teacher } from '#contract'
+import { alignableLayers, type Teacher } from '#contract'
 import { startBackend } from '../backend'
 import { encodeOnnx, type OnnxModel, type ValueInfo } from '../backend/onnx'
 import { ProtoWriter } from '../backend/protobuf'
@@ -218,35 +218,74 @@ describe('an ONNX file is refused in one line', () => {
 })
 
 describe('an ONNX teacher', () => {
-  it('says what the native one says, in one pass or in several', async () => {
+  it('says what the native one says, hidden states too, in one pass or in several', async () => {
     const weights = initialise(teacherModel, 3)
     for (const { data } of weights.values())
       if (data.length > 20) for (const [i, v] of data.entries()) data[i] = v * 10
-    const file = write(encodeOnnxModel(teacherModel, weights))
+    const file = write(encodeOnnxModel(teacherModel, weights, true))
     const { config, parameters } = await checkOnnx(file, teacherModel.vocab)
-    expect(config).toEqual({ family: 'onnx', vocab: teacherModel.vocab, context: teacherModel.context })
+    const { vocab, context, width, layers } = teacherModel
+    expect(config).toEqual({ family: 'onnx', vocab, context, hidden: { width, layers } })
     expect(parameters).toBe(
       [...weightShapes(teacherModel).values()].reduce((sum, shape) => sum + shape.reduce((a, b) => a * b), 0),
     )
     const own = toTensors(weights)
     const row = { ...runConfig().teachers[0]!, model: config }
-    // All five sequences at once; two at a time and one left; one at a time, each of more logits than the bound.
-    for (const largest of [1 << 20, 2 * 8 * teacherModel.vocab, 1]) {
+    // All five sequences at once; two at a time and one left; one at a time, each of more than the bound.
+    for (const largest of [1 << 20, 2 * 8 * (vocab + 2 * width), 1]) {
       const session = await OnnxSession.open(file, largest)
-      const teacher = onnxSource(row, session, 8)
+      const teacher = onnxSource(row, session, 8, [layers, 0, layers])
       for (let turn = 0; turn < 3; turn++) {
         const random = createRandom(turn, 'onnx')
-        const inputs = Int32Array.from({ length: 40 }, () => random.integer(teacherModel.vocab))
+        const inputs = Int32Array.from({ length: 40 }, () => random.integer(vocab))
         await teacher.prepare!(inputs)
         const tokens = tf.tensor2d(inputs, [5, 8], 'int32')
-        const [said, native] = await Promise.all([
-          teacher.signal(tokens).logits.data(),
-          forward(teacherModel, own, tokens, createTables(teacherModel, 8)).logits.data(),
-        ])
-        for (const [i, z] of native.entries()) expect(Math.abs(said[i]! - z)).toBeLessThan(1e-5)
+        const said = teacher.signal(tokens)
+        const native = forward(teacherModel, own, tokens, createTables(teacherModel, 8))
+        expect(said.hidden.flatMap((state, layer) => (state ? [layer] : []))).toEqual([0, layers])
+        for (const [ours, theirs] of [
+          [said.logits, native.logits],
+          ...[0, layers].map((layer) => [said.hidden[layer]!, native.hidden[layer]!]),
+        ] as const) {
+          const [values, expected] = await Promise.all([ours!.data(), theirs!.data()])
+          for (const [i, z] of expected.entries()) expect(Math.abs(values[i]! - z)).toBeLessThan(1e-5)
+        }
       }
       teacher.dispose()
     }
+    const silent = await checkOnnx(write(encodeOnnxModel(teacherModel, weights)), vocab)
+    expect(silent.config.hidden).toBeUndefined()
+  })
+
+  it('gives its last hidden state, where that is all it has', async () => {
+    const model: OnnxModel = {
+      ...bigram,
+      nodes: [...bigram.nodes, { name: 'Neg', inputs: ['logits'], outputs: ['last_hidden_state'] }],
+      outputs: [...bigram.outputs, { ...logits(['b', 't', VOCAB]), name: 'last_hidden_state' }],
+    }
+    const { config } = await checkOnnx(write(model), VOCAB)
+    expect(config.hidden).toEqual({ width: VOCAB, layers: 1, last: true })
+    const row = { ...runConfig().teachers[0]!, name: 'seer', model: config }
+    const setting = { layers: 'last' as const, embedding: false, attention: 'none' as const }
+    expect(alignableLayers(row, setting).layers).toBe(1)
+    for (const [changes, message] of [
+      [
+        { layers: 'uniform' },
+        /^loss\.features\.layers: teacher "seer" is an ONNX model .* last hidden state alone; expected last/,
+      ],
+      [{ layers: [{ student: 1, teacher: 2 }] }, /^loss\.features\.layers/],
+      [{ embedding: true }, /^loss\.features\.embedding: .*expected false/],
+      [{ attention: 'kl' }, /^loss\.features\.attention: .*no attention maps; expected none/],
+    ] as const)
+      expect(() => alignableLayers(row, { ...setting, ...(changes as object) })).toThrow(message)
+    const session = await OnnxSession.open(write(model))
+    const teacher = onnxSource(row, session, 2, [1])
+    await teacher.prepare!(Int32Array.of(3, 1))
+    const { hidden } = teacher.signal(tf.tensor2d([[3, 1]], [1, 2], 'int32'))
+    expect([...(await hidden[1]!.data())]).toEqual(
+      [...table.subarray(15, 20), ...table.subarray(5, 10)].map((z) => -z),
+    )
+    teacher.dispose()
   })
 
   it('reads one sequence at a time where its file is made for one, by masks and positions where it has them', async () => {
@@ -270,7 +309,7 @@ describe('an ONNX teacher', () => {
     expect(config).toEqual({ family: 'onnx', vocab: VOCAB })
     const out = new Float32Array(4 * VOCAB)
     const session = await OnnxSession.open(file)
-    await session.logits(Int32Array.of(4, 0, 2, 2), 2, VOCAB, out)
+    await session.read(Int32Array.of(4, 0, 2, 2), 2, [{ name: 'logits', width: VOCAB, out }])
     await session.release()
     const expected = [4, 0, 2, 2].flatMap((id, i) =>
       [...table.subarray(id * 5, id * 5 + 5)].map((z) => z + (i % 2)),

@@ -1,5 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { AlignmentSetting, RunConfig, Teacher, TeacherOutputs } from '#contract'
+import {
+  alignableLayers,
+  type AlignmentSetting,
+  type RunConfig,
+  type Teacher,
+  type TeacherOutputs,
+} from '#contract'
 import { calibrationPlan, heldOutPlan, sha256, trainingPlan, type StoredMode } from '../../files'
 import type { BatchPlan } from '../data/batchPlan'
 import { layerPairs } from '../distill/features'
@@ -51,7 +57,8 @@ export class RunTeachers {
     const sources: TeacherSource[] = []
     for (const row of config.teachers) {
       checkContext(row, context)
-      const openLive = () => openLiveTeacher(dataDir, row, context)
+      const asked = [...ownLayers(config, row), ...sharedLayers(readings, row)]
+      const openLive = () => openLiveTeacher(dataDir, row, context, asked)
       // What is kept of a distribution at tau is not what a calibrated teacher says.
       const scaled = config.temperatures !== undefined && mode !== 'exact'
       if (mode === 'off' || scaled || readsAttention(config)) {
@@ -115,8 +122,9 @@ function cachedSplits(
   config: RunConfig,
   row: Teacher,
   mode: StoredMode,
-  { plan, heldOut, calibration, sharedAlignments }: TeacherReadings,
+  readings: TeacherReadings,
 ): Map<string, CachedSplit> {
+  const { plan, heldOut, calibration } = readings
   const { vocab } = config.student
   const { k, samples } = config.experiment.cache
   const { key, batches } = trainingPlan(config, row)
@@ -127,7 +135,7 @@ function cachedSplits(
     at: (batch) => plan.at(batch + 1),
     coding: { mode, vocab, k, samples },
     layers: ownLayers(config, row),
-    sharedLayers: sharedAlignments.flatMap((setting) => alignedLayers(setting, row)),
+    sharedLayers: sharedLayers(readings, row),
   }
   const splits = new Map<string, CachedSplit>()
   if (learnsFromTeachers(config.experiment)) splits.set('train', training)
@@ -160,9 +168,13 @@ function ownLayers({ experiment, student }: RunConfig, teacher: Teacher): number
   return features === false || features.gamma === 0 ? [] : alignedLayers({ features, student }, teacher)
 }
 
+function sharedLayers({ sharedAlignments }: TeacherReadings, row: Teacher): number[] {
+  return sharedAlignments.flatMap((setting) => alignedLayers(setting, row))
+}
+
 function alignedLayers({ features, student }: AlignmentSetting, teacher: Teacher): number[] {
-  if (teacher.model.family === 'onnx') return []
-  return [...new Set(layerPairs(features, student, teacher.model).map((pair) => pair.teacher))]
+  const pairs = layerPairs(features, student, alignableLayers(teacher, features))
+  return [...new Set(pairs.map((pair) => pair.teacher))]
 }
 
 /** Attention maps are larger than all else together: what aligns them asks the teachers themselves. */

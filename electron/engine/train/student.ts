@@ -1,4 +1,4 @@
-import { hiddenWidth, layeredModel, type Experiment, type RunConfig } from '#contract'
+import { alignableLayers, hiddenWidth, type Experiment, type RunConfig } from '#contract'
 import { tf } from '../backend/tf'
 import { betas, layerPairs, projectionName, type LayerPair } from '../distill/features'
 import type { Alignment } from '../distill/objective'
@@ -76,7 +76,10 @@ function alignmentOf({
   const { features } = experiment.loss
   if (features === false || features.gamma === 0 || !learnsFromTeachers(experiment)) return []
   const beta = betas(features.beta, teachers.length)
-  return teachers.map((t, k) => ({ beta: beta[k]!, pairs: layerPairs(features, student, layeredModel(t)) }))
+  return teachers.map((row, k) => ({
+    beta: beta[k]!,
+    pairs: layerPairs(features, student, alignableLayers(row, features)),
+  }))
 }
 
 /** W_k [teacher width, student width], normal with variance 1 / student width. */

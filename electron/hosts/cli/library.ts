@@ -62,6 +62,12 @@ interface ImportTeacherOptions {
   format: 'auto' | 'llama2c' | 'huggingface' | 'onnx'
 }
 
+interface ExportOptions {
+  format: 'hf' | 'onnx' | 'llama2c'
+  hiddenStates?: boolean
+  out: string
+}
+
 /** A path whole, for workers of another folder; a name as it is. */
 const pathOrName = (given: string) => (existsSync(given) ? resolve(given) : given)
 
@@ -114,15 +120,14 @@ function modelCommands(program: Command): void {
     .description('the student for other tools')
     .argument('<run>', 'run or teacher')
     .addOption(new Option('--format <format>').choices(['hf', 'onnx', 'llama2c']).makeOptionMandatory())
+    .option('--hidden-states', 'of onnx: every layer’s as outputs too, to align features with')
     .requiredOption('--out <folder>')
-    .action(
-      async (model: string, own: { format: 'hf' | 'onnx' | 'llama2c'; out: string }, command: Command) => {
-        await perform(command.optsWithGlobals<GlobalOptions>(), 'read', async ({ rooms }) => {
-          const result = await rooms.models.export(model, own.format, resolve(own.out))
-          return { json: result, text: result.files.join('\n') }
-        })
-      },
-    )
+    .action(async (model: string, own: ExportOptions, command: Command) => {
+      await perform(command.optsWithGlobals<GlobalOptions>(), 'read', async ({ rooms }) => {
+        const result = await rooms.models.export(model, own.format, resolve(own.out), own)
+        return { json: result, text: result.files.join('\n') }
+      })
+    })
 
   program
     .command('report')

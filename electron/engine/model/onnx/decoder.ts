@@ -1,5 +1,6 @@
 import { failed } from '#contract'
 import type { TextReader } from '../languageModel'
+import { LOGITS } from './signature'
 import { firstLine, type OnnxSession, type Past } from './session'
 
 /** Tokens that are remembered where nobody knows how many the model reads. */
@@ -38,8 +39,8 @@ export class OnnxDecoder implements TextReader {
     const said = await this.session.pass(wanted, wanted.length, { remember, past }).catch((error: Error) => {
       throw failed(`the model cannot read ${this.ids.length} tokens: ${firstLine(error)}`, error)
     })
-    this.past = said.past
-    return said.data.slice((wanted.length - 1) * this.vocab)
+    this.past = remember ? said.past : undefined
+    return said.said[LOGITS]!.data.slice((wanted.length - 1) * this.vocab)
   }
 
   reset(): void {

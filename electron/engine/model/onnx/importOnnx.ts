@@ -5,7 +5,8 @@ import { badInput, SCHEMA_VERSION, type OnnxModelConfig } from '#contract'
 import { writeJsonAtomic } from '../../../files'
 import { readJson } from '../modelFolder'
 import { onnxDigest, readOnnxFile, type OnnxFile } from './file'
-import { firstLine, OnnxSession } from './session'
+import { firstLine, OnnxSession, type Pass } from './session'
+import { hiddenOutput, LOGITS } from './signature'
 
 /** Its name in the library. */
 export const ONNX_FILE = 'model.onnx'
@@ -27,12 +28,13 @@ export async function checkOnnx(file: string, vocab: number): Promise<CheckedOnn
   const session = await OnnxSession.open(file)
   try {
     if (session.vocab !== undefined) checkVocabulary(session.vocab, vocab, file)
-    await tryOut(session, vocab, file)
+    const hidden = await tryOut(session, vocab, file)
+    const context = contextOf(file, content)
+    const config = { family: 'onnx' as const, vocab, ...(context && { context }), ...(hidden && { hidden }) }
+    return { ...content, file, config }
   } finally {
     await session.release()
   }
-  const context = contextOf(file, content)
-  return { ...content, file, config: { family: 'onnx', vocab, ...(context && { context }) } }
 }
 
 /** Copies the model with all its files into a folder; returns its digest. */
@@ -47,44 +49,73 @@ export async function storeOnnx({ file, external, config }: CheckedOnnx, folder:
   return onnxDigest(target, external)
 }
 
-/** Two sequences that differ in their last token: a causal model says the same of those before it. */
-async function tryOut(session: OnnxSession, vocab: number, file: string): Promise<void> {
+/**
+ * Asks it two sequences that differ in their last token: a causal model says the same of those before it. Then one in
+ * two parts, where it has a KV cache.
+ *
+ * @returns the hidden states that it gives, if any
+ */
+async function tryOut(session: OnnxSession, vocab: number, file: string): Promise<OnnxModelConfig['hidden']> {
   const time = 3
   const ids = (last: number) => Int32Array.of(0, Math.min(1, vocab - 1), last)
+  const { hidden } = session
+  const states = Array.from({ length: hidden ? hidden.layers + 1 : 0 }, (_, layer) => layer)
+    .filter((layer) => layer || !hidden!.last)
+    .map((layer) => hiddenOutput(hidden!, layer))
   const ask = async (last: number) => {
-    return session.pass(ids(last), time).catch((error: Error) => {
+    const pass = session.pass(ids(last), time, { outputs: [LOGITS, ...states] })
+    const { said } = await pass.catch((error: Error) => {
       throw badInput(`ONNX Runtime cannot run the model: ${firstLine(error)}`, { file })
     })
+    return said
   }
   const [one, other] = [await ask(0), await ask(vocab - 1)]
-  const [batch, tokens, width] = one.shape
-  if (one.shape.length !== 3 || batch !== 1 || tokens !== time) {
-    throw badInput(`the logits of ${time} tokens have shape [${one.shape.join(', ')}]`, {
-      file,
-      field: 'logits',
-      expected: `[1, ${time}, vocab]`,
-    })
-  }
-  checkVocabulary(width!, vocab, file)
-  if (!one.data.every(Number.isFinite)) throw badInput('the model gives logits that are no numbers', { file })
-  const last = (time - 1) * width!
-  if (!alike(one.data.subarray(0, last), other.data)) {
+  const width = widthOf(LOGITS, one, time, file)
+  checkVocabulary(width, vocab, file)
+  const last = (time - 1) * width
+  const whole = one[LOGITS]!.data
+  if (!alike(whole.subarray(0, last), other[LOGITS]!.data)) {
     throw badInput('what the model says of a token changes with the tokens after it', {
       file,
       expected: 'a causal language model',
     })
   }
-  if (!session.remembers) return
-  const { past } = await session.pass(ids(0).subarray(0, time - 1), time - 1, { remember: true })
-  const { data } = await session.pass(ids(0).subarray(time - 1), 1, { past })
-  if (alike(data, one.data.subarray(last))) return
-  throw badInput(
-    'what the model says is another thing read at once than read on from its past keys and values',
-    {
+  if (session.remembers) {
+    const { past } = await session.pass(ids(0).subarray(0, time - 1), time - 1, { remember: true })
+    const { said } = await session.pass(ids(0).subarray(time - 1), 1, { past })
+    if (!alike(said[LOGITS]!.data, whole.subarray(last))) {
+      throw badInput(
+        'what the model says is another thing read at once than read on from its past keys and values',
+        { file, expected: 'an export whose cache works, or one without (use_cache off)' },
+      )
+    }
+  }
+  const widths = states.map((name) => widthOf(name, one, time, file))
+  return hidden && { width: sameWidth(widths, file), ...hidden }
+}
+
+/** The width of an output of one sequence, which has the shape and the numbers that it should. */
+function widthOf(name: string, said: Pass['said'], time: number, file: string): number {
+  const { data, dims } = said[name]!
+  const [batch, tokens, width] = dims
+  if (dims.length !== 3 || batch !== 1 || tokens !== time) {
+    throw badInput(`${name} of ${time} tokens has shape [${dims.join(', ')}]`, {
       file,
-      expected: 'an export whose cache works, or one without (use_cache off)',
-    },
-  )
+      field: name,
+      expected: `[1, ${time}, ${name === LOGITS ? 'vocab' : 'width'}]`,
+    })
+  }
+  if (!data.every(Number.isFinite)) throw badInput(`the model gives ${name} that are no numbers`, { file })
+  return width!
+}
+
+function sameWidth(widths: readonly number[], file: string): number {
+  if (new Set(widths).size === 1) return widths[0]!
+  throw badInput(`the hidden states have widths of ${[...new Set(widths)].join(' and ')}`, {
+    file,
+    field: 'hidden_states',
+    expected: 'the same of all layers',
+  })
 }
 
 /** Whether the first numbers of two lists are the same but for rounding. */

@@ -1,6 +1,6 @@
 import { badInput } from '#contract'
 import { loadRuntime, sessionOptions, type Ort, type Session, type Tensor } from '../../backend/session'
-import { IDS, LOGITS, MASK, POSITIONS, signatureOf, type Signature } from './signature'
+import { IDS, LOGITS, MASK, POSITIONS, signatureOf, type HiddenOutputs, type Signature } from './signature'
 
 /** Logits computed at a time: bounds what a pass takes, 64 MB of them. */
 const LARGEST = 1 << 24
@@ -11,11 +11,26 @@ export interface Past {
   tensors: readonly Tensor[]
 }
 
+/** An output that is asked for, and where it goes: [sequences * time, width]. */
+export interface Wanted {
+  name: string
+  width: number
+  out: Float32Array<ArrayBuffer>
+}
+
 export interface Pass {
-  /** Logits [sequences, time, vocab] and their shape. */
-  data: Float32Array
-  shape: readonly number[]
-  /** With those of the pass' tokens; of a model with a KV cache, where it was asked for. */
+  /** Outputs [sequences, time, width] by name. */
+  said: Readonly<Record<string, { data: Float32Array; dims: readonly number[] }>>
+  /** With those of the pass' tokens: empty unless they were asked for and the model has a KV cache. */
+  past: Past
+}
+
+interface PassOptions {
+  /** Names of what is wanted. */
+  outputs?: readonly string[]
+  /** Whether the keys and values are wanted too, to read on from there. */
+  remember?: boolean
+  /** What came before, of as many sequences. */
   past?: Past
 }
 
@@ -52,26 +67,30 @@ export class OnnxSession {
     return this.signature.vocab
   }
 
+  /** The hidden states that it gives. */
+  get hidden(): HiddenOutputs | undefined {
+    return this.signature.hidden
+  }
+
   /** Whether it has a KV cache. */
   get remembers(): boolean {
     return this.signature.past.length > 0
   }
 
   /**
-   * The logits of sequences of one length, in as many passes as keep a pass small.
+   * What it says of sequences of one length, in as many passes as keep a pass small.
    *
    * @param ids [sequences * time]
-   * @param vocab what the model gives for each token
-   * @param out where they go, [sequences * time, vocab]
    */
-  async logits(ids: Int32Array, time: number, vocab: number, out: Float32Array): Promise<void> {
+  async read(ids: Int32Array, time: number, wanted: readonly Wanted[]): Promise<void> {
     const sequences = ids.length / time
-    const most = Math.max(1, Math.min(sequences, Math.floor(this.largest / (time * vocab))))
+    const numbers = time * wanted.reduce((sum, { width }) => sum + width, 0)
+    const most = Math.max(1, Math.min(sequences, Math.floor(this.largest / numbers)))
     const rows = this.signature.rows ?? most
     for (let first = 0; first < sequences; first += rows) {
       const part = ids.subarray(first * time, (first + rows) * time)
-      const { data } = await this.pass(part, time)
-      out.set(data, first * time * vocab)
+      const { said } = await this.pass(part, time, { outputs: wanted.map(({ name }) => name) })
+      for (const { name, width, out } of wanted) out.set(said[name]!.data, first * time * width)
     }
   }
 
@@ -79,13 +98,11 @@ export class OnnxSession {
    * One pass.
    *
    * @param ids [sequences * time]
-   * @param remember whether the keys and values are wanted, to read on from there
-   * @param past what came before, of as many sequences
    */
   async pass(
     ids: Int32Array,
     time: number,
-    { remember = false, past }: { remember?: boolean; past?: Past } = {},
+    { outputs = [LOGITS], remember = false, past }: PassOptions = {},
   ): Promise<Pass> {
     const { Tensor } = this.ort
     const rows = ids.length / time
@@ -107,11 +124,9 @@ export class OnnxSession {
     for (const [i, { name, heads, size }] of this.signature.past.entries())
       feeds[name] = past?.tensors[i] ?? new Tensor('float32', new Float32Array(), [rows, heads, 0, size])
     const presents = remember ? this.signature.past.map(({ present }) => present) : []
-    const said = await this.session.run(feeds, [LOGITS, ...presents])
-    const { data, dims: shape } = said[LOGITS]!
-    const pass = { data: data as Float32Array, shape }
-    if (!presents.length) return pass
-    return { ...pass, past: { tokens: before + time, tensors: presents.map((name) => said[name]!) } }
+    const result = await this.session.run(feeds, [...outputs, ...presents])
+    const tensors = presents.map((name) => result[name]!)
+    return { said: result as unknown as Pass['said'], past: { tokens: before + time, tensors } }
   }
 
   async release(): Promise<void> {

@@ -1,4 +1,4 @@
-import { badInput } from '#contract'
+import { badInput, type OnnxModelConfig } from '#contract'
 import type { Session } from '../../backend/session'
 
 export const IDS = 'input_ids'
@@ -24,6 +24,15 @@ export interface Signature {
   rows?: number
   /** As the file tells it; else found out by asking. */
   vocab?: number
+  hidden?: HiddenOutputs
+}
+
+/** Hidden states that a model gives: of the embedding and `layers` layers, or the `last` alone, as layer 1. */
+export type HiddenOutputs = Omit<NonNullable<OnnxModelConfig['hidden']>, 'width'>
+
+/** The output that holds the hidden states of a layer, float32 [batch, sequence, width]. */
+export function hiddenOutput({ last }: HiddenOutputs, layer: number): string {
+  return last ? 'last_hidden_state' : `hidden_states.${layer}`
 }
 
 type Metadata = Session['inputMetadata'][number]
@@ -51,7 +60,7 @@ export function signatureOf(session: Session, file: string): Signature {
     rows = rowsOf(input, file) ?? rows
     inputs.push({ name, type })
   }
-  return { inputs, past, rows, vocab: vocabOf(outputs, file) }
+  return { inputs, past, rows, vocab: vocabOf(outputs, file), hidden: hiddenOf(outputs) }
 }
 
 /** How many sequences the model takes at a time, if that is fixed. */
@@ -116,6 +125,17 @@ function vocabOf(outputs: readonly Metadata[], file: string): number | undefined
     })
   }
   return isFixed(shape[2]) ? shape[2] : undefined
+}
+
+/** Those that can be aligned with: all layers', or the last one's. */
+function hiddenOf(outputs: readonly Metadata[]): HiddenOutputs | undefined {
+  const given = (name: string) =>
+    outputs.some((output) => output.name === name && output.isTensor && output.type === 'float32')
+  let layers = 0
+  while (given(hiddenOutput({ layers }, layers + 1))) layers++
+  if (layers && given(hiddenOutput({ layers }, 0))) return { layers }
+  const last = { layers: 1, last: true } as const
+  return given(hiddenOutput(last, 1)) ? last : undefined
 }
 
 function namesOf(all: readonly Metadata[]): string {
