@@ -73,6 +73,11 @@ async function startOnnx(kind: 'onnx' | 'webgpu'): Promise<void> {
   await use(kind)
 }
 
+/** The host's array of a tensor that the onnx backend has computed; see LazyBackend.held. */
+export function heldData(tensor: tf.Tensor) {
+  return (tf.backend() as LazyBackend).held(tensor)
+}
+
 async function use(name: string): Promise<void> {
   if (!(await tf.setBackend(name))) throw failed(`the backend ${name} could not be started`)
   await tf.ready()

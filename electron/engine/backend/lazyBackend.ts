@@ -117,6 +117,16 @@ export class LazyBackend extends tf.KernelBackend {
     )
   }
 
+  /**
+   * The host's array of a tensor that has been computed. It is the backend's: it may be given back once the tensor is
+   * disposed of, and who writes to it changes the tensor.
+   */
+  held({ dataId }: { dataId: DataId }): Data {
+    const { data } = this.entry(dataId).value
+    if (!data) throw failed('the tensor has not been computed, or is in the memory of the device')
+    return data
+  }
+
   /** Computes every live tensor in one session run. Calls are served one after the other. */
   async flush(): Promise<void> {
     if (this.flushing) return this.flushing

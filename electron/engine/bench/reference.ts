@@ -4,7 +4,7 @@ import { fuseTeachers, type FusedTarget } from '../distill/objective'
 import { mixedLoss } from '../distill/losses'
 import { causalAttention, rmsNorm, swish } from '../model/layers'
 import { createRandom } from '../random'
-import { AdamW } from '../train/optimizer'
+import { AdamW } from '../train/adamw'
 
 /** The configurations of ENGINE.md: a step that other frameworks can repeat, with the teachers' logits given. */
 export const configurations = {
@@ -66,7 +66,7 @@ export class ReferenceStep {
   async run(step: number): Promise<number> {
     const { vocab, batch, time } = this.c
     const tokens = batch * time
-    const result = tf.tidy(() => {
+    const compute = () => {
       const inputs = tf.tensor1d(
         Int32Array.from({ length: tokens }, (_, i) => (i * 31) % vocab),
         'int32',
@@ -82,12 +82,10 @@ export class ReferenceStep {
         [...this.parameters.values()],
       )
       const gradients = new Map([...this.parameters].map(([name, v]) => [name, grads[v.name]!]))
-      const norm = this.optimizer.apply(gradients, step, RATE)
-      return tf.concat([tf.reshape(value, [1]), tf.reshape(norm, [1])])
-    })
-    const [loss] = await result.data()
-    result.dispose()
-    return loss!
+      return { gradients, metrics: tf.reshape(value, [1]) as tf.Tensor1D }
+    }
+    const { metrics } = await this.optimizer.step(compute, step, RATE)
+    return metrics[0]!
   }
 
   private loss(inputs: tf.Tensor1D, labels: tf.Tensor1D[], targets: FusedTarget[]): tf.Scalar {

@@ -85,16 +85,13 @@ export class TrainingStep {
     return { step, learningRate: rate, ...metrics }
   }
 
-  /** Everything in one graph: a lazy backend makes one session run of it. */
+  /** Everything in one graph, that a lazy backend makes one session run of. */
   private async whole(step: number, rate: number, batch: StepBatch): Promise<Measured> {
     await this.prepare(batch, { split: 'train', batch: step - 1, first: 0 })
-    const vector = tf.tidy(() => {
-      const { gradients, metrics } = this.gradients(batch, stageOf(this.experiment, step))
-      const norm = this.student.optimizer.apply(gradients, step, rate)
-      return tf.concat([metrics, tf.reshape(norm, [1])])
-    })
-    const values = await take(vector)
-    return this.named(values)
+    const stage = stageOf(this.experiment, step)
+    const compute = () => this.gradients(batch, stage)
+    const { metrics, norm } = await this.student.optimizer.step(compute, step, rate)
+    return this.named(metrics, norm)
   }
 
   /** Micro-batches, one graph each, so that only one's activations exist at a time; the update is the last graph. */
@@ -120,11 +117,8 @@ export class TrainingStep {
       total ??= new Float64Array(values.length)
       for (const [j, value] of values.entries()) total[j]! += value / accumulate
     }
-    const norm = tf.tidy(() => this.student.optimizer.apply(sum!, step, rate))
-    tf.dispose([...sum!.values()])
-    const [normValue] = await take(tf.tidy(() => tf.reshape(norm, [1])))
-    norm.dispose()
-    return this.named([...total!, normValue!])
+    const { norm } = await this.student.optimizer.step(() => ({ gradients: sum! }), step, rate)
+    return this.named(total!, norm)
   }
 
   private async prepare({ inputs, foreign }: Omit<StepBatch, 'targets'>, reading: Reading): Promise<void> {
@@ -246,10 +240,10 @@ export class TrainingStep {
     return { ...mixed, retention, loss: tf.add(mixed.loss, tf.mul(retention, setting.weight)) }
   }
 
-  private named(values: ArrayLike<number>): Measured {
+  private named(values: ArrayLike<number>, norm: number): Measured {
     const count = this.teachers.length
     const at = (i: number) => finite(values[i]!)
-    const measured: Measured = { loss: at(0), ce: at(2), gradNorm: at(values.length - 1) }
+    const measured: Measured = { loss: at(0), ce: at(2), gradNorm: finite(norm) }
     if (this.earlier) measured.retention = at(4)
     const others = this.foreign.length
     if (others) measured.foreign = Array.from({ length: others }, (_, j) => at(5 + j))

@@ -5,7 +5,7 @@ import type { Alignment } from '../distill/objective'
 import { initialise, type Weights } from '../model/weights'
 import { createRandom } from '../random'
 import type { TrainingState } from './checkpoint'
-import { AdamW } from './optimizer'
+import { AdamW } from './adamw'
 
 /**
  * What is learned in a run: the student's weights, the maps W_k of feature alignment, and AdamW's moments of both, as
@@ -48,6 +48,7 @@ export class Student {
     }))
   }
 
+  /** The arrays are those that the next step changes: they are to be written or copied before it. */
   async state(): Promise<TrainingState> {
     return {
       weights: await toWeights(this.weights),
