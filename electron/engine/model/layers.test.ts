@@ -2,7 +2,8 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { startBackend } from '../backend'
 import { tf } from '../backend/tf'
 import { createRandom } from '../random'
-import { causalAttention, layerNorm, rmsNorm, rotate, swiglu, swish } from './layers'
+import { causalAttention } from './attention'
+import { layerNorm, rmsNorm, rotate, swiglu, swish } from './layers'
 
 /**
  * Every fused layer against the same mathematics in plain float64 loops: its value, and its gradient against central
@@ -184,4 +185,28 @@ describe.each(['onnx', 'cpu'] as const)('on %s', (backend) => {
       }
     },
   )
+
+  it('attention over several blocks of queries, the last a longer one, is attention over all at once', async () => {
+    const time = 300
+    const [q, k, v, weights] = [2, 1, 1, 2].map((heads) => {
+      const { shape, data } = draw(1, heads, time, 4)
+      return tf.tensor<tf.Rank.R4>(Float32Array.from(data), shape as [number, number, number, number])
+    })
+    const mask = tf.tensor2d(
+      Float32Array.from({ length: time * time }, (_, i) => (i % time > i / time ? -1e9 : 0)),
+      [time, time],
+    )
+    const whole = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor) => {
+      const scores = tf.add(tf.matMul(q, tf.tile(k, [1, 2, 1, 1]), false, true), mask)
+      return tf.matMul(tf.softmax(scores), tf.tile(v, [1, 2, 1, 1]))
+    }
+    const blocks = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor) =>
+      causalAttention(q as tf.Tensor4D, k as tf.Tensor4D, v as tf.Tensor4D, mask)
+    const all = async (f: typeof whole) => {
+      const gradients = tf.grads((...x) => tf.sum(tf.mul(f(x[0]!, x[1]!, x[2]!), weights!)))([q!, k!, v!])
+      return Promise.all([f(q!, k!, v!), ...gradients].map(async (tensor) => Array.from(await tensor.data())))
+    }
+    const expected = await all(whole)
+    for (const [i, actual] of (await all(blocks)).entries()) expectClose(actual, expected[i]!, 2e-6)
+  })
 })

@@ -1,6 +1,7 @@
 import type { ModelConfig } from '#contract'
 import { tf } from '../backend/tf'
-import { causalAttention, rmsNorm, rotate, swiglu } from './layers'
+import { causalAttention } from './attention'
+import { rmsNorm, rotate, swiglu } from './layers'
 import { EMBEDDING, FINAL_NORM, HEAD, layerWeight, layerWeights, type LayerWeight } from './weights'
 
 /** What a forward pass over sequences of one length needs beside the weights: made once, never per step. */
