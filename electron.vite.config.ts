@@ -52,7 +52,15 @@ export default defineConfig({
         colorMode: false,
         // Icons in use are part of the page: nothing is fetched.
         icon: { clientBundle: { scan: true, icons: ['lucide:settings'] } },
-        ui: { colors: { primary: 'sky', neutral: 'zinc' } },
+        ui: {
+          colors: { primary: 'sky', neutral: 'zinc' },
+          // Under the pointer too, white on it stays at AA.
+          button: {
+            compoundVariants: [
+              { color: 'primary', variant: 'solid', class: 'hover:bg-primary/90 active:bg-primary/90' },
+            ],
+          },
+        },
       }),
     ],
     build: {

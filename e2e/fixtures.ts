@@ -48,6 +48,25 @@ export async function furnish(dataDir: string, pair = false): Promise<void> {
   }
 }
 
+/** The library with a grid of four settings that is done, and three runs that wait in a paused queue. */
+export async function furnishGrid(dataDir: string): Promise<void> {
+  await furnish(dataDir)
+  const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+  const { grids, experiments } = services.rooms
+  const train = { ...small.train, steps: 4 }
+  const grid = {
+    name: 'both',
+    base: { ...small, train, evaluate: { every: 0, tokens: 300 }, checkpoint: { every: 0 } },
+    axes: { 'loss.tau': [1, 2], 'loss.lambda': [0.2, 0.8] },
+  }
+  await grids.finished(grids.start({ definition: stringify(grid) }).id)
+  await services.call('settings.set', { queuePaused: true })
+  for (const name of ['first', 'second', 'third']) {
+    experiments.start({ definition: stringify({ ...small, name }) })
+  }
+  await services.close()
+}
+
 export interface Host {
   url: string
   dataDir: string
