@@ -1,4 +1,4 @@
-import { test as base, type Page } from '@playwright/test'
+import { test as base, type Locator, type Page } from '@playwright/test'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -132,6 +132,18 @@ export const test = base.extend<Fixtures>({
   },
 })
 export const { expect } = test
+
+/** On a run's page: writes its model into a folder, in a format by its name on the page. */
+export async function exportModel(page: Page, format: string, folder: string): Promise<Locator> {
+  await page.getByRole('button', { name: 'More' }).click()
+  await page.getByRole('menuitem', { name: 'Export the model' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Export the model' })
+  await dialog.getByRole('combobox', { name: 'Format' }).click()
+  await page.getByRole('option', { name: format }).click()
+  await dialog.getByRole('textbox', { name: 'Folder' }).fill(folder)
+  await dialog.getByRole('button', { name: 'Export', exact: true }).click()
+  return dialog
+}
 
 export const rail = (page: Page, name: string) =>
   page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name })
