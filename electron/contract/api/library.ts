@@ -63,7 +63,13 @@ export const library = {
   ),
   /** Writes a model's files for other tools into a folder, which is made where it is not there yet. */
   'models.export': method(
-    z.strictObject({ model: id, format: z.enum(exportFormats), out: z.string().min(1) }),
+    z.strictObject({
+      model: id,
+      format: z.enum(exportFormats),
+      out: z.string().min(1),
+      /** Of an ONNX file: with the hidden states of every layer as outputs. */
+      hiddenStates: z.boolean().default(false),
+    }),
     task,
   ),
   'models.scores': method(none, z.array(modelScore)),

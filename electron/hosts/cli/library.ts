@@ -63,7 +63,7 @@ interface ImportTeacherOptions {
 }
 
 interface ExportOptions {
-  format: 'hf' | 'onnx' | 'llama2c'
+  format: ExportFormat
   hiddenStates?: boolean
   out: string
 }
