@@ -20,6 +20,7 @@ export default defineConfig({
         input: {
           desktop: at('electron/hosts/desktop/index.ts'),
           worker: at('electron/engine/worker.ts'),
+          diskThread: at('electron/engine/teachers/cache/diskThread.mjs'),
           cli: at('electron/hosts/cli/index.ts'),
         },
         output: { format: 'es', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' },
