@@ -121,6 +121,8 @@ export const loss = z.strictObject({
 })
 export type Loss = z.output<typeof loss>
 
+export const precisions = ['f32', 'f16'] as const
+
 export const train = z.strictObject({
   steps: count.default(400),
   /** Sequences a step. */
@@ -133,6 +135,11 @@ export const train = z.strictObject({
   accumulate: count.default(1),
   /** Gradient checkpointing; `layers`: the backward pass computes each layer again instead of keeping its inside. */
   checkpointing: z.enum(['none', 'layers']).default('none'),
+  /**
+   * Of what a step computes and keeps for its backward pass; `f16`: it waits in half precision, with a loss scale for
+   * the gradients. Weights, moments and every operator stay in f32. On `onnx`, and on `webgpu` where the GPU has f16.
+   */
+  precision: z.enum(precisions).default('f32'),
   learningRate: positive.default(1e-3),
   warmup: natural.default(40),
   schedule: z.enum(['cosine', 'constant']).default('cosine'),

@@ -24,7 +24,10 @@ export const stepRecord = z.object({
   teacherEntropy: z.array(z.number()).optional(),
   /** Generalised Jensen-Shannon divergence of the teachers under alpha. */
   disagreement: z.number().optional(),
+  /** null: infinite or no number. */
   gradNorm: value,
+  /** Of a run in half precision: the factor of the step's loss; where `gradNorm` is null there was no update. */
+  lossScale: z.number().optional(),
   learningRate: z.number(),
   /** Differs between two runs. */
   tokensPerSecond: z.number(),

@@ -86,6 +86,16 @@ export const environment = z.object({
 })
 export type Environment = z.output<typeof environment>
 
+/** What has become of the loss scale of a run in half precision (engine: train/lossScale). */
+export const lossScaleState = z.object({
+  factor: z.number().positive(),
+  /** In a row, since it was changed. */
+  updates: z.number().int().nonnegative(),
+  /** Steps that had no update, of all. */
+  skipped: z.number().int().nonnegative(),
+})
+export type LossScaleState = z.output<typeof lossScaleState>
+
 /** `checkpoints/step-000500/checkpoint.json`, beside `model.safetensors`, `optimizer.safetensors` (and `projections.safetensors`). */
 export const checkpoint = z.object({
   schemaVersion: z.literal(SCHEMA_VERSION),
@@ -96,6 +106,8 @@ export const checkpoint = z.object({
   crossEntropy: z.number().nullable().optional(),
   /** The lowest held-out cross-entropy so far and its step; decides which checkpoint is the best. */
   best: z.object({ step: z.number(), crossEntropy: z.number() }).optional(),
+  /** Of a run in half precision. */
+  lossScale: lossScaleState.optional(),
   /** File name to SHA-256; a checkpoint whose files do not match is refused. */
   files: z.record(z.string(), digest),
 })

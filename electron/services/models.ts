@@ -1,16 +1,13 @@
-import { isAbsolute } from 'node:path'
 import {
   badInput,
   conflict,
   type CalibrateResult,
   type Calibration,
   type EvaluateResult,
-  type ExportFormat,
   type GenerateResult,
   type ModelRef,
   type ModelScore,
   type ParsedParams,
-  type Task,
   type WorkerEvent,
 } from '#contract'
 import { paths, RunFolder } from '../store'
@@ -18,7 +15,7 @@ import type { Context } from './context'
 import { find } from './identity'
 import { performJob, type JobOf, type JobOptions } from './job'
 import { keepCalibration } from './library'
-import { forwardProgress, type TaskBoard, type TaskControl } from './tasks'
+import { forwardProgress, type TaskControl } from './tasks'
 
 type EvaluateJob = JobOf<'evaluate'>
 
@@ -67,6 +64,12 @@ export class ModelService {
   ): Promise<ModelScore[]> {
     const refs = models.map((model) => this.ref(model))
     const rows = corpora.map((corpus) => find('corpus', this.context.catalogue.data.corpora, corpus))
+    const jobOptions: JobOptions =
+      (options.control && {
+        signal: options.control.signal,
+        onEvent: forwardProgress(options.control.progress),
+      }) ||
+      {}
     const { scores } = await performJob<EvaluateResult>(
       this.context,
       {
@@ -75,7 +78,7 @@ export class ModelService {
         corpora: rows,
         ...wanted(options),
       },
-      options.control && heeding(options.control),
+      jobOptions,
     )
     // The worker speaks of models by name; the library's key is the id, and results come model by model.
     const byId = scores.map((score, i) => ({ ...score, model: refs[Math.floor(i / rows.length)]!.id }))
@@ -96,7 +99,7 @@ export class ModelService {
     const { calibrations } = await performJob<CalibrateResult>(
       this.context,
       { kind: 'calibrate', models, corpora: mixture },
-      control && heeding(control),
+      control && { signal: control.signal, onEvent: forwardProgress(control.progress) },
     )
     for (const [i, calibration] of calibrations.entries())
       keepCalibration(this.context, rows[i]!.id, calibration)
@@ -118,28 +121,18 @@ export class ModelService {
   /** @param options `hiddenStates`: of ONNX, beside the logits */
   async export(
     model: string,
-    format: ExportFormat,
+    format: 'hf' | 'onnx' | 'llama2c',
     out: string,
-    { hiddenStates = false, control }: { hiddenStates?: boolean; control?: TaskControl } = {},
+    { hiddenStates = false } = {},
   ): Promise<{ files: string[] }> {
     if (hiddenStates && format !== 'onnx')
       throw badInput('hidden states are outputs of an ONNX file', {
         field: '--hidden-states',
         expected: '--format onnx',
       })
-    if (!isAbsolute(out))
-      throw badInput(`"${out}" is no folder to write to`, { field: 'out', expected: 'an absolute path' })
+    if (!out) throw badInput('no folder to write to', { field: '--out', expected: 'a folder' })
     const { id: _, ...ref } = this.ref(model)
-    const job = { kind: 'export', model: ref, format, hiddenStates, out } as const
-    return performJob(this.context, job, control && heeding(control))
-  }
-
-  /** The same as a task; what cannot be exported is refused at once. */
-  startExport(params: ParsedParams<'models.export'>, tasks: TaskBoard): Task {
-    const { model, format, out, hiddenStates } = params
-    const { name } = this.ref(model)
-    const work = (control: TaskControl) => this.export(model, format, out, { hiddenStates, control })
-    return tasks.start(`Export ${name}`, work).row
+    return performJob(this.context, { kind: 'export', model: ref, format, hiddenStates, out })
   }
 
   private keep(scores: readonly ModelScore[]): void {
@@ -154,11 +147,6 @@ export class ModelService {
     })
     this.context.pushes.push({ topic: 'library', noun: 'teachers' })
   }
-}
-
-/** Stops when the task is stopped, and tells it how far the job is. */
-function heeding({ signal, progress }: TaskControl): JobOptions {
-  return { signal, onEvent: forwardProgress(progress) }
 }
 
 function wanted({ control: _, ...options }: EvaluateOptions): Omit<EvaluateOptions, 'control'> {

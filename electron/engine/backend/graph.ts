@@ -133,3 +133,15 @@ function describe(op: Operation, names: Map<Value, string>): string {
   }
   return `${op.name}(${inputs})${attributes}`
 }
+
+/**
+ * Takes a computed graph apart. Nobody asks for its inner values again; but those that have outlived a few steps would
+ * keep all that they were made of until the garbage collector's next full round.
+ */
+export function forget({ nodes }: Graph): void {
+  for (const op of nodes) {
+    for (const output of op.outputs) output.op = undefined
+    op.inputs = []
+    op.outputs = []
+  }
+}

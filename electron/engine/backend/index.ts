@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { createRequire } from 'node:module'
-import { failed, type Backend, type SelfTestResult } from '#contract'
+import { badInput, failed, type Backend, type SelfTestResult } from '#contract'
 import { registerGradients } from './gradients'
 import { registerKernels } from './kernels'
 import { LazyBackend } from './lazyBackend'
@@ -8,7 +8,7 @@ import { Residency } from './residency'
 import { loadRuntime, sessionOptions, useThreads } from './session'
 import { examineTensorflow, registerTensorflow } from './tensorflow'
 import { tf } from './tf'
-import { chooseProvider, listAdapters, probeWebgpu } from './webgpu'
+import { chooseProvider, listAdapters, probeHalf, probeWebgpu } from './webgpu'
 
 export type BackendKind = Backend
 
@@ -78,6 +78,30 @@ export function heldData(tensor: tf.Tensor) {
   return (tf.backend() as LazyBackend).held(tensor)
 }
 
+/**
+ * Whether a backend can keep in half precision what waits.
+ * @throws bad-input, in one line, where it cannot
+ */
+export async function checkHalf(kind: BackendInfo['kind']): Promise<void> {
+  if (kind === 'onnx') return
+  const why =
+    kind === 'webgpu'
+      ? await probeHalf().then(
+          () => undefined,
+          (error: Error) => `WebGPU: ${error.message}`,
+        )
+      : `the backend ${kind} has no half precision`
+  if (why) throw badInput(why, { field: 'train.precision', expected: 'f32' })
+}
+
+/** Does some work that computes; what waits in its graphs is kept in half precision, where the backend can. */
+export async function inHalf<T>(work: () => Promise<T>): Promise<T> {
+  const backend = tf.backend()
+  if (!(backend instanceof LazyBackend)) return work()
+  backend.keepInHalf(true)
+  return work().finally(() => backend.keepInHalf(false))
+}
+
 async function use(name: string): Promise<void> {
   if (!(await tf.setBackend(name))) throw failed(`the backend ${name} could not be started`)
   await tf.ready()
@@ -139,12 +163,12 @@ async function examineWebgpu(): Promise<SelfTestResult['backends'][number]> {
   try {
     await probeWebgpu()
     const version = versionOf('onnxruntime-node')
-    return {
-      name: 'webgpu',
-      available: true,
-      version,
-      note: names || 'an adapter that the system does not name',
-    }
+    const half = await probeHalf().then(
+      () => 'f16',
+      () => 'no f16',
+    )
+    const note = `${names || 'an adapter that the system does not name'}; ${half}`
+    return { name: 'webgpu', available: true, version, note }
   } catch (error) {
     const note = `${names ? `${names}: ` : ''}${firstLine(error)}`
     return { name: 'webgpu', available: false, note }

@@ -1,10 +1,12 @@
 import type * as tfTypes from '@tensorflow/tfjs'
 import type { InferenceSession } from 'onnxruntime-node'
 import { failed } from '#contract'
-import { traceGraph, Value, type Data, type Dtype, type Graph } from './graph'
+import { forget, traceGraph, Value, type Data, type Dtype, type Graph } from './graph'
+import { encodeHalf } from './half'
 import { encodeModel } from './onnx'
 import { OutputMemory } from './outputs'
 import type { Residency } from './residency'
+import { withoutMerging } from './session'
 import { tf } from './tf'
 
 type Ort = typeof import('onnxruntime-node')
@@ -55,6 +57,7 @@ export class LazyBackend extends tf.KernelBackend {
   /** Values that somebody waits to read: the outputs that come to the host. */
   private readonly wanted = new Set<Value>()
   private readonly outputs = new OutputMemory()
+  private half = false
 
   constructor(
     private readonly ort: Ort,
@@ -192,6 +195,11 @@ export class LazyBackend extends tf.KernelBackend {
     this.live.clear()
   }
 
+  /** Whether graphs computed from now on keep what waits in half precision (half.ts). */
+  keepInHalf(on: boolean): void {
+    this.half = on
+  }
+
   get compiledGraphs(): number {
     return this.sessions.size
   }
@@ -228,7 +236,8 @@ export class LazyBackend extends tf.KernelBackend {
 
   private async session(graph: Graph): Promise<InferenceSession> {
     const locations = this.locations(graph)
-    const key = locations ? `${graph.key}@${Object.values(locations).join()}` : graph.key
+    const place = locations ? `${graph.key}@${Object.values(locations).join()}` : graph.key
+    const key = this.half ? `${place}/half` : place
     const cached = this.sessions.get(key)
     if (cached) {
       this.sessions.delete(key)
@@ -236,8 +245,10 @@ export class LazyBackend extends tf.KernelBackend {
       return cached
     }
     const started = performance.now()
-    const options = locations ? { ...this.options, preferredOutputLocation: locations } : this.options
-    const session = await this.ort.InferenceSession.create(encodeModel(graph), options)
+    const model = this.half ? encodeHalf(graph) : encodeModel(graph)
+    const options = this.half ? withoutMerging(this.options) : this.options
+    const located = locations ? { ...options, preferredOutputLocation: locations } : options
+    const session = await this.ort.InferenceSession.create(model, located)
     this.sessions.set(key, session)
     this.statistics.compiled++
     this.statistics.compileMs += performance.now() - started
@@ -267,18 +278,6 @@ export class LazyBackend extends tf.KernelBackend {
     const entry = this.entries.get(dataId)
     if (!entry) throw failed('the tensor has been disposed of, or belongs to another backend')
     return entry
-  }
-}
-
-/**
- * Takes a computed graph apart. Nobody asks for its inner values again; but those that have outlived a few steps would
- * keep all that they were made of until the garbage collector's next full round.
- */
-function forget({ nodes }: Graph): void {
-  for (const op of nodes) {
-    for (const output of op.outputs) output.op = undefined
-    op.inputs = []
-    op.outputs = []
   }
 }
 

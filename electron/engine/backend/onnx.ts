@@ -56,9 +56,14 @@ export interface ValueInfo {
 
 /** Encodes a graph of the backend as a serialised ONNX ModelProto. */
 export function encodeModel(graph: Graph): Uint8Array {
+  return encodeOnnx(toModel(graph))
+}
+
+/** A graph of the backend as ONNX has it. */
+export function toModel(graph: Graph): OnnxModel {
   const name = (value: Value) => graph.names.get(value)!
   const info = (value: Value) => ({ name: name(value), type: value.type, shape: value.shape })
-  return encodeOnnx({
+  return {
     nodes: graph.nodes.map((op, at) => ({
       name: op.name,
       domain: op.domain,
@@ -69,7 +74,7 @@ export function encodeModel(graph: Graph): Uint8Array {
     initialisers: graph.constants.map((value) => ({ ...info(value), bytes: value.constant!.bytes })),
     inputs: graph.leaves.map(info),
     outputs: graph.outputs.map(info),
-  })
+  }
 }
 
 /** Serialises a ModelProto. Field numbers are those of onnx.proto (onnx 1.14). */

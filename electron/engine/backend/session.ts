@@ -33,3 +33,9 @@ export function sessionOptions(provider: 'cpu' | 'webgpu' = 'cpu'): InferenceSes
     extra: { session: { intra_op: { allow_spinning: '0' }, set_denormal_as_zero: '1' } },
   }
 }
+
+/** The same, but that equal operators stay apart: of two casts of one value, the first one's result would be kept. */
+export function withoutMerging(options: InferenceSession.SessionOptions): InferenceSession.SessionOptions {
+  const optimization = { disable_specified_optimizers: 'CommonSubexpressionElimination' }
+  return { ...options, extra: { ...options.extra, optimization } }
+}

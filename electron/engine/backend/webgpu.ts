@@ -5,7 +5,8 @@ import { basename, delimiter, join } from 'node:path'
 import { node } from './builder'
 import { traceGraph, Value } from './graph'
 import { known } from './lazyBackend'
-import { encodeModel } from './onnx'
+import { FLOAT, HALF } from './half'
+import { encodeModel, encodeOnnx } from './onnx'
 import { runApart } from './apart'
 
 const nodeRequire = createRequire(import.meta.url)
@@ -72,14 +73,15 @@ function windowsAdapters(): Adapter[] {
     .map((name) => ({ name, software: /Microsoft Basic|Remote Display|Virtual/i.test(name) }))
 }
 
-/** Squares four numbers on WebGPU. */
+/** Computes four numbers on WebGPU. */
 const PROBE = `
 const ort = require(process.argv[1])
 const options = { executionProviders: ['webgpu'], logSeverityLevel: 4 }
 ort.InferenceSession.create(Buffer.from(process.argv[2], 'base64'), options)
   .then((session) => session.run({ i0: new ort.Tensor('float32', [1, 2, 3, 4], [4]) }))
-  .then(({ n0_0 }) => {
-    if (n0_0.data.join() !== '1,4,9,16') throw new Error('it computes wrongly: ' + n0_0.data.join())
+  .then((results) => {
+    const numbers = Object.values(results)[0].data.join()
+    if (numbers !== process.argv[3]) throw new Error('it computes wrongly: ' + numbers)
     process.exit(0)
   })
 `
@@ -91,8 +93,32 @@ ort.InferenceSession.create(Buffer.from(process.argv[2], 'base64'), options)
 export async function probeWebgpu(): Promise<void> {
   const x = known([1, 2, 3, 4], [4], 'float32')
   const square: Value = node('Mul', [x, x], [4], 'float32')
-  const model = Buffer.from(encodeModel(traceGraph([square]))).toString('base64')
-  await runApart(PROBE, [nodeRequire.resolve('onnxruntime-node'), model]).catch((error: Error) => {
+  await probe(encodeModel(traceGraph([square])), [1, 4, 9, 16])
+}
+
+/**
+ * Rounds numbers to float16 on WebGPU, and back, in a process of its own.
+ * @throws Error with one line that says what stands in the way
+ */
+export async function probeHalf(): Promise<void> {
+  const values = [{ name: 'i0', type: 'float32', shape: [4] }] as const
+  const nodes = [
+    { name: 'Cast', inputs: ['i0'], outputs: ['half'], attributes: { to: HALF } },
+    { name: 'Cast', inputs: ['half'], outputs: ['whole'], attributes: { to: FLOAT } },
+    { name: 'Mul', inputs: ['whole', 'whole'], outputs: ['square'] },
+  ]
+  const outputs = [{ ...values[0], name: 'square' }]
+  await probe(encodeOnnx({ nodes, initialisers: [], inputs: values, outputs }), [1, 4, 9, 16])
+}
+
+/** @param model of one input i0, [4], that is given 1, 2, 3, 4 */
+async function probe(model: Uint8Array, expected: number[]): Promise<void> {
+  const given = [
+    nodeRequire.resolve('onnxruntime-node'),
+    Buffer.from(model).toString('base64'),
+    expected.join(),
+  ]
+  await runApart(PROBE, given).catch((error: Error) => {
     throw new Error(explain(error.message))
   })
 }
@@ -103,6 +129,7 @@ function explain(message: string): string {
     return process.platform === 'linux'
       ? 'no adapter: it needs a Vulkan driver (libvulkan1 and the GPU’s own)'
       : 'no adapter'
+  if (message.includes('requires f16')) return 'the adapter has no f16 (shader-f16)'
   return message
 }
 

@@ -31,13 +31,17 @@ export function chunksOf(sequences: number, time: number, vocab: number, logits 
  * @param hidden [tokens, width]
  * @param head [vocab, width]
  * @param lossOf the loss of chunk `i` from its logits, [size, vocab]: means over its tokens
+ * @param scale the power of two that the whole loss will be multiplied with: the gradients within are so much larger too
  */
 export function chunkedLoss(
   hidden: tf.Tensor2D,
   head: tf.Tensor2D,
   chunks: readonly Chunk[],
   lossOf: (logits: tf.Tensor2D, i: number) => MixedLoss,
+  scale?: tf.Scalar,
 ): MixedLoss {
+  const scaled = (loss: tf.Scalar) => (scale ? tf.mul<tf.Scalar>(loss, scale) : loss)
+  const unscaled = (loss: tf.Scalar) => (scale ? tf.div<tf.Scalar>(loss, scale) : loss)
   const logitsOf = (rows: tf.Tensor2D) => tf.matMul<tf.Tensor2D>(rows, head, false, true)
   if (chunks.length === 1) return lossOf(logitsOf(hidden), 0)
   const parts = chunks.map((chunk, i) => {
@@ -46,10 +50,10 @@ export function chunkedLoss(
     const { value, grad } = tf.valueAndGrad((logits) => {
       const mixed = lossOf(logits as tf.Tensor2D, i)
       for (const part of PARTS) if (mixed[part]) kept[part] = tf.keep(tf.clone<tf.Tensor>(mixed[part]))
-      return mixed.loss
+      return scaled(mixed.loss)
     })(logitsOf(rows))
     const gradient = [tf.matMul(grad, head), tf.matMul(grad, rows, true)]
-    return { loss: value as tf.Scalar, kept, gradient }
+    return { loss: unscaled(value as tf.Scalar), kept, gradient }
   })
   const gradientOfHidden = tf.concat(parts.map((part) => part.gradient[0]!))
   const gradientOfHead = parts.map((part) => part.gradient[1]!).reduce((a, b) => tf.add(a, b))
@@ -61,8 +65,8 @@ export function chunkedLoss(
   const op = tf.customGrad((_h, _w, save) => {
     ;(save as tf.GradSaveFunc)([gradientOfHidden, gradientOfHead])
     const gradFunc = (dy: tf.Scalar, gradients: tf.Tensor[]) => {
-      const scale = tf.div(dy, chunks.length)
-      return gradients.map((gradient) => tf.mul(gradient, scale))
+      const share = unscaled(tf.div(dy, chunks.length))
+      return gradients.map((gradient) => tf.mul(gradient, share))
     }
     return { value: mean(parts.map((part) => part.loss)), gradFunc }
   })

@@ -13,7 +13,6 @@ import { CALIBRATION_SPLIT } from '../evaluate/calibrationText'
 import type { WindowBatch } from '../evaluate/windows'
 import { learnsFromTeachers } from '../train/student'
 import { CachedTeacher, type CachedSplit } from './cache/cached'
-import { Disk } from './cache/disk'
 import { checkContext, openLiveTeacher } from './live'
 import type { TeacherSource } from './source'
 
@@ -44,7 +43,6 @@ export class RunTeachers {
   private constructor(
     readonly sources: readonly TeacherSource[],
     private readonly config: RunConfig,
-    private readonly disk: Disk,
   ) {}
 
   /** @throws bad-input when a teacher's context is too short */
@@ -57,7 +55,6 @@ export class RunTeachers {
   ): Promise<RunTeachers> {
     const { context, batch } = config.experiment.train
     const sources: TeacherSource[] = []
-    const disk = new Disk()
     for (const row of config.teachers) {
       checkContext(row, context)
       const asked = [...ownLayers(config, row), ...sharedLayers(readings, row)]
@@ -71,17 +68,11 @@ export class RunTeachers {
       const splits = cachedSplits(config, row, mode, readings)
       const tau = mode === 'exact' ? 1 : config.experiment.loss.tau
       const tokens = batch * context
-      const shape = { tokens, context, tau }
       sources.push(
-        new CachedTeacher({ dataDir, row, reader: config.id, splits, disk, ...shape, openLive, warn }),
+        new CachedTeacher({ dataDir, row, reader: config.id, splits, tokens, context, tau, openLive, warn }),
       )
     }
-    return new RunTeachers(sources, config, disk)
-  }
-
-  /** Ends the thread that reads the cache: no teacher can be asked for a batch of it any more. */
-  async close(): Promise<void> {
-    await this.disk.close()
+    return new RunTeachers(sources, config)
   }
 
   /** Sees to it that everything is in the cache; of several runs one writes and the others wait for it. */

@@ -7,6 +7,7 @@ import {
   parse,
   SCHEMA_VERSION,
   type Checkpoint,
+  type LossScaleState,
   type ModelConfig,
 } from '#contract'
 import { sha256File, syncFolder, writeFileAtomic, writeJsonAtomic } from '../../files'
@@ -21,6 +22,8 @@ export interface TrainingState {
   moments: Weights
   /** The learned maps W of feature alignment; empty without. */
   projections: Weights
+  /** Of a run in half precision. */
+  lossScale?: LossScaleState
 }
 
 const STATE_FILES = ['model.safetensors', 'optimizer.safetensors', 'projections.safetensors'] as const
@@ -33,7 +36,7 @@ export async function writeCheckpoint(
   folder: string,
   model: ModelConfig,
   state: TrainingState,
-  about: Omit<Checkpoint, 'files' | 'schemaVersion'>,
+  about: Omit<Checkpoint, 'files' | 'schemaVersion' | 'lossScale'>,
 ): Promise<Checkpoint> {
   const temporary = join(folder, `.${checkpointFolder(about.step)}.tmp`)
   const final = join(folder, checkpointFolder(about.step))
@@ -44,7 +47,8 @@ export async function writeCheckpoint(
   writeFileAtomic(join(temporary, 'projections.safetensors'), encodeSafetensors(state.projections))
   const files: Record<string, string> = {}
   for (const name of STATE_FILES) files[name] = await sha256File(join(temporary, name))
-  const row: Checkpoint = { schemaVersion: SCHEMA_VERSION, ...about, files }
+  const { lossScale } = state
+  const row: Checkpoint = { schemaVersion: SCHEMA_VERSION, ...about, ...(lossScale && { lossScale }), files }
   writeJsonAtomic(join(temporary, 'checkpoint.json'), row)
   rmSync(final, { recursive: true, force: true })
   renameSync(temporary, final)
@@ -83,7 +87,7 @@ export async function readCheckpoint(folder: string, row: Checkpoint): Promise<T
     await read('optimizer.safetensors'),
     await read('projections.safetensors'),
   ]
-  return { weights, moments, projections }
+  return { weights, moments, projections, ...(row.lossScale && { lossScale: row.lossScale }) }
 }
 
 /** Removes all but the last `keep` periodic checkpoints, the best one and the newest. */

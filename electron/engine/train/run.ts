@@ -20,7 +20,7 @@ import {
   type StepRecord,
 } from '#contract'
 import { readJsonLines, writeJsonAtomic } from '../../files'
-import { startBackend } from '../backend'
+import { checkHalf, startBackend } from '../backend'
 import { createBatchPlan, type BatchPlan } from '../data/batchPlan'
 import { openTokens } from '../data/tokenFile'
 import { loadTokenizer, type TextTokenizer } from '../data/tokenizer'
@@ -68,6 +68,7 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
   // Sums are split among threads: with another number of them it would not go on as it began.
   const threads = (last && threadsSoFar(join(folder, runFiles.environment))) ?? job.threads
   const backend = await startBackend(own, { threads })
+  if (experiment.train.precision === 'f16') await checkHalf(backend.kind)
 
   // Everything that may be refused is opened before the first file is written.
   const tokenizer = await loadTokenizer(dataDir, job.config.tokenizer)
@@ -182,6 +183,12 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
       const tokensPerSecond = tokensPerStep / elapsed
       const record: StepRecord = { ...metrics, tokens: at * tokensPerStep, seconds, tokensPerSecond }
       log.step(record)
+      if (record.lossScale && record.gradNorm === null)
+        log.event(
+          'log',
+          at,
+          `gradients overflow at a loss scale of ${record.lossScale}: no update, half of it next`,
+        )
       raise(watch.step(record))
 
       crossEntropy = undefined
@@ -212,7 +219,6 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
     throw error
   } finally {
     log.close()
-    await outputs.close()
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Experiment, RunConfig, StepRecord } from '#contract'
+import { inHalf } from '../backend'
 import { tf } from '../backend/tf'
 import { logProbabilities } from '../distill/divergence'
 import { distillationLoss, type MixedLoss } from '../distill/losses'
@@ -19,6 +20,8 @@ import { forward, type Output, type Tables } from '../model/llama'
 import type { ForeignTeacher } from '../teachers/foreign'
 import { prepareTeachers, type Reading, type TeacherSignal, type TeacherSource } from '../teachers/source'
 import { createRandom } from '../random'
+import { globalNorm } from './adamw'
+import { byName, keepSum, type Gradients } from './gradients'
 import { learningRate } from './schedule'
 import { learnsFromTeachers, type Student } from './student'
 
@@ -39,8 +42,6 @@ interface StepBatch extends TokenBatch {
 
 /** What a step computes, before the clock is added. */
 export type StepMetrics = Omit<StepRecord, 'tokens' | 'seconds' | 'tokensPerSecond'>
-
-type Gradients = Map<string, tf.Tensor>
 
 /** The training step of one run: forward, losses, backward, update. */
 export class TrainingStep {
@@ -80,9 +81,14 @@ export class TrainingStep {
     const { accumulate } = this.experiment.train
     const foreign = this.foreign.map((teacher) => aligned(teacher, batch))
     const whole = { ...batch, drawn: this.draw(step, batch.inputs.length), foreign }
+    // With a loss scale the gradients are looked at before the update, so that it is a graph of its own.
+    const { lossScale } = this.student
+    const factor = lossScale && { lossScale: lossScale.factor }
     const metrics =
-      accumulate === 1 ? await this.whole(step, rate, whole) : await this.parts(step, rate, whole)
-    return { step, learningRate: rate, ...metrics }
+      accumulate === 1 && !lossScale
+        ? await this.whole(step, rate, whole)
+        : await this.parts(step, rate, whole)
+    return { step, learningRate: rate, ...factor, ...metrics }
   }
 
   /** Everything in one graph, that a lazy backend makes one session run of. */
@@ -113,12 +119,25 @@ export class TrainingStep {
         sum = keepSum(sum, gradients, 1 / accumulate)
         return metrics
       })
-      const values = await take(vector)
+      const values = await (this.student.lossScale ? inHalf(() => take(vector)) : take(vector))
       total ??= new Float64Array(values.length)
       for (const [j, value] of values.entries()) total[j]! += value / accumulate
     }
-    const { norm } = await this.student.optimizer.step(() => ({ gradients: sum! }), step, rate)
-    return this.named(total!, norm)
+    return this.named(total!, await this.update(sum!, step, rate))
+  }
+
+  /** Resolves to the gradients' norm; if that is no number, a loss scale keeps the update from being done. */
+  private async update(gradients: Gradients, step: number, rate: number): Promise<number> {
+    const { lossScale, optimizer } = this.student
+    if (lossScale) {
+      const [norm] = await take(tf.tidy(() => tf.reshape(globalNorm([...gradients.values()]), [1])))
+      if (!lossScale.judge(norm!)) {
+        tf.dispose([...gradients.values()])
+        return norm!
+      }
+    }
+    const updates = step - (lossScale?.skipped ?? 0)
+    return (await optimizer.step(() => ({ gradients }), updates, rate)).norm
   }
 
   private async prepare({ inputs, foreign }: Omit<StepBatch, 'targets'>, reading: Reading): Promise<void> {
@@ -153,26 +172,32 @@ export class TrainingStep {
     const earlier = this.earlier && forward(this.config.student, this.earlier, tokens, this.tables)
     const variables = this.student.parameters()
     const losses: tf.Tensor[] = []
+    const { lossScale } = this.student
+    const scale = lossScale && tf.scalar(lossScale.factor)
     const { value, grads } = tf.variableGrads(() => {
       const output = forward(this.config.student, this.student.weights, tokens, this.tables, {
         ...options,
         checkpointing: train.checkpointing === 'layers',
       })
-      const mixed = chunkedLoss(output.final.normal, output.final.head, chunks, (logits, i) =>
-        this.retaining(this.logitLoss(logits, parts[i]!), logits, earlier, chunks[i]!),
-      )
+      const { normal, head } = output.final
+      const lossOf = (logits: tf.Tensor2D, i: number) =>
+        this.retaining(this.logitLoss(logits, parts[i]!), logits, earlier, chunks[i]!)
+      const mixed = chunkedLoss(normal, head, chunks, lossOf, scale)
       const o: Objective = alpha
         ? withFeatures(this.experiment, mixed, output, alpha, signals, this.student.alignments(), stage)
         : mixed
       for (const part of [o.kd, o.ce, o.features, mixed.retention])
         losses.push(tf.keep(part ? tf.clone(part) : tf.scalar(0)))
       if (mixed.foreign) losses.push(tf.keep(tf.clone(mixed.foreign)))
-      return o.loss
+      return scale ? tf.mul(o.loss, scale) : o.loss
     }, [...variables.values()])
     const means = alpha ? summary(parts, alpha) : []
-    const metrics = tf.concat([value, ...losses, ...means].map((t) => tf.reshape(t, [-1])))
+    const loss = scale ? tf.div(value, scale) : value
+    const metrics = tf.concat([loss, ...losses, ...means].map((t) => tf.reshape(t, [-1])))
     tf.dispose(losses)
-    return { gradients: byName(variables, grads), metrics: metrics as tf.Tensor1D }
+    const gradients = byName(variables, grads)
+    if (scale) for (const [name, gradient] of gradients) gradients.set(name, tf.div(gradient, scale))
+    return { gradients, metrics: metrics as tf.Tensor1D }
   }
 
   private logitLoss(logits: tf.Tensor2D, { labels, target, foreign }: Part): MixedLoss {
@@ -281,27 +306,6 @@ function summary(parts: readonly Part[], alpha: tf.Tensor2D): tf.Tensor[] {
   const apart = join(parts, (target) => target.disagreement)!
   const entropies = join(parts, (target) => target.entropies)!
   return [tf.mean(apart), tf.mean(alpha, 0), tf.mean(entropies, 0)]
-}
-
-function byName(variables: ReadonlyMap<string, tf.Variable>, grads: tf.NamedTensorMap): Gradients {
-  const gradients: Gradients = new Map()
-  for (const [name, variable] of variables) {
-    const gradient = grads[variable.name]
-    if (gradient) gradients.set(name, gradient)
-  }
-  return gradients
-}
-
-/** sum + scale * gradients, kept beyond the tidy it is called in. */
-function keepSum(sum: Gradients | undefined, gradients: Gradients, scale: number): Gradients {
-  const result: Gradients = new Map()
-  for (const [name, gradient] of gradients) {
-    const scaled = tf.mul(gradient, scale)
-    const before = sum?.get(name)
-    result.set(name, tf.keep(before ? tf.add(before, scaled) : scaled))
-    before?.dispose()
-  }
-  return result
 }
 
 async function take(vector: tf.Tensor): Promise<Float32Array> {

@@ -5,6 +5,7 @@ import type { Alignment } from '../distill/objective'
 import { initialise, type Weights } from '../model/weights'
 import { createRandom } from '../random'
 import type { TrainingState } from './checkpoint'
+import { LossScale } from './lossScale'
 import { AdamW } from './adamw'
 
 /**
@@ -15,6 +16,8 @@ export class Student {
   readonly weights: Map<string, tf.Variable>
   readonly projections: Map<string, tf.Variable>
   readonly optimizer: AdamW
+  /** Of training in half precision. */
+  readonly lossScale: LossScale | undefined
   private readonly alignment: { beta: number | 'alpha'; pairs: LayerPair[] }[]
 
   /**
@@ -32,6 +35,7 @@ export class Student {
     )
     this.projections = toVariables(state?.projections ?? initialProjections(config, this.alignment))
     this.optimizer = new AdamW(this.parameters(), config.experiment.train)
+    if (config.experiment.train.precision === 'f16') this.lossScale = new LossScale(state?.lossScale)
     if (state) restore(this.optimizer.state(), state.moments)
   }
 
@@ -54,6 +58,7 @@ export class Student {
       weights: await toWeights(this.weights),
       moments: await toWeights(this.optimizer.state()),
       projections: await toWeights(this.projections),
+      ...(this.lossScale && { lossScale: this.lossScale.state }),
     }
   }
 

@@ -3,6 +3,7 @@ import type { EvaluationRecord, StepRecord } from '#contract'
 import { memoryMend, tellsOutOfMemory } from '#contract'
 import { runConfig } from '../testing'
 import { Watch } from '.'
+import { divergence } from './divergence'
 import { homogeneousTeachers, without } from './homogeneousTeachers'
 import { miscalibratedTeacher } from './miscalibratedTeacher'
 import { modeCollapse } from './modeCollapse'
@@ -82,6 +83,17 @@ describe('the swing of a loss', () => {
     }
     expect(raisedBy(0.3)).toEqual(['loss.conflict=gate'])
     expect(raisedBy(0.001)).toEqual(['train.learningRate=0.005'])
+  })
+})
+
+describe('divergence', () => {
+  it('is a gradient that is infinite, but not one that only its loss scale makes so', () => {
+    const raised = (changes: Partial<StepRecord>) =>
+      divergence(runConfig({ train: TRAIN })).step!({ ...stepOf(9, 2), ...changes })?.message
+    expect(raised({ gradNorm: null })).toMatch(/gradient is not a finite number at step 9/)
+    expect(raised({ gradNorm: null, lossScale: 65536 })).toBeUndefined()
+    expect(raised({ gradNorm: null, lossScale: 1 })).toMatch(/gradient is not a finite number/)
+    expect(raised({ loss: null, lossScale: 65536 })).toMatch(/loss is not a finite number/)
   })
 })
 

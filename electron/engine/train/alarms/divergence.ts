@@ -23,8 +23,9 @@ export function divergence({ experiment }: Pick<RunConfig, 'experiment'>): Detec
     mend: [`train.learningRate=${learningRate / 2}`, ...(clip === 0 ? ['train.clip=1'] : [])],
   })
   return {
-    step({ step, loss, gradNorm }) {
-      if (loss === null || gradNorm === null) {
+    step({ step, loss, gradNorm, lossScale = 1 }) {
+      // A gradient that overflows under a loss scale halves it; under none, or the least, it is infinite by itself.
+      if (loss === null || (gradNorm === null && lossScale <= 1)) {
         const what = loss === null ? 'loss' : "loss's gradient"
         return raise(step, `The ${what} is not a finite number at step ${step}.`, { learningRate })
       }

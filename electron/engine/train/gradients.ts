@@ -1,0 +1,26 @@
+import { tf } from '../backend/tf'
+
+/** By parameter name. */
+export type Gradients = Map<string, tf.Tensor>
+
+/** The gradients that tfjs gives by its own names of variables, by ours. */
+export function byName(variables: ReadonlyMap<string, tf.Variable>, grads: tf.NamedTensorMap): Gradients {
+  const gradients: Gradients = new Map()
+  for (const [name, variable] of variables) {
+    const gradient = grads[variable.name]
+    if (gradient) gradients.set(name, gradient)
+  }
+  return gradients
+}
+
+/** sum + scale * gradients, kept beyond the tidy it is called in. */
+export function keepSum(sum: Gradients | undefined, gradients: Gradients, scale: number): Gradients {
+  const result: Gradients = new Map()
+  for (const [name, gradient] of gradients) {
+    const scaled = scale === 1 ? gradient : tf.mul(gradient, scale)
+    const before = sum?.get(name)
+    result.set(name, tf.keep(before ? tf.add(before, scaled) : scaled))
+    before?.dispose()
+  }
+  return result
+}
