@@ -20,6 +20,7 @@ export default defineConfig({
         input: {
           desktop: at('electron/hosts/desktop/index.ts'),
           worker: at('electron/engine/worker.ts'),
+          diskThread: at('electron/engine/teachers/cache/diskThread.mjs'),
           cli: at('electron/hosts/cli/index.ts'),
         },
         output: { format: 'es', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' },
@@ -52,7 +53,15 @@ export default defineConfig({
         colorMode: false,
         // Icons in use are part of the page: nothing is fetched.
         icon: { clientBundle: { scan: true, icons: ['lucide:settings'] } },
-        ui: { colors: { primary: 'sky', neutral: 'zinc' } },
+        ui: {
+          colors: { primary: 'sky', neutral: 'zinc' },
+          // Under the pointer too, white on it stays at AA.
+          button: {
+            compoundVariants: [
+              { color: 'primary', variant: 'solid', class: 'hover:bg-primary/90 active:bg-primary/90' },
+            ],
+          },
+        },
       }),
     ],
     build: {

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { furnish, rail, root } from './fixtures'
+import { exportModel, furnish, rail, root, small } from './fixtures'
 
 const bundle = join(root, 'out/main/desktop.js')
 
@@ -85,6 +85,10 @@ test('the shell opens the page, and a run goes through preload, main and a utili
     await page.getByRole('button', { name: 'Run small' }).click()
     await expect(page.getByText('completed', { exact: true })).toBeVisible({ timeout: 90_000 })
     await expect(page.getByRole('region', { name: 'Loss' })).toContainText('step 400')
+    const out = join(folder, 'exported')
+    await expect((await exportModel(page, 'llama2.c', out)).getByText(`Written to ${out}`)).toBeVisible()
+    expect(readFileSync(join(out, 'model.bin')).readInt32LE(0)).toBe(small.student.width)
+    await page.keyboard.press('Escape')
     await rail(page, 'Settings').click()
     await expect(page.getByText('Electron’s utility process')).toBeVisible()
     await rail(page, 'Corpora').click()

@@ -1,4 +1,4 @@
-import { test as base, type Page } from '@playwright/test'
+import { test as base, type Locator, type Page } from '@playwright/test'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -46,6 +46,25 @@ export async function furnish(dataDir: string, pair = false): Promise<void> {
   } finally {
     await services.close()
   }
+}
+
+/** The library with a grid of four settings that is done, and three runs that wait in a paused queue. */
+export async function furnishGrid(dataDir: string): Promise<void> {
+  await furnish(dataDir)
+  const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+  const { grids, experiments } = services.rooms
+  const train = { ...small.train, steps: 4 }
+  const grid = {
+    name: 'both',
+    base: { ...small, train, evaluate: { every: 0, tokens: 300 }, checkpoint: { every: 0 } },
+    axes: { 'loss.tau': [1, 2], 'loss.lambda': [0.2, 0.8] },
+  }
+  await grids.finished(grids.start({ definition: stringify(grid) }).id)
+  await services.call('settings.set', { queuePaused: true })
+  for (const name of ['first', 'second', 'third']) {
+    experiments.start({ definition: stringify({ ...small, name }) })
+  }
+  await services.close()
 }
 
 export interface Host {
@@ -113,6 +132,18 @@ export const test = base.extend<Fixtures>({
   },
 })
 export const { expect } = test
+
+/** On a run's page: writes its model into a folder, in a format by its name on the page. */
+export async function exportModel(page: Page, format: string, folder: string): Promise<Locator> {
+  await page.getByRole('button', { name: 'More' }).click()
+  await page.getByRole('menuitem', { name: 'Export the model' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Export the model' })
+  await dialog.getByRole('combobox', { name: 'Format' }).click()
+  await page.getByRole('option', { name: format }).click()
+  await dialog.getByRole('textbox', { name: 'Folder' }).fill(folder)
+  await dialog.getByRole('button', { name: 'Export', exact: true }).click()
+  return dialog
+}
 
 export const rail = (page: Page, name: string) =>
   page.getByRole('navigation', { name: 'Main' }).getByRole('link', { name })

@@ -1,33 +1,9 @@
 import { readFileSync } from 'node:fs'
-import { nodeWorkerLauncher } from '../electron/hosts/nodeWorker'
-import { createServices } from '../electron/services'
-import { stringify } from 'yaml'
-import { expect, furnish, rail, small, test as base } from './fixtures'
+import { expect, furnishGrid, rail, test as base } from './fixtures'
 
 const exact = { exact: true } as const
 
-/** The library with a grid of four settings that is done, and three runs that wait in a paused queue. */
-const test = base.extend({
-  furnishing: async ({}, use) => {
-    await use(async (dataDir: string) => {
-      await furnish(dataDir)
-      const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
-      const { grids, experiments } = services.rooms
-      const train = { ...small.train, steps: 4 }
-      const grid = {
-        name: 'both',
-        base: { ...small, train, evaluate: { every: 0, tokens: 300 }, checkpoint: { every: 0 } },
-        axes: { 'loss.tau': [1, 2], 'loss.lambda': [0.2, 0.8] },
-      }
-      await grids.finished(grids.start({ definition: stringify(grid) }).id)
-      await services.call('settings.set', { queuePaused: true })
-      for (const name of ['first', 'second', 'third']) {
-        experiments.start({ definition: stringify({ ...small, name }) })
-      }
-      await services.close()
-    })
-  },
-})
+const test = base.extend({ furnishing: async ({}, use) => use(furnishGrid) })
 
 test('a grid’s results are looked at over any two axes, down to the runs, and saved as files', async ({
   app,

@@ -1,6 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, rail, test } from './fixtures'
+import { expect, exportModel, rail, test } from './fixtures'
 
 const button = { exact: true } as const
 
@@ -155,6 +155,24 @@ test('a teacher continues a prompt in the playground, the same each time', async
   await expect(made).toContainText('tokens/s')
   const first = await made.locator('p').first().textContent()
   expect(first!.length).toBeGreaterThan('Chop'.length)
+})
+
+test('a run’s model is exported for other tools; what cannot be written says why', async ({ app, host }) => {
+  await rail(app, 'Runs').click()
+  await app.getByRole('link', { name: 'cook' }).click()
+  const taken = join(host.dataDir, 'catalogue.json')
+  const refused = await exportModel(app, 'ONNX', taken)
+  await expect(refused.getByText('The model could not be exported')).toBeVisible()
+  await expect(refused.getByText(taken)).toBeVisible()
+  const out = join(host.dataDir, '..', 'exported')
+  await refused.getByRole('textbox', { name: 'Folder' }).fill(out)
+  await refused.getByRole('combobox', { name: 'Format' }).click()
+  await app.getByRole('option', { name: 'Hugging Face' }).click()
+  await refused.getByRole('button', { name: 'Export', ...button }).click()
+  await expect(refused.getByText(`Written to ${out}`)).toBeVisible()
+  const config = JSON.parse(readFileSync(join(out, 'config.json'), 'utf8')) as { hidden_size: number }
+  expect(config.hidden_size).toBe(24)
+  expect(readdirSync(out).sort()).toEqual(['config.json', 'model.safetensors', 'tokenizer.json'])
 })
 
 test('an ablation tells its cost on an experiment, starts there and ends in a report', async ({ app }) => {

@@ -1,6 +1,7 @@
 export * from './version'
 export * from './errors'
 export * from './parse'
+export * from './settingText'
 export * from './model'
 export * from './methods'
 export * from './experiment'

@@ -17,41 +17,104 @@ function teacherFlops({ model, parameters }: Teacher, tokens: number, context: n
   return model.family === 'onnx' ? 2 * tokens * parameters : forwardFlops(model, tokens, context)
 }
 
-/** What a run will cost. Time only once a run like it was measured here. */
-export function estimateRun(
-  config: RunConfig,
-  measured: readonly { config: RunConfig; row: Run }[],
-): Estimate {
-  const { train, evaluate, checkpoint } = config.experiment
-  const tokensPerStep = train.batch * train.context
+/** A run of this machine with what it was: speeds are told from it. */
+export interface MeasuredRun {
+  config: RunConfig
+  row: Run
+}
+
+/** How many of them speak for a new one: those whose step is nearest to its own in work. */
+const NEAREST = 5
+
+/**
+ * What a run will cost. Time only once a run was measured here: its start (the process, the models, the first graph),
+ * its steps and its evaluations, each as long as with the runs nearest to it.
+ */
+export function estimateRun(config: RunConfig, measured: readonly MeasuredRun[]): Estimate {
+  const { train, checkpoint } = config.experiment
   const parameters = parameterCount(config.student)
-  const flopsPerStep = stepFlops(config)
-  const secondsPerFlop = median(
-    measured.flatMap(({ config: other, row }) =>
-      row.last && row.step ? [row.last.seconds / row.step / stepFlops(other)] : [],
-    ),
-  )
-  const evaluations = evaluate.every ? Math.ceil(train.steps / evaluate.every) : 1
-  const evaluated = (evaluations * config.corpora.length * evaluate.tokens) / tokensPerStep / 3
   const kept = Math.min(checkpoint.keep, checkpoint.every ? Math.ceil(train.steps / checkpoint.every) : 1) + 1
+  const { start, steps, evaluations } = partsOf(config, measured) ?? {}
   return {
     parameters,
-    tokensPerStep,
-    flopsPerStep,
-    seconds: secondsPerFlop && (train.steps + evaluated) * flopsPerStep * secondsPerFlop,
+    tokensPerStep: train.batch * train.context,
+    flopsPerStep: stepFlops(config),
+    seconds: steps === undefined ? undefined : (start ?? 0) + steps + (evaluations ?? 0),
     memoryMb: peakMemory(config),
     diskMb: Math.round((kept * parameters * BYTES * 3) / MB + (train.steps * 400) / MB),
   }
 }
 
+/** Seconds of the steps alone; undefined until a run was measured here. */
+export function stepSeconds(config: RunConfig, measured: readonly MeasuredRun[]): number | undefined {
+  return partsOf(config, measured)?.steps
+}
+
+function partsOf(config: RunConfig, measured: readonly MeasuredRun[]) {
+  const work = stepFlops(config)
+  const distance = (one: MeasuredRun) => Math.abs(Math.log(stepFlops(computed(one)) / work))
+  const near = measured
+    .filter(({ row }) => row.last && row.step)
+    .sort((a, b) => distance(a) - distance(b))
+    .slice(0, NEAREST)
+  const perStepFlop = median(
+    near.map((one) => one.row.last!.seconds / one.row.step / stepFlops(computed(one))),
+  )
+  if (perStepFlop === undefined) return undefined
+  const perEvaluationFlop = median(
+    near.flatMap((one) => {
+      const { evaluation } = one.row
+      return evaluation ? [evaluation.seconds / evaluationFlops(computed(one))] : []
+    }),
+  )
+  return {
+    start: median(near.flatMap((one) => startSeconds(one) ?? [])),
+    steps: config.experiment.train.steps * work * perStepFlop,
+    evaluations: perEvaluationFlop && evaluationCount(config) * evaluationFlops(config) * perEvaluationFlop,
+  }
+}
+
+/** What of a measured run was neither steps nor evaluations nor its teachers' passes into the cache. */
+function startSeconds({ config, row }: MeasuredRun): number | undefined {
+  const { startedAt, endedAt, last, evaluation, teacherOutputs } = row
+  if (row.status !== 'completed' || !startedAt || !endedAt || !last) return undefined
+  const passes = isCached({ config, row }) ? teacherOutputs.reduce((sum, { seconds }) => sum + seconds, 0) : 0
+  const evaluated = (evaluation?.seconds ?? 0) * evaluationCount(config)
+  return Math.max(0, (Date.parse(endedAt) - Date.parse(startedAt)) / 1000 - last.seconds - passes - evaluated)
+}
+
+function evaluationCount({ experiment: { train, evaluate } }: RunConfig): number {
+  return evaluate.every ? Math.ceil(train.steps / evaluate.every) : 1
+}
+
+/** Of one held-out evaluation: the student's forward passes, and its teachers'. */
+function evaluationFlops(config: RunConfig): number {
+  const { train, evaluate } = config.experiment
+  const tokens = config.corpora.length * evaluate.tokens
+  return modelFlops(config, tokens, train.context, 1)
+}
+
 /** Three forward passes' worth for the student's forward and backward, one for each teacher. */
 function stepFlops(config: RunConfig): number {
-  const { experiment, student } = config
-  const { batch, context } = experiment.train
-  const tokens = batch * context
-  const own = 3 * forwardFlops(student, tokens, context)
+  const { batch, context } = config.experiment.train
+  return modelFlops(config, batch * context, context, 3)
+}
+
+function modelFlops(config: RunConfig, tokens: number, context: number, passes: number): number {
+  const own = passes * forwardFlops(config.student, tokens, context)
   return own + allTeachers(config).reduce((sum, t) => sum + teacherFlops(t, tokens, context), 0)
 }
+
+/** The same run without its teachers: what is left of one that reads their outputs from the cache. */
+export const withoutTeachers = (config: RunConfig): RunConfig => ({ ...config, teachers: [] })
+
+function isCached({ config, row }: MeasuredRun): boolean {
+  const { mode } = config.experiment.cache
+  return mode === 'auto' ? row.autoCache === 'exact' : mode !== 'off'
+}
+
+/** What a run's steps computed. */
+const computed = (one: MeasuredRun) => (isCached(one) ? withoutTeachers(one.config) : one.config)
 
 function median(values: number[]): number | undefined {
   const sorted = values.sort((a, b) => a - b)

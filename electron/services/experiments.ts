@@ -14,7 +14,7 @@ import { isMap, parseDocument, stringify } from 'yaml'
 import { RunFolder } from '../store'
 import { libraryRows, type Context } from './context'
 import { overrideText, parseExperiment, parseTeacher } from './definition'
-import { estimateRun } from './estimate'
+import { estimateRun, type MeasuredRun } from './estimate'
 import { checkFree, find, freeName, newId } from './identity'
 import { checkMemory, memoryAdvice, memoryLimit } from './memory'
 import type { RunOrigin, RunQueue } from './queue'
@@ -163,10 +163,12 @@ export class ExperimentService {
     return memoryLimit(this.context.catalogue.data.settings.memoryGb)
   }
 
-  /** Recent runs with what they were, to tell speeds from. */
-  measured() {
-    return this.context.catalogue.data.runs.slice(-10).flatMap((row) => {
-      const config = row.step ? new RunFolder(this.context.dataDir, row.id).config() : undefined
+  /** Recent runs of this machine with what they were, to tell speeds from. */
+  measured(): MeasuredRun[] {
+    const { runs } = this.context.catalogue.data
+    const here = runs.filter(({ step, cluster }) => step > 0 && cluster === undefined)
+    return here.slice(-20).flatMap((row) => {
+      const config = new RunFolder(this.context.dataDir, row.id).config()
       return config ? [{ config, row }] : []
     })
   }

@@ -265,6 +265,7 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'demo.start': ({ quick }) =>
       tasks.start(quick ? 'Quick demo' : 'Demo', (control) => demo.run({ quick }, control)).row,
     'models.generate': (params) => models.generate(params),
+    'models.export': (params) => models.startExport(params, tasks),
     'models.scores': () => catalogue.data.scores,
   }
 }

@@ -1,13 +1,16 @@
+import { isAbsolute } from 'node:path'
 import {
   badInput,
   conflict,
   type CalibrateResult,
   type Calibration,
   type EvaluateResult,
+  type ExportFormat,
   type GenerateResult,
   type ModelRef,
   type ModelScore,
   type ParsedParams,
+  type Task,
   type WorkerEvent,
 } from '#contract'
 import { paths, RunFolder } from '../store'
@@ -15,7 +18,7 @@ import type { Context } from './context'
 import { find } from './identity'
 import { performJob, type JobOf, type JobOptions } from './job'
 import { keepCalibration } from './library'
-import { forwardProgress, type TaskControl } from './tasks'
+import { forwardProgress, type TaskBoard, type TaskControl } from './tasks'
 
 type EvaluateJob = JobOf<'evaluate'>
 
@@ -64,12 +67,6 @@ export class ModelService {
   ): Promise<ModelScore[]> {
     const refs = models.map((model) => this.ref(model))
     const rows = corpora.map((corpus) => find('corpus', this.context.catalogue.data.corpora, corpus))
-    const jobOptions: JobOptions =
-      (options.control && {
-        signal: options.control.signal,
-        onEvent: forwardProgress(options.control.progress),
-      }) ||
-      {}
     const { scores } = await performJob<EvaluateResult>(
       this.context,
       {
@@ -78,7 +75,7 @@ export class ModelService {
         corpora: rows,
         ...wanted(options),
       },
-      jobOptions,
+      options.control && heeding(options.control),
     )
     // The worker speaks of models by name; the library's key is the id, and results come model by model.
     const byId = scores.map((score, i) => ({ ...score, model: refs[Math.floor(i / rows.length)]!.id }))
@@ -99,7 +96,7 @@ export class ModelService {
     const { calibrations } = await performJob<CalibrateResult>(
       this.context,
       { kind: 'calibrate', models, corpora: mixture },
-      control && { signal: control.signal, onEvent: forwardProgress(control.progress) },
+      control && heeding(control),
     )
     for (const [i, calibration] of calibrations.entries())
       keepCalibration(this.context, rows[i]!.id, calibration)
@@ -121,18 +118,28 @@ export class ModelService {
   /** @param options `hiddenStates`: of ONNX, beside the logits */
   async export(
     model: string,
-    format: 'hf' | 'onnx' | 'llama2c',
+    format: ExportFormat,
     out: string,
-    { hiddenStates = false } = {},
+    { hiddenStates = false, control }: { hiddenStates?: boolean; control?: TaskControl } = {},
   ): Promise<{ files: string[] }> {
     if (hiddenStates && format !== 'onnx')
       throw badInput('hidden states are outputs of an ONNX file', {
         field: '--hidden-states',
         expected: '--format onnx',
       })
-    if (!out) throw badInput('no folder to write to', { field: '--out', expected: 'a folder' })
+    if (!isAbsolute(out))
+      throw badInput(`"${out}" is no folder to write to`, { field: 'out', expected: 'an absolute path' })
     const { id: _, ...ref } = this.ref(model)
-    return performJob(this.context, { kind: 'export', model: ref, format, hiddenStates, out })
+    const job = { kind: 'export', model: ref, format, hiddenStates, out } as const
+    return performJob(this.context, job, control && heeding(control))
+  }
+
+  /** The same as a task; what cannot be exported is refused at once. */
+  startExport(params: ParsedParams<'models.export'>, tasks: TaskBoard): Task {
+    const { model, format, out, hiddenStates } = params
+    const { name } = this.ref(model)
+    const work = (control: TaskControl) => this.export(model, format, out, { hiddenStates, control })
+    return tasks.start(`Export ${name}`, work).row
   }
 
   private keep(scores: readonly ModelScore[]): void {
@@ -147,6 +154,11 @@ export class ModelService {
     })
     this.context.pushes.push({ topic: 'library', noun: 'teachers' })
   }
+}
+
+/** Stops when the task is stopped, and tells it how far the job is. */
+function heeding({ signal, progress }: TaskControl): JobOptions {
+  return { signal, onEvent: forwardProgress(progress) }
 }
 
 function wanted({ control: _, ...options }: EvaluateOptions): Omit<EvaluateOptions, 'control'> {

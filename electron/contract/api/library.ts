@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { objectName } from '../experiment'
-import { generateResult, modelScore } from '../job'
+import { exportFormats, generateResult, modelScore } from '../job'
 import { corpus, corpusFormats, id, teacher, tokenizer } from '../library'
 import { run } from '../run'
 import { task } from '../task'
@@ -60,6 +60,17 @@ export const library = {
       seed: z.number().int().default(1),
     }),
     generateResult,
+  ),
+  /** Writes a model's files for other tools into a folder, which is made where it is not there yet. */
+  'models.export': method(
+    z.strictObject({
+      model: id,
+      format: z.enum(exportFormats),
+      out: z.string().min(1),
+      /** Of an ONNX file: with the hidden states of every layer as outputs. */
+      hiddenStates: z.boolean().default(false),
+    }),
+    task,
   ),
   'models.scores': method(none, z.array(modelScore)),
 } as const

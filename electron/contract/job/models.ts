@@ -116,12 +116,16 @@ export const generateResult = z.object({
 })
 export type GenerateResult = z.output<typeof generateResult>
 
+/** What other tools read: a folder of Hugging Face transformers, an ONNX file, llama2.c's checkpoint. */
+export const exportFormats = ['hf', 'onnx', 'llama2c'] as const
+export type ExportFormat = (typeof exportFormats)[number]
+
 /** Writes a checkpoint's student for other tools. Result: `{files}`. */
 export const exportJob = z.object({
   ...base,
   kind: z.literal('export'),
   model: modelRef,
-  format: z.enum(['hf', 'onnx', 'llama2c']),
+  format: z.enum(exportFormats),
   /** Of an ONNX file: with the hidden states of every layer as outputs. */
   hiddenStates: z.boolean().default(false),
   out: z.string(),

@@ -21,6 +21,7 @@ import { initialise, toTensors } from '../model/weights'
 import type { Progress } from '../progress'
 import { createRandom } from '../random'
 import { CachedTeacher } from '../teachers/cache/cached'
+import { Disk } from '../teachers/cache/disk'
 import type { TeacherSource } from '../teachers/source'
 import { TrainingStep } from '../train/step'
 import { Student } from '../train/student'
@@ -49,8 +50,8 @@ export async function benchGrid(
 ): Promise<GridBench> {
   const backend = await startBackend(job.backend, { threads: job.threads })
   const dataDir = mkdtempSync(join(tmpdir(), 'retort-bench-'))
+  const bench = new Bench(job, dataDir)
   try {
-    const bench = new Bench(job, dataDir)
     const passes = await bench.passes(progress)
     const { times, lossGap } = await bench.steps(progress)
     const [msPerPass, msPerStep] = [medians(passes), medians(times)]
@@ -73,6 +74,7 @@ export async function benchGrid(
       threads: backend.threads,
     }
   } finally {
+    await bench.close()
     rmSync(dataDir, { recursive: true, force: true })
   }
 }
@@ -83,6 +85,7 @@ type StepKind = keyof GridBench['msPerStep']
 class Bench {
   readonly count: number
   private readonly config: RunConfig
+  private readonly disk = new Disk()
   private readonly live: TeacherSource[]
   private readonly cached: Record<StoredMode, CachedTeacher[]>
 
@@ -97,6 +100,10 @@ class Bench {
     )
     const of = (mode: StoredMode) => this.config.teachers.map((row, k) => this.cache(row, k, mode))
     this.cached = { exact: of('exact'), 'top-k': of('top-k'), sample: of('sample') }
+  }
+
+  close(): Promise<void> {
+    return this.disk.close()
   }
 
   /** A batch of a teacher's: without the writing, and kept in each of the modes. */
@@ -180,6 +187,7 @@ class Bench {
       row,
       reader: 'bench',
       splits: new Map([['train', split]]),
+      disk: this.disk,
       tokens: batch * context,
       context,
       tau: 1,

@@ -1,6 +1,6 @@
-import { copyFileSync, existsSync, mkdirSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Job } from '#contract'
+import { badInput, type Job } from '#contract'
 import { writeFileAtomic, writeJsonAtomic } from '../../files'
 import { loadTokenizer, tokenizerFile } from '../data/tokenizer'
 import type { Progress } from '../progress'
@@ -15,6 +15,8 @@ export async function exportModel(
   job: Extract<Job, { kind: 'export' }>,
   progress: Progress,
 ): Promise<{ files: string[] }> {
+  if (existsSync(job.out) && !statSync(job.out).isDirectory())
+    throw badInput(`"${job.out}" is a file`, { field: 'out', expected: 'a folder' })
   progress('reading the model', 0)
   const { config, weights } = await readModel(job.model.folder)
   const onnx = job.format === 'onnx' && encodeOnnxModel(config, weights, job.hiddenStates)

@@ -13,6 +13,7 @@ import { CALIBRATION_SPLIT } from '../evaluate/calibrationText'
 import type { WindowBatch } from '../evaluate/windows'
 import { learnsFromTeachers } from '../train/student'
 import { CachedTeacher, type CachedSplit } from './cache/cached'
+import { Disk } from './cache/disk'
 import { checkContext, openLiveTeacher } from './live'
 import type { TeacherSource } from './source'
 
@@ -43,6 +44,7 @@ export class RunTeachers {
   private constructor(
     readonly sources: readonly TeacherSource[],
     private readonly config: RunConfig,
+    private readonly disk: Disk,
   ) {}
 
   /** @throws bad-input when a teacher's context is too short */
@@ -55,6 +57,7 @@ export class RunTeachers {
   ): Promise<RunTeachers> {
     const { context, batch } = config.experiment.train
     const sources: TeacherSource[] = []
+    const disk = new Disk()
     for (const row of config.teachers) {
       checkContext(row, context)
       const asked = [...ownLayers(config, row), ...sharedLayers(readings, row)]
@@ -68,11 +71,17 @@ export class RunTeachers {
       const splits = cachedSplits(config, row, mode, readings)
       const tau = mode === 'exact' ? 1 : config.experiment.loss.tau
       const tokens = batch * context
+      const shape = { tokens, context, tau }
       sources.push(
-        new CachedTeacher({ dataDir, row, reader: config.id, splits, tokens, context, tau, openLive, warn }),
+        new CachedTeacher({ dataDir, row, reader: config.id, splits, disk, ...shape, openLive, warn }),
       )
     }
-    return new RunTeachers(sources, config)
+    return new RunTeachers(sources, config, disk)
+  }
+
+  /** Ends the thread that reads the cache: no teacher can be asked for a batch of it any more. */
+  async close(): Promise<void> {
+    await this.disk.close()
   }
 
   /** Sees to it that everything is in the cache; of several runs one writes and the others wait for it. */

@@ -219,6 +219,7 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
     throw error
   } finally {
     log.close()
+    await outputs.close()
   }
 }
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Option, type Command } from 'commander'
-import { conflict, corpusFormats, reportFormats } from '#contract'
+import { conflict, corpusFormats, exportFormats, reportFormats, type ExportFormat } from '#contract'
 import { writeFileAtomic } from '../../files'
 import type { Rooms } from '../../services'
 import type { ReportFormat } from '../../services/report'
@@ -63,7 +63,7 @@ interface ImportTeacherOptions {
 }
 
 interface ExportOptions {
-  format: 'hf' | 'onnx' | 'llama2c'
+  format: ExportFormat
   hiddenStates?: boolean
   out: string
 }
@@ -119,7 +119,7 @@ function modelCommands(program: Command): void {
     .command('export')
     .description('the student for other tools')
     .argument('<run>', 'run or teacher')
-    .addOption(new Option('--format <format>').choices(['hf', 'onnx', 'llama2c']).makeOptionMandatory())
+    .addOption(new Option('--format <format>').choices([...exportFormats]).makeOptionMandatory())
     .option('--hidden-states', 'of onnx: every layer’s as outputs too, to align features with')
     .requiredOption('--out <folder>')
     .action(async (model: string, own: ExportOptions, command: Command) => {

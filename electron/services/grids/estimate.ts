@@ -1,7 +1,7 @@
 import type { CellEstimate, Estimate, GridEstimate, Run, RunConfig } from '#contract'
 import { trainingPlan } from '../../files'
 import { sharedPasses } from '../cachePlan'
-import { estimateRun } from '../estimate'
+import { estimateRun, stepSeconds, withoutTeachers, type MeasuredRun } from '../estimate'
 import { largestOf, memoryAdvice } from '../memory'
 
 const MB = 2 ** 20
@@ -16,7 +16,7 @@ export interface PlannedRun {
 }
 
 export interface GridPlan {
-  measured: readonly { config: RunConfig; row: Run }[]
+  measured: readonly MeasuredRun[]
   cache: Run['autoCache']
   /** Cells computed side by side. */
   jobs: number
@@ -82,15 +82,13 @@ function passSeconds(cells: readonly PlannedRun[], { measured }: GridPlan): numb
   const seen = new Set<string>()
   let seconds = 0
   for (const { config } of cells) {
-    const own = estimateRun(withoutTeachers(config), measured).seconds ?? 0
+    const own = stepSeconds(withoutTeachers(config), measured) ?? 0
     for (const teacher of config.teachers) {
       const { key } = trainingPlan(config, teacher)
       if (seen.has(key)) continue
       seen.add(key)
-      seconds += (estimateRun({ ...config, teachers: [teacher] }, measured).seconds ?? 0) - own
+      seconds += Math.max(0, (stepSeconds({ ...config, teachers: [teacher] }, measured) ?? 0) - own)
     }
   }
   return seconds
 }
-
-const withoutTeachers = (config: RunConfig): RunConfig => ({ ...config, teachers: [] })

@@ -1,4 +1,5 @@
 import {
+  settingText,
   notFound,
   type GridCell,
   type GridMetric,
@@ -10,7 +11,7 @@ import {
 import { differencesTo, intervalOf } from './differences'
 import { DocumentBootstrap } from './documents'
 import { importanceOf } from './importance'
-import { bySetting, same, settingKey, summarise, valueLabel, type Measured } from './spread'
+import { bySetting, same, settingKey, summarise, type Measured } from './spread'
 
 export interface ResultsQuery {
   metric?: string
@@ -86,7 +87,7 @@ export function gridResults(
     axes: paths.map((path, i) => ({
       path,
       values: row.axes[path]!.map((value) => ({
-        label: valueLabel(value),
+        label: settingText(value),
         value,
         spread: summarise(measured.filter((cell) => same(cell.axes[path], value))),
       })),

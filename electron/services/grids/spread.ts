@@ -1,4 +1,4 @@
-import type { GridCell, Spread } from '#contract'
+import { settingText, type GridCell, type Spread } from '#contract'
 import { mean, meanAndDeviation, studentQuantile } from '../statistics'
 
 /** A completed cell with the value of the metric that is looked at. */
@@ -42,17 +42,8 @@ export function bySetting<C extends Pick<GridCell, 'axes'>>(cells: readonly C[])
 
 /** `weighting.strategy=entropy, teachers=a + b`. */
 export function settingKey(axes: Record<string, unknown>): string {
-  const parts = Object.entries(axes).map(([path, value]) => `${path}=${valueLabel(value)}`)
+  const parts = Object.entries(axes).map(([path, value]) => `${path}=${settingText(value)}`)
   return parts.join(', ') || 'base'
-}
-
-/** An axis value in a few letters. */
-export function valueLabel(value: unknown): string {
-  if (Array.isArray(value)) return value.map(valueLabel).join(' + ') || 'none'
-  if (typeof value !== 'object' || value === null) return String(value)
-  return Object.entries(value)
-    .map(([key, inner]) => `${key} ${valueLabel(inner)}`)
-    .join(', ')
 }
 
 export function same(a: unknown, b: unknown): boolean {

@@ -1,6 +1,14 @@
-import type { GridMetric, GridResults, GridRow, SettingResult, ShadedSpread, Spread } from '#contract'
-import { csvLine, latexText } from '../report/plain'
-import { valueLabel } from './spread'
+import {
+  settingText,
+  type GridMetric,
+  type GridResults,
+  type GridRow,
+  type SettingResult,
+  type ShadedSpread,
+  type Spread,
+} from '#contract'
+import { latexDocument, latexNumber, latexText, type LatexTable } from '../report/latex'
+import { csvLine } from '../report/plain'
 
 /**
  * Every cell, seed and metric in a row of its own, in full precision: tidy data (Wickham 2014). A value that was not
@@ -21,7 +29,7 @@ export function tidyCsv(
   const lines = row.cells.flatMap((cell) =>
     keys.map((key) => [
       row.name,
-      ...paths.map((path) => valueLabel(cell.axes[path])),
+      ...paths.map((path) => settingText(cell.axes[path])),
       String(cell.seed),
       cell.status,
       cell.run ?? '',
@@ -33,7 +41,7 @@ export function tidyCsv(
 }
 
 /**
- * Tables for a paper, with booktabs: the settings with mean ± sd of every metric that has a direction, the best of each
+ * Tables for a paper: the settings with mean ± sd of every metric that has a direction, the best of each
  * bold; then one metric over two axes.
  *
  * @param all results of each metric
@@ -43,10 +51,10 @@ export function latexTables(name: string, all: readonly GridResults[], chosen: G
   const directed = all.filter(({ metric }) => metric.better !== 'neither')
   const tables = [settingsTable(name, directed.length ? directed : [chosen])]
   if (chosen.matrix) tables.push(matrixTable(name, chosen, chosen.matrix))
-  return tables.join('\n\n') + '\n'
+  return latexDocument(tables)
 }
 
-function settingsTable(name: string, all: readonly GridResults[]): string {
+function settingsTable(name: string, all: readonly GridResults[]): LatexTable {
   const [{ axes, settings }] = all as [GridResults]
   const shown = axes.length ? axes.map(({ path }) => path) : ['setting']
   const label = ({ at }: SettingResult, axis: number) => axes[axis]?.values[at[axis]!]?.label ?? 'base'
@@ -58,19 +66,23 @@ function settingsTable(name: string, all: readonly GridResults[]): string {
   ])
   const most = Math.max(...settings.map(({ seeds }) => seeds))
   const stopped = settings.reduce((sum, one) => sum + one.stopped + one.failed, 0)
-  return table({
-    caption: `${name}: mean ± sample standard deviation over ${most === 1 ? 'one seed' : `up to ${most} seeds`}, held-out${stopped ? `; ${stopped} cells that were stopped or failed are left out` : ''}`,
+  return {
+    caption: `${name}: mean ± sample standard deviation over ${most === 1 ? 'one seed' : `up to ${most} seeds`}, held-out${stopped ? `; ${stopped === 1 ? 'a cell that was stopped or failed is' : `${stopped} cells that were stopped or failed are`} left out` : ''}`,
     columns: `${'l'.repeat(shown.length)}${'r'.repeat(all.length)}`,
     head: [...shown, ...all.map(({ metric }) => titleOf(metric))],
     rows,
-  })
+  }
 }
 
-function matrixTable(name: string, results: GridResults, matrix: NonNullable<GridResults['matrix']>): string {
+function matrixTable(
+  name: string,
+  results: GridResults,
+  matrix: NonNullable<GridResults['matrix']>,
+): LatexTable {
   const { metric, axes } = results
   const labels = (path: string) => axes.find((axis) => axis.path === path)!.values.map(({ label }) => label)
   const columns = labels(matrix.columns)
-  return table({
+  return {
     caption: `${name}: ${titleOf(metric)} by ${matrix.rows} (rows) and ${matrix.columns} (columns), mean ± sample standard deviation over seeds${axes.length > 2 ? ', averaged over the other axes' : ''}`,
     columns: `l${'r'.repeat(columns.length)}`,
     head: ['', ...columns],
@@ -78,23 +90,7 @@ function matrixTable(name: string, results: GridResults, matrix: NonNullable<Gri
       latexText(labels(matrix.rows)[i]!),
       ...cells.map((cell) => quantity(cell, isBest(cell, results, matrix.cells.flat().length))),
     ]),
-  })
-}
-
-function table(parts: { caption: string; columns: string; head: string[]; rows: string[][] }): string {
-  return [
-    '\\begin{table}',
-    '\\centering',
-    `\\caption{${latexText(parts.caption).replaceAll('±', '$\\pm$')}}`,
-    `\\begin{tabular}{${parts.columns}}`,
-    '\\toprule',
-    `${parts.head.map(latexText).join(' & ')} \\\\`,
-    '\\midrule',
-    ...parts.rows.map((cells) => `${cells.join(' & ')} \\\\`),
-    '\\bottomrule',
-    '\\end{tabular}',
-    '\\end{table}',
-  ].join('\n')
+  }
 }
 
 /** All that share the best mean are. */
@@ -105,7 +101,7 @@ function isBest({ shade }: ShadedSpread, { metric }: GridResults, among: number)
 function quantity({ mean, sd }: Pick<Spread, 'mean' | 'sd'>, best: boolean): string {
   if (mean === null) return '--'
   const [value, deviation] = meanWithDeviation(mean, sd)
-  const shown = value.replace('-', '$-$')
+  const shown = latexNumber(value)
   return `${best ? `\\textbf{${shown}}` : shown}${deviation === null ? '' : ` $\\pm$ ${deviation}`}`
 }
 

@@ -1,4 +1,4 @@
-import type { Comparison, Corpus, ModelScore, Teacher } from '#contract'
+import { settingText, type Comparison, type Corpus, type ModelScore, type Teacher } from '#contract'
 import { compareRuns, medianSpeed } from '../comparison'
 import { teachersOf, type ReportContent, type ReportedRun, type Table } from './content'
 import { beforeAndAfterTable } from './continued'
@@ -183,6 +183,9 @@ function foreignTable(runs: readonly ReportedRun[], corpora: readonly Corpus[]):
 function settingsTable({ configDiff, rows }: Comparison): ReportContent['settings'] {
   return {
     columns: rows.map(({ name }) => name),
-    rows: configDiff.map(({ path, values }) => ({ head: path, cells: values.map((v) => JSON.stringify(v)) })),
+    rows: configDiff.map(({ path, values }) => ({
+      head: path,
+      cells: values.map((v) => (v === null ? '–' : settingText(v))),
+    })),
   }
 }

@@ -1,21 +1,9 @@
 import { bestRows, show, type ReportContent, type Table } from './content'
+import { latexDocument, latexNumber, latexText } from './latex'
 
 /** One line of comma-separated values (RFC 4180), without its end. */
 export function csvLine(cells: readonly string[]): string {
   return cells.map((text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)).join(',')
-}
-
-const LATEX: Record<string, string> = {
-  '\\': '\\textbackslash{}',
-  '~': '\\~{}',
-  '^': '\\^{}',
-  // At the start of a row it would be taken for an argument of the line break before.
-  '[': '{[}',
-}
-
-/** Text for LaTeX, its special characters escaped. */
-export function latexText(text: string): string {
-  return text.replace(/[\\&%$#_{}~^[]/g, (c) => LATEX[c] ?? `\\${c}`)
 }
 
 /** GitHub-flavoured Markdown. */
@@ -60,30 +48,23 @@ export function csvReport({ tables }: ReportContent): string {
     .concat('\n')
 }
 
-/** Tables for a paper, with booktabs. */
+/** Tables for a paper. */
 export function latexReport({ tables }: ReportContent): string {
-  return tables
-    .map((table) => {
+  return latexDocument(
+    tables.map((table) => {
       const best = bestRows(table)
-      const lines = table.rows.map(
-        ({ head, cells }, i) =>
-          `${[latexText(head), ...cells.map((v, j) => (best[j] === i ? `\\textbf{${show(v)}}` : show(v)))].join(' & ')} \\\\`,
-      )
-      return [
-        '\\begin{table}',
-        `\\caption{${latexText(table.title)}}`,
-        `\\begin{tabular}{l${'r'.repeat(table.columns.length)}}`,
-        '\\toprule',
-        `${['', ...table.columns.map((c) => latexText(headOf(c)))].join(' & ')} \\\\`,
-        '\\midrule',
-        ...lines,
-        '\\bottomrule',
-        '\\end{tabular}',
-        '\\end{table}',
-      ].join('\n')
-    })
-    .join('\n\n')
-    .concat('\n')
+      const number = (value: number | null) => latexNumber(show(value))
+      return {
+        caption: table.title,
+        columns: `l${'r'.repeat(table.columns.length)}`,
+        head: ['', ...table.columns.map(headOf)],
+        rows: table.rows.map(({ head, cells }, i) => [
+          latexText(head),
+          ...cells.map((v, j) => (best[j] === i ? `\\textbf{${number(v)}}` : number(v))),
+        ]),
+      }
+    }),
+  )
 }
 
 /** Everything, for programs; the step records of the runs are in their folders. */

@@ -17,8 +17,8 @@ it('a range has room around its values, also around one', () => {
 it('numbers beside an axis are short, also those of a run that diverged', () => {
   expect([0.25, 1500, -40000, 1.5e6, 1.79123e25].map(shortTick)).toEqual([
     '0.25',
-    '1500',
-    '-40000',
+    '1,500',
+    '-40,000',
     '1.5e+6',
     '1.791e+25',
   ])

@@ -18,8 +18,10 @@ export function rangeOf(values: readonly number[]): [low: number, high: number] 
   return [low - room, high + room]
 }
 
+const DIGITS = { maximumSignificantDigits: 4 } as const
+
 /** A number beside an axis, in at most some eight characters: a diverged norm has many digits. */
 export function shortTick(value: number): string {
   const short = Number(value.toPrecision(4))
-  return Math.abs(short) >= 1e6 ? short.toExponential() : String(short)
+  return Math.abs(short) >= 1e6 ? short.toExponential() : short.toLocaleString('en-GB', DIGITS)
 }

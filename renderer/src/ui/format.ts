@@ -1,5 +1,10 @@
 import type { MemoryAdvice } from '#contract'
 
+/** `1 run`, `2 runs`. */
+export function plural(amount: number, noun: string): string {
+  return `${amount.toLocaleString('en-GB')} ${noun}${amount === 1 ? '' : 's'}`
+}
+
 /** Four significant digits; a dash where there is no number. */
 export function show(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return '–'

@@ -1,14 +1,12 @@
-import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readSync, write } from 'node:fs'
-import { open, type FileHandle } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import { promisify } from 'node:util'
+import { closeSync, existsSync, openSync, readSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
+import type { Disk } from './disk'
 
 /** Trailer of a block: magic, checksum of the payload, checksum of the token ids it answers, zero (uint32 each). */
 const TRAILER = 16
 const MAGIC = 0x52544b43
-/** One block in use, one read ahead, one more for a block that is read again. */
-const TURNS = 3
+const CHECKSUM = 4
+const ANSWERED = 8
 
 /**
  * Blocks of one size in one file, each with its checksums. A block is written payload first and counts only with its
@@ -16,15 +14,16 @@ const TURNS = 3
  */
 export class BlockFile {
   private readonly stride: number
-  private handle: FileHandle | undefined
-  /** Memory of the latest reads, used in turn: a fresh megabyte a step is what the garbage collector is slowest at. */
-  private readonly memory: Buffer[] = []
-  private reads = 0
+  /** Memory of blocks that nobody uses: fresh megabytes a step are what the garbage collector is slowest at. */
+  private readonly spare: ArrayBuffer[] = []
+  /** That of the latest reads, the oldest first. */
+  private readonly lent: ArrayBuffer[] = []
 
   constructor(
     readonly path: string,
     /** Payload bytes of a block. */
     readonly size: number,
+    private readonly disk: Disk,
   ) {
     this.stride = size + TRAILER
   }
@@ -45,70 +44,47 @@ export class BlockFile {
     }
   }
 
-  /** @param parts of the payload, unchanged until it is written */
+  /** @param parts of the payload, copied before this returns */
   async write(index: number, parts: readonly Uint8Array[], tokens: Int32Array): Promise<void> {
-    mkdirSync(dirname(this.path), { recursive: true })
-    const trailer = Buffer.alloc(TRAILER)
-    const own = parts.reduce((sum, part) => crc32(part, sum), 0)
-    for (const [i, value] of [MAGIC, own, checksumOf(tokens)].entries()) trailer.writeUInt32LE(value, i * 4)
-    // Opened before anything is awaited: two writes of a new file must not both make it.
-    const file = openSync(this.path, existsSync(this.path) ? 'r+' : 'w+')
-    try {
-      let at = index * this.stride
-      for (const part of [...parts, trailer]) {
-        await writeAll(file, part, at)
-        at += part.length
-      }
-    } finally {
-      closeSync(file)
+    const block = Buffer.from(this.take())
+    let at = 0
+    for (const part of parts) {
+      block.set(part, at)
+      at += part.length
     }
+    block.fill(0, this.size)
+    block.writeUInt32LE(MAGIC, this.size)
+    block.writeUInt32LE(checksumOf(tokens), this.size + ANSWERED)
+    this.spare.push(await this.disk.write(this.order(index, block.buffer)))
   }
 
   /**
-   * The payload, valid until the third read after this one; undefined when it is absent, damaged, or answers other
-   * tokens.
+   * The payload, valid until the second read after this one is asked for; undefined when it is absent, damaged, or
+   * answers other tokens.
    */
   async read(index: number, tokens: Int32Array): Promise<Buffer | undefined> {
-    if (!this.handle) {
-      if (!existsSync(this.path)) return undefined
-      this.handle = await open(this.path, 'r')
+    while (this.lent.length > 1) this.spare.push(this.lent.shift()!)
+    const { buffer, whole } = await this.disk.read(this.order(index, this.take()))
+    const block = Buffer.from(buffer)
+    const answers = block.readUInt32LE(this.size + ANSWERED) === checksumOf(tokens)
+    if (whole && answers && block.readUInt32LE(this.size) === MAGIC) {
+      this.lent.push(buffer)
+      return block.subarray(0, this.size)
     }
-    const turn = this.reads++ % TURNS
-    const block = (this.memory[turn] ??= Buffer.from(new ArrayBuffer(this.stride)))
-    const { bytesRead } = await this.handle.read(block, 0, this.stride, index * this.stride)
-    if (bytesRead < this.stride) return undefined
-    const payload = block.subarray(0, this.size)
-    const [magic, own, answered] = [0, 4, 8].map((at) => block.readUInt32LE(this.size + at))
-    const whole = magic === MAGIC && own === crc32(payload) && answered === checksumOf(tokens)
-    return whole ? payload : undefined
+    this.spare.push(buffer)
+    return undefined
   }
 
-  /** Bytes of the file; 0 when there is none. */
-  bytes(): number {
-    if (!existsSync(this.path)) return 0
-    const file = openSync(this.path, 'r')
-    try {
-      return fstatSync(file).size
-    } finally {
-      closeSync(file)
-    }
+  private take(): ArrayBuffer {
+    return this.spare.pop() ?? new ArrayBuffer(this.stride)
   }
 
-  async close(): Promise<void> {
-    await this.handle?.close()
-    this.handle = undefined
+  private order(index: number, buffer: ArrayBuffer) {
+    const { path, size, stride } = this
+    return { path, size, buffer, position: index * stride, checksumAt: size + CHECKSUM }
   }
 }
 
 function checksumOf(tokens: Int32Array): number {
   return crc32(Buffer.from(tokens.buffer, tokens.byteOffset, tokens.byteLength))
-}
-
-const writeSome = promisify(write)
-
-async function writeAll(file: number, bytes: Uint8Array, position: number): Promise<void> {
-  for (let at = 0; at < bytes.length;) {
-    const { bytesWritten } = await writeSome(file, bytes, at, bytes.length - at, position + at)
-    at += bytesWritten
-  }
 }

@@ -11,6 +11,7 @@ import { createRandom } from '../../random'
 import { BlockFile } from './blockFile'
 import { CachedTeacher, type CachedTeacherOptions } from './cached'
 import { decode, encode } from './codec'
+import { Disk } from './disk'
 import { fromHalf, toHalf } from './half'
 
 const vocab = 24
@@ -28,8 +29,10 @@ const model: ModelConfig = {
   normEpsilon: 1e-5,
 }
 const row = { id: 'teacher', name: 'teacher', model, digest: '0'.repeat(64) } as Teacher
+const disk = new Disk()
 let folder: string
 beforeAll(() => startBackend('onnx', { threads: 1 }))
+afterAll(() => disk.close())
 beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'retort-'))))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -61,6 +64,7 @@ function teacher(mode: 'exact' | 'top-k' | 'sample', more: Partial<CachedTeacher
         },
       ],
     ]),
+    disk,
     tokens: 32,
     context: 8,
     tau: 1,
@@ -162,12 +166,11 @@ describe('an exact cache', () => {
   })
 
   it('never answers for other tokens than those it was asked about', async () => {
-    const file = new BlockFile(join(folder, 'blocks.bin'), 8)
+    const file = new BlockFile(join(folder, 'blocks.bin'), 8, disk)
     await file.write(0, [Buffer.alloc(8, 1)], Int32Array.of(1, 2))
     expect(await file.read(0, Int32Array.of(1, 2))).toEqual(Buffer.alloc(8, 1))
     expect(await file.read(0, Int32Array.of(2, 1))).toBeUndefined()
     expect(await file.read(1, Int32Array.of(1, 2))).toBeUndefined()
-    await file.close()
   })
 
   it('has one writer; another waits and finds all of it', async () => {
@@ -181,6 +184,56 @@ describe('an exact cache', () => {
     expect(seen).toBe(false)
     expect(await second.source.fill(always, nothing)).toBe(true)
     expect(second.asked).toHaveLength(0)
+  })
+})
+
+describe('the thread of the cache', () => {
+  const program = (source: string) => new URL(`data:text/javascript,${encodeURIComponent(source)}`)
+
+  it('reads ahead into memory that is used again, and hands out no block before it is whole', async () => {
+    const file = new BlockFile(join(folder, 'blocks.bin'), 8, disk)
+    const tokens = Int32Array.of(1)
+    await Promise.all([0, 1, 2, 3].map((i) => file.write(i, [Buffer.alloc(8, i)], tokens)))
+    const seen = new Set<ArrayBufferLike>()
+    let ahead = file.read(0, tokens)
+    for (let i = 0; i < 4; i++) {
+      const block = (await ahead)!
+      ahead = file.read(i + 1, tokens)
+      expect(block).toEqual(Buffer.alloc(8, i))
+      seen.add(block.buffer)
+    }
+    expect(await ahead).toBeUndefined()
+    expect(file.missing(5)).toEqual([4])
+  })
+
+  it('refuses what cannot be written, with the reason, and goes on', async () => {
+    writeFileSync(join(folder, 'file'), '')
+    const blocked = new BlockFile(join(folder, 'file', 'blocks.bin'), 8, disk)
+    await expect(blocked.write(0, [Buffer.alloc(8)], Int32Array.of(1))).rejects.toThrow(/ENOTDIR|EEXIST/)
+    const file = new BlockFile(join(folder, 'blocks.bin'), 8, disk)
+    await file.write(0, [Buffer.alloc(8, 7)], Int32Array.of(1))
+    expect(await file.read(0, Int32Array.of(1))).toEqual(Buffer.alloc(8, 7))
+  })
+
+  it('tells of its death once and does not start again', async () => {
+    const own = new Disk(
+      program(`import { parentPort } from 'node:worker_threads'
+        parentPort.on('message', () => { throw new Error('struck') })`),
+    )
+    const { source } = teacher('exact', { disk: own })
+    const death = "the thread that reads and writes the teachers' outputs has died: struck"
+    await expect(source.fill(always, nothing)).rejects.toThrow(death)
+    await expect(source.prepare(ids(0).inputs, { split: 'train', batch: 0, first: 0 })).rejects.toThrow(death)
+    await own.close()
+  })
+
+  it('ends when it is closed, and what it was asked for is refused', async () => {
+    const own = new Disk(program(`import { parentPort } from 'node:worker_threads'; parentPort.ref()`))
+    const file = new BlockFile(join(folder, 'blocks.bin'), 8, own)
+    const reading = expect(file.read(0, Int32Array.of(1))).rejects.toThrow('closed')
+    await own.close()
+    await reading
+    await expect(file.write(0, [Buffer.alloc(8)], Int32Array.of(1))).rejects.toThrow('closed')
   })
 })
 

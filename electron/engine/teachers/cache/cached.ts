@@ -15,6 +15,7 @@ import type { Reading, TeacherSignal, TeacherSource } from '../source'
 import { askTeacher } from './ask'
 import { BlockFile } from './blockFile'
 import { decode, DecodedMemory, encode, floatsOf, type Coding } from './codec'
+import type { Disk } from './disk'
 import { fromHalf, toHalf } from './half'
 
 export interface TokenIds {
@@ -42,6 +43,8 @@ export interface CachedTeacherOptions {
   /** The run that reads. */
   reader: string
   splits: ReadonlyMap<string, CachedSplit>
+  /** Reads and writes; of all the run's teachers, and closed by whoever opened it. */
+  disk: Disk
   /** Tokens of a batch, and of a sequence. */
   tokens: number
   context: number
@@ -86,7 +89,8 @@ export class CachedTeacher implements TeacherSource {
   private readonly secondsPerToken = new Map<string, number>()
   private live: TeacherSource | undefined
   private current: { block: Block; first: number } | undefined
-  private ahead: { split: string; batch: number; block: Promise<Block | undefined> } | undefined
+  /** A split's next block, being read. */
+  private readonly ahead = new Map<string, { batch: number; block: Promise<Block | undefined> }>()
 
   constructor(private readonly options: CachedTeacherOptions) {
     this.row = options.row
@@ -193,10 +197,9 @@ export class CachedTeacher implements TeacherSource {
       return
     }
     const started = performance.now()
-    const { ahead } = this
-    this.ahead = undefined
-    let block =
-      ahead?.split === split && ahead.batch === batch ? await ahead.block : await this.read(split, batch)
+    const ahead = this.ahead.get(split)
+    this.ahead.delete(split)
+    let block = await (ahead?.batch === batch ? ahead.block : this.read(split, batch))
     if (block && !this.computedHere.has(`${split}/${batch}`)) {
       const took = (performance.now() - started) / 1000
       this.secondsSaved += Math.max(0, (this.secondsPerToken.get(split) ?? 0) * this.options.tokens - took)
@@ -212,7 +215,7 @@ export class CachedTeacher implements TeacherSource {
       block = await this.read(split, batch)
     }
     this.current = block && { block, first }
-    if (batch + 1 < plan.count) this.ahead = { split, batch: batch + 1, block: this.read(split, batch + 1) }
+    if (batch + 1 < plan.count) this.readAhead(split, batch + 1)
   }
 
   signal(tokens: tf.Tensor2D): TeacherSignal {
@@ -237,14 +240,17 @@ export class CachedTeacher implements TeacherSource {
 
   dispose(): void {
     this.closeLive()
-    void this.ahead?.block.catch(() => {})
-    for (const { logits, hidden } of this.streams.values()) {
-      for (const file of [logits, ...hidden.values()]) void file.close()
-    }
+  }
+
+  private readAhead(split: string, batch: number): void {
+    const block = this.read(split, batch)
+    // Its failure is told to whoever awaits it, which is at the next batch.
+    block.catch(() => {})
+    this.ahead.set(split, { batch, block })
   }
 
   private openStreams({ key, coding, layers, sharedLayers }: CachedSplit): Streams {
-    const { dataDir, tokens, row } = this.options
+    const { dataDir, disk, tokens, row } = this.options
     const folder = teacherCacheFolder(dataDir, key)
     const exact = coding.mode === 'exact'
     const kept = { exact: '', 'top-k': `-${coding.k}`, sample: `-${coding.samples}` }[coding.mode]
@@ -254,7 +260,7 @@ export class CachedTeacher implements TeacherSource {
       new Map(
         of.map((layer) => {
           const file = join(folder, `hidden-${layer}-${exact ? 'f32' : 'f16'}.bin`)
-          return [layer, new BlockFile(file, size)] as const
+          return [layer, new BlockFile(file, size, disk)] as const
         }),
       )
     return {
@@ -263,6 +269,7 @@ export class CachedTeacher implements TeacherSource {
       logits: new BlockFile(
         join(folder, `${name}.bin`),
         tokens * bytesPerToken(coding.mode, coding.vocab, coding),
+        disk,
       ),
       hidden: states(layers),
       shared: states(sharedLayers.filter((layer) => !layers.includes(layer))),

@@ -105,8 +105,8 @@ export const groups: readonly FieldGroup[] = [
       },
       {
         path: 'weighting.temperature',
-        label: 'T_w',
-        help: 'Weighting temperature; lower is sharper',
+        label: 'Weighting temperature',
+        help: 'Lower is sharper',
         kind: 'number',
         fallback: 1,
       },
@@ -128,26 +128,32 @@ export const groups: readonly FieldGroup[] = [
       },
       {
         path: 'loss.beta',
-        label: 'β of JSD',
-        help: '0 to 1; of the objective “jsd”',
+        label: 'JSD mixture β',
+        help: 'Of the objective “jsd”: 0 to 1',
         kind: 'number',
         fallback: 0.5,
       },
       {
         path: 'loss.topK',
-        label: 'k of top-k',
-        help: 'Likeliest tokens of the target that are kept',
+        label: 'Top k',
+        help: 'Of the objective “top-k”: likeliest tokens of the target that are kept',
         kind: 'number',
         fallback: 50,
       },
       {
         path: 'loss.lambda',
-        label: 'λ',
-        help: 'Share of distillation against cross-entropy, 0 to 1',
+        label: 'Distillation share λ',
+        help: '0 is cross-entropy alone, 1 distillation alone',
         kind: 'number',
         fallback: 0.5,
       },
-      { path: 'loss.tau', label: 'τ', help: 'Distillation temperature', kind: 'number', fallback: 1 },
+      {
+        path: 'loss.tau',
+        label: 'Distillation temperature τ',
+        help: 'Of teachers and student; higher is softer',
+        kind: 'number',
+        fallback: 1,
+      },
       {
         path: 'loss.conflict',
         label: 'Conflict',
@@ -158,7 +164,7 @@ export const groups: readonly FieldGroup[] = [
       },
       {
         path: 'loss.quantile',
-        label: 'Quantile',
+        label: 'Drop quantile',
         help: 'Of “drop”: teachers further from the target than this share are left out',
         kind: 'number',
         fallback: 0.9,
@@ -185,15 +191,15 @@ export const groups: readonly FieldGroup[] = [
     fields: [
       {
         path: 'loss.features.gamma',
-        label: 'γ',
-        help: 'Weight of feature alignment; 0 is off',
+        label: 'Weight γ',
+        help: 'Of feature alignment in the loss; 0 is off',
         kind: 'number',
         fallback: 0.1,
       },
       {
         path: 'loss.features.beta',
-        label: 'β_k',
-        help: 'Weight of each teacher’s features; alpha follows its weight',
+        label: 'Teachers’ shares β',
+        help: 'Of each teacher’s features; alpha follows its weight',
         kind: 'choice',
         choices: ['1', 'alpha'],
         fallback: '1',
@@ -253,7 +259,7 @@ export const groups: readonly FieldGroup[] = [
     fields: [
       { path: 'train.steps', label: 'Steps', help: 'Optimiser updates', kind: 'number', fallback: 400 },
       { path: 'train.batch', label: 'Batch', help: 'Sequences a step', kind: 'number', fallback: 16 },
-      { path: 'train.context', label: 'Sequence', help: 'Tokens a sequence', kind: 'number', fallback: 128 },
+      { path: 'train.context', label: 'Sequence length', help: 'Tokens', kind: 'number', fallback: 128 },
       {
         path: 'train.learningRate',
         label: 'Learning rate',

@@ -7,6 +7,12 @@ export function ended({ cells }: GridRow): number {
   return cells.filter(({ status }) => ENDED.includes(status)).length
 }
 
+/** `9/12 cells, 2 failed`. */
+export function cellCount(grid: GridRow): string {
+  const failed = grid.cells.filter(({ status }) => status === 'failed').length
+  return `${ended(grid)}/${grid.cells.length} cells${failed ? `, ${failed} failed` : ''}`
+}
+
 /** Share of the grid's steps that are done, 0..1; an ended cell counts whole. */
 export function fraction({ cells }: GridRow): number {
   const done = cells.reduce(

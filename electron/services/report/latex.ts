@@ -1,0 +1,83 @@
+/** Greek letters by their code points from alpha on; omicron and the capitals that look like Latin ones are not among them. */
+const SMALL =
+  'alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi - pi rho varsigma sigma tau upsilon phi chi psi omega'
+const CAPITALS = { Γ: 'Gamma', Δ: 'Delta', Θ: 'Theta', Λ: 'Lambda', Ξ: 'Xi', Π: 'Pi', Σ: 'Sigma', Φ: 'Phi' }
+const greek = [
+  ...SMALL.split(' ').map((name, i) => [String.fromCodePoint(0x3b1 + i), name] as const),
+  ...Object.entries({ ...CAPITALS, Ψ: 'Psi', Ω: 'Omega' }),
+].filter(([, name]) => name !== '-')
+
+const LATEX: Record<string, string> = {
+  '\\': '\\textbackslash{}',
+  '~': '\\textasciitilde{}',
+  '^': '\\textasciicircum{}',
+  // At the start of a row it would be taken for an argument of the line break before.
+  '[': '{[}',
+  // Other signs in the font encoding that a document has by default.
+  '<': '\\textless{}',
+  '>': '\\textgreater{}',
+  '|': '\\textbar{}',
+  ...Object.fromEntries(greek.map(([letter, name]) => [letter, `$\\${name}$`])),
+  '±': '$\\pm$',
+  '×': '$\\times$',
+  '·': '$\\cdot$',
+  '−': '$-$',
+  '→': '$\\to$',
+  '≤': '$\\leq$',
+  '≥': '$\\geq$',
+  '∞': '$\\infty$',
+}
+const SPECIAL = new RegExp(
+  `[&%$#_{}${Object.keys(LATEX)
+    .join('')
+    .replace(/[\\^[]/g, '\\$&')}]`,
+  'g',
+)
+
+/** Text for LaTeX, its special characters escaped, signs and Greek letters as mathematics. */
+export function latexText(text: string): string {
+  return text.replace(SPECIAL, (sign) => LATEX[sign] ?? `\\${sign}`)
+}
+
+/** A number that was written for reading: its minus as one, a dash where there is none. */
+export function latexNumber(shown: string): string {
+  return shown === '–' ? '--' : shown.replace(/^-/, '$-$')
+}
+
+export interface LatexTable {
+  caption: string
+  /** As in `lrr`. */
+  columns: string
+  /** Plain text. */
+  head: readonly string[]
+  /** LaTeX. */
+  rows: readonly (readonly string[])[]
+}
+
+/** What a document needs for these tables. */
+const PREAMBLE = [
+  '% In the preamble: \\usepackage{booktabs} and \\usepackage{graphicx}.',
+  '% Names in other scripts than Latin and Greek need XeLaTeX or LuaLaTeX.',
+].join('\n')
+
+/** Tables for a paper, with booktabs; one that is wider than the line is made smaller. */
+export function latexDocument(tables: readonly LatexTable[]): string {
+  return `${[PREAMBLE, ...tables.map(table)].join('\n\n')}\n`
+}
+
+function table({ caption, columns, head, rows }: LatexTable): string {
+  return [
+    '\\begin{table}',
+    '\\centering',
+    `\\caption{${latexText(caption)}}`,
+    '\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%',
+    `\\begin{tabular}{${columns}}`,
+    '\\toprule',
+    `${head.map(latexText).join(' & ')} \\\\`,
+    '\\midrule',
+    ...rows.map((cells) => `${cells.join(' & ')} \\\\`),
+    '\\bottomrule',
+    '\\end{tabular}}',
+    '\\end{table}',
+  ].join('\n')
+}
