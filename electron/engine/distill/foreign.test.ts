@@ -5,13 +5,14 @@ import { tf } from '../backend/tf'
 import { createRandom } from '../random'
 import {
   binaryDivergence,
-  foreignTarget,
   lossWithForeign,
   ownWeighting,
-  sortedDistance,
+  rankedDistance,
+  spanTarget,
   teacherShares,
   type ForeignTarget,
 } from './foreign'
+import { RankComparison } from './ranks'
 import { fuseTeachers, logitLoss } from './objective'
 
 const values = async (t: tf.Tensor) => Array.from(await t.data())
@@ -52,9 +53,10 @@ const chunk = () => ({
   targets: int(theirLabels),
   spans: int([0, 0, 2, 3, 3, 5]),
   teacherSpans: int([0, 2, 2, 3, 6]),
-  at: int([0, 0, 1, 3, 0, 0]),
   weights: column(begins),
 })
+/** Rows of `theirs` that predict the first token of a span. */
+const at = [0, 0, 1, 3, 0, 0]
 const q = z.map((row, i) => softmax(row)[labels[i]!]!)
 const p = theirs.map((row, i) => softmax(row)[theirLabels[i]!]!)
 const texts = [
@@ -72,6 +74,17 @@ function sorted(a: number[], b: number[]): number {
   ).reduce((s, d) => s + d)
 }
 
+/** Students' rows against the teacher's, compared on the host. */
+function ranked(own: number[][], other: number[][], tau: number, wanted = own.map(() => 1)) {
+  const [vocab, size] = [own[0]!.length, other[0]!.length]
+  const table = (rows: number[][]) => Float32Array.from(rows.flatMap((row) => softmax(row, tau)))
+  const distances = new Float32Array(own.length)
+  const signs = new Float32Array(own.length * vocab).fill(9)
+  const tables = { student: table(own), teacher: table(other) }
+  new RankComparison(vocab, size).compare(tables, wanted, distances, signs)
+  return { distance: column([...distances]), signs: tf.tensor2d(signs, [own.length, vocab]) }
+}
+
 const settingOf = (changes: object = {}) => ({ loss: lossSchema.parse({ features: false, ...changes }) })
 
 describe.each(['cpu', 'onnx'] as const)('teachers of other tokenizers, on %s', (backend) => {
@@ -80,8 +93,19 @@ describe.each(['cpu', 'onnx'] as const)('teachers of other tokenizers, on %s', (
   })
   afterAll(() => tf.disposeVariables())
 
-  const target = (compare: 'spans' | 'uld', tau: number, share = 1) =>
-    foreignTarget({ compare }, tau, share, chunk())
+  const target = (compare: 'spans' | 'uld', tau: number, share = 1, own = z): ForeignTarget =>
+    compare === 'spans'
+      ? spanTarget(share, chunk())
+      : {
+          share,
+          weights: column(begins),
+          ranked: ranked(
+            own,
+            at.map((row) => theirs[row]!),
+            tau,
+            begins,
+          ),
+        }
 
   it.each([1, 2.5, 100])(
     'spans: the divergence of the probabilities of each span’s text, tau %f',
@@ -110,19 +134,19 @@ describe.each(['cpu', 'onnx'] as const)('teachers of other tokenizers, on %s', (
   })
 
   it('uld of a teacher with fewer words counts the student’s others whole', async () => {
-    const few = rows(4, 6, 3).map((row) => softmax(row).sort((a, b) => b - a))
-    const distance = sortedDistance(tf.tensor2d(z), tf.tensor2d(few), 1)
+    const few = rows(4, 6, 3)
     expectClose(
-      await values(distance),
-      z.map((row, i) => sorted(softmax(row), few[i]!)),
+      await values(rankedDistance(tf.tensor2d(z), ranked(z, few, 1), 1)),
+      z.map((row, i) => sorted(softmax(row), softmax(few[i]!))),
     )
   })
 
   it('are 0 for the same words in any order, and never below', async () => {
     const shuffled = z.map((row) => [row[3]!, row[1]!, row[4]!, row[0]!, row[2]!])
     for (const other of [z, shuffled]) {
-      const its = other.map((row) => softmax(row).sort((a, b) => b - a))
-      expectClose(await values(sortedDistance(tf.tensor2d(z), tf.tensor2d(its), 1)), Array(6).fill(0), 1e-6)
+      const same = ranked(z, other, 1)
+      expectClose(await values(rankedDistance(tf.tensor2d(z), same, 1)), Array(6).fill(0), 1e-6)
+      expect(await values(same.signs)).toEqual(Array(30).fill(0))
     }
     const log = column(q.map(Math.log))
     expectClose(await values(binaryDivergence(log, log, 2)), Array(6).fill(0), 1e-6)
@@ -136,7 +160,6 @@ describe.each(['cpu', 'onnx'] as const)('teachers of other tokenizers, on %s', (
       targets: int(labels),
       spans: int([0, 1, 2, 3, 4, 5]),
       teacherSpans: int([0, 1, 2, 3, 4, 5]),
-      at: int([0, 1, 2, 3, 4, 5]),
       weights: tf.ones([6, 1]) as tf.Tensor2D,
     }
     const said = rows(7, 6, 5).map((row, i) => softmax(row)[labels[i]!]!)
@@ -146,7 +169,7 @@ describe.each(['cpu', 'onnx'] as const)('teachers of other tokenizers, on %s', (
       int(labels),
       undefined,
       0,
-      [foreignTarget({ compare: 'spans' }, 1, 1, same)],
+      [spanTarget(1, same)],
     )
     const expected = mean(said.map((x, i) => coin(x, q[i]!, 1)))
     expectClose(await values(foreign!), [expected], 1e-4)
@@ -156,16 +179,17 @@ describe.each(['cpu', 'onnx'] as const)('teachers of other tokenizers, on %s', (
   it.each(['spans', 'uld'] as const)('%s has the gradient of finite differences', async (compare) => {
     for (const tau of [1, 2]) {
       const setting = settingOf({ lambda: 0.7, tau, foreign: { compare, weight: 1.5 } })
-      const others = [target(compare, tau)]
       const next = int(labels)
-      const f = (x: tf.Tensor) => lossWithForeign(setting, x as tf.Tensor2D, next, undefined, 0, others).loss
-      const exact = await values(tf.grad(f)(tf.tensor2d(z)))
+      const lossAt = (x: tf.Tensor, others: ForeignTarget[]) =>
+        lossWithForeign(setting, x as tf.Tensor2D, next, undefined, 0, others).loss
+      const others = [target(compare, tau)]
+      const exact = await values(tf.grad((x) => lossAt(x, others))(tf.tensor2d(z)))
       const h = 1e-2
       const numeric: number[] = []
       for (const i of z.keys()) {
         for (const v of z[0]!.keys()) {
-          const at = (d: number) =>
-            f(tf.tensor2d(z.map((row, a) => row.map((x, b) => (a === i && b === v ? x + d : x)))))
+          const moved = (d: number) => z.map((row, a) => row.map((x, b) => (a === i && b === v ? x + d : x)))
+          const at = (d: number) => lossAt(tf.tensor2d(moved(d)), [target(compare, tau, 1, moved(d))])
           const [up] = await values(at(h))
           const [down] = await values(at(-h))
           numeric.push((up! - down!) / (2 * h))
@@ -200,7 +224,7 @@ describe.each(['cpu', 'onnx'] as const)('teachers of other tokenizers, on %s', (
     const wrong = z.map((row, i) => row.map((_, v) => (v === labels[i]! ? -1e4 : 1e4)))
     for (const logits of [sure, wrong]) {
       for (const compare of ['spans', 'uld'] as const) {
-        const [next, others] = [int(labels), [target(compare, 1)]]
+        const [next, others] = [int(labels), [target(compare, 1, 1, logits)]]
         const f = (x: tf.Tensor) =>
           lossWithForeign(settingOf({ lambda: 0.5 }), x as tf.Tensor2D, next, undefined, 0, others).loss
         const { value, grad } = tf.valueAndGrad(f)(tf.tensor2d(logits))
@@ -231,5 +255,51 @@ describe('shares', () => {
     const fixed = taught([1], { weighting: { strategy: 'fixed', weights: [1, 5, 2] } })
     expect(teacherShares(fixed)).toEqual({ own: 3 / 8, foreign: [5 / 8] })
     expect(ownWeighting(fixed).weights).toEqual([1, 2])
+  })
+})
+
+describe('comparing rank by rank', () => {
+  it.each([
+    [37, 37],
+    [300, 2100],
+    [2100, 300],
+  ])('vocabularies of %i and %i: what sorting says, ties and zeros among them', (vocab, other) => {
+    const random = createRandom(5, 'ranks')
+    const table = (size: number) =>
+      Float32Array.from({ length: 4 * size }, (_, i) => {
+        const kind = random.integer(5)
+        return kind === 0 ? 0 : kind === 1 ? 0.25 : i % size === 7 ? 1 : random.next() ** 40
+      })
+    const [student, teacher] = [table(vocab), table(other)]
+    const distances = new Float32Array(4)
+    const signs = new Float32Array(4 * vocab).fill(9)
+    const comparison = new RankComparison(vocab, other)
+    comparison.compare({ student, teacher }, [1, 0, 2, 1], distances, signs)
+    for (const row of [0, 1, 2, 3]) {
+      const own = [...student.subarray(row * vocab, (row + 1) * vocab)]
+      const theirs = [...teacher.subarray(row * other, (row + 1) * other)].sort((a, b) => b - a)
+      const itsSigns = [...signs.subarray(row * vocab, (row + 1) * vocab)]
+      if (row === 1) {
+        expect(distances[row]).toBe(0)
+        expect(new Set(itsSigns)).toEqual(new Set([0]))
+        continue
+      }
+      const expected = sorted(own, theirs)
+      expect(Math.abs(distances[row]! - expected)).toBeLessThan(1e-5 * expected)
+      // Of tokens that are as likely as each other any may have either rank: their signs as a whole are told.
+      const down = [...own].sort((a, b) => b - a)
+      for (const value of new Set(own)) {
+        const ranks = down.flatMap((q, rank) => (q === value ? [Math.sign(q - (theirs[rank] ?? 0))] : []))
+        const found = itsSigns.filter((_, v) => own[v] === value)
+        expect(found.sort()).toEqual(ranks.sort())
+      }
+    }
+  })
+
+  it('gives no number where the student has none', () => {
+    const distances = new Float32Array(1)
+    const tables = { student: Float32Array.of(NaN, NaN), teacher: Float32Array.of(0.5, 0.5) }
+    new RankComparison(2, 2).compare(tables, [1], distances)
+    expect(distances[0]).toBeNaN()
   })
 })

@@ -1,4 +1,4 @@
-import type { Experiment, ForeignTeachers, RunConfig } from '#contract'
+import type { Experiment, RunConfig } from '#contract'
 import { tf } from '../backend/tf'
 import { logProbabilities } from './divergence'
 import { labelLogProbabilities, tokenCrossEntropy, type MixedLoss } from './losses'
@@ -18,8 +18,16 @@ export interface ForeignTarget {
   spans?: tf.Tensor1D
   /** Of `spans`, at the places where one begins: the teacher's log-probability of its text, nats, [tokens, 1]. */
   logP?: tf.Tensor2D
-  /** Of `uld`: the teacher's probabilities at tau, of what comes where a span begins, descending, [tokens, its vocab]. */
-  sorted?: tf.Tensor2D
+  /** Of `uld`, at the places where a span begins: how what comes next compares, rank by rank. */
+  ranked?: Ranked
+}
+
+/** The student's probabilities at tau against a teacher's of the same rank. */
+export interface Ranked {
+  /** Sum of the absolute differences over the ranks, [tokens, 1]. */
+  distance: tf.Tensor2D
+  /** -1, 0 or 1: that of the difference at each of the student's tokens, [tokens, vocab]; where a gradient is wanted. */
+  signs?: tf.Tensor2D
 }
 
 /** What the teachers' parts of the loss are shared by: the fused target's share, and that of each foreign teacher. */
@@ -106,9 +114,9 @@ export function distances(
   { tau }: Pick<Experiment['loss'], 'tau'>,
   logits: tf.Tensor2D,
   labels: tf.Tensor1D,
-  { spans, logP, sorted }: ForeignTarget,
+  { spans, logP, ranked }: ForeignTarget,
 ): tf.Tensor2D {
-  if (sorted) return sortedDistance(logits, sorted, tau)
+  if (ranked) return rankedDistance(logits, ranked, tau)
   const logQ = sumBySpan(tf.neg(tokenCrossEntropy(logits, labels)), spans!)
   return binaryDivergence(logQ, logP!, tau)
 }
@@ -152,42 +160,21 @@ export function binaryDivergence(logQ: tf.Tensor2D, logP: tf.Tensor2D, tau: numb
 /**
  * tau times the L1 distance of the sorted probabilities, the shorter row padded with zeros: universal logit
  * distillation (ULD, Boizard et al. 2024), whose optimal transport between vocabularies of unknown relation comes to
- * that. The gradient is given directly: the sign of each rank's difference, brought back to the token of that rank.
+ * that. The sorting has been done (./ranks); the gradient is that of the sign of each rank's difference, at the token of
+ * that rank.
  *
  * @param logits student's z, [tokens, vocab]; q = softmax(z / tau)
- * @param sorted the teacher's probabilities, descending, [tokens, its vocab]; no gradient reaches it
  * @returns [tokens, 1], 0 to 2 tau
  */
-export function sortedDistance(logits: tf.Tensor2D, sorted: tf.Tensor2D, tau: number): tf.Tensor2D {
-  const [tokens, vocab] = logits.shape
-  const theirs = sorted.shape[1]
-  const missing = Math.max(0, vocab - theirs)
-  const head = theirs > vocab ? tf.slice(sorted, [0, 0], [-1, vocab]) : sorted
-  const p = missing
-    ? tf.pad(head, [
-        [0, 0],
-        [0, missing],
-      ])
-    : head
+export function rankedDistance(logits: tf.Tensor2D, { distance, signs }: Ranked, tau: number): tf.Tensor2D {
   const op = tf.customGrad((z, save) => {
-    const q = tf.exp(logProbabilities(z as tf.Tensor2D, tau))
-    const { values, indices } = tf.topk(q, vocab)
-    const difference = tf.sub(values, p)
-    ;(save as tf.GradSaveFunc)([q, tf.sign(difference), indices])
-    let value = rowSum(tf.abs(difference))
-    if (theirs > vocab) value = tf.add(value, rowSum(tf.slice(sorted, [0, vocab], [-1, -1])))
-    const gradFunc = (dy: tf.Tensor2D, [saved, signs, ranks]: tf.Tensor[]) => {
-      const places = tf.add(ranks!, tf.range(0, tokens * vocab, vocab, 'int32').reshape([-1, 1]))
-      const flat = tf.tensorScatterUpdate(
-        tf.zeros([tokens * vocab]),
-        tf.reshape(places, [-1, 1]),
-        tf.reshape(signs!, [-1]),
-      )
-      const slope = tf.reshape(flat, [tokens, vocab])
-      const inner = tf.mul<tf.Tensor2D>(saved as tf.Tensor2D, slope)
-      return tf.mul(tf.sub(inner, tf.mul(saved!, rowSum(inner))), dy)
+    ;(save as tf.GradSaveFunc)([z as tf.Tensor])
+    const gradFunc = (dy: tf.Tensor2D, [saved]: tf.Tensor[]) => {
+      const q = tf.exp<tf.Tensor2D>(logProbabilities(saved as tf.Tensor2D, tau))
+      const inner = tf.mul<tf.Tensor2D>(q, signs!)
+      return tf.mul(tf.sub(inner, tf.mul(q, rowSum(inner))), dy)
     }
-    return { value: tf.mul<tf.Tensor2D>(value, tau), gradFunc }
+    return { value: tf.mul<tf.Tensor2D>(distance, tau), gradFunc }
   })
   return op(logits) as tf.Tensor2D
 }
@@ -201,24 +188,15 @@ export interface ForeignChunk {
   /** Spans of student's tokens and of teacher's, int32; a teacher's token of none has the number of student's tokens. */
   spans: tf.Tensor1D
   teacherSpans: tf.Tensor1D
-  /** Rows of `logits` that predict the first token of a span, int32 [tokens]. */
-  at: tf.Tensor1D
   /** [tokens, 1] */
   weights: tf.Tensor2D
 }
 
-/** What a foreign teacher says of a chunk, as the setting compares it. */
-export function foreignTarget(
-  { compare }: Pick<ForeignTeachers, 'compare'>,
-  tau: number,
+/** What a foreign teacher says of a chunk's spans. */
+export function spanTarget(
   share: number,
-  chunk: ForeignChunk,
+  { logits, targets, spans, teacherSpans, weights }: ForeignChunk,
 ): ForeignTarget {
-  const { logits, targets, spans, teacherSpans, at, weights } = chunk
-  if (compare === 'uld') {
-    const p = tf.exp<tf.Tensor2D>(logProbabilities(tf.gather(logits, at), tau))
-    return { share, weights, sorted: tf.topk(p, p.shape[1]).values }
-  }
   const tokens = spans.shape[0]
   const said = labelLogProbabilities(logProbabilities(logits, 1), targets)
   const sums = tf.unsortedSegmentSum(said, teacherSpans, tokens + 1)

@@ -19,10 +19,11 @@ import {
 } from '../data/spanWindow'
 import { openTokens } from '../data/tokenFile'
 import { loadTokenizer, type TextTokenizer } from '../data/tokenizer'
-import { rowsOf, type Chunk } from '../distill/chunks'
-import { foreignTarget, teacherShares, type ForeignTarget } from '../distill/foreign'
+import type { Chunk } from '../distill/chunks'
+import { spanTarget, teacherShares, type ForeignTarget } from '../distill/foreign'
 import type { Progress } from '../progress'
 import { openLiveTeacher } from './live'
+import { logitsOf } from './ranking'
 import type { TeacherSignal, TeacherSource } from './source'
 
 /** Sequences of a batch, by where they are from. */
@@ -35,11 +36,22 @@ export interface Places {
   limit?: number
 }
 
+/** What a foreign teacher reads in place of a batch; of `uld`, with what the ranks say (./ranking). */
+export interface ReadBatch extends AlignedBatch {
+  ranked?: {
+    /** [sequences * context] */
+    distances: Float32Array
+    /** [sequences * context, the student's vocabulary], where a gradient is wanted. */
+    signs?: Float32Array
+  }
+}
+
 type Texts = Record<Places['split'], readonly AlignedText[]>
 
 /** A teacher whose tokenizer is not the student's: it reads the same bytes in its own tokens, and is never cached. */
 export class ForeignTeacher {
   readonly shape: WindowShape
+  private signs = new Float32Array()
 
   constructor(
     private readonly source: TeacherSource,
@@ -78,47 +90,70 @@ export class ForeignTeacher {
     return this.source.signal(tf.tensor2d(batch.inputs, [batch.inputs.length / time, time], 'int32'))
   }
 
-  /** What it says of a chunk of the student's tokens. */
-  target(
-    { tau, foreign }: RunConfig['experiment']['loss'],
-    signal: TeacherSignal,
-    batch: AlignedBatch,
-    chunk: Chunk,
-  ): ForeignTarget {
+  /**
+   * What it says of a chunk of the student's tokens.
+   *
+   * @param signal of `spans`; what `uld` compares is with the batch
+   */
+  target(batch: ReadBatch, chunk: Chunk, signal?: TeacherSignal): ForeignTarget {
     const { context, time } = this.shape
-    const [from, sequences] = [chunk.from / context, chunk.size / context]
-    const own = <T extends Int32Array | Float32Array>(values: T) =>
-      values.subarray(chunk.from, chunk.from + chunk.size) as T
-    const theirs = (values: Int32Array) => values.subarray(from * time, (from + sequences) * time)
-    const rows = { from: from * time, size: sequences * time }
-    const logits = signal.final
-      ? tf.matMul<tf.Tensor2D>(rowsOf(signal.final.normal, rows), signal.final.head, false, true)
-      : rowsOf(signal.logits, rows)
-    /** Places within sequences of `length` to places among sequences of `stride`. */
-    const spread = (values: Int32Array, length: number, stride: number) =>
-      tf.tensor1d(
-        values.map((place, i) => place + Math.floor(i / length) * stride),
-        'int32',
-      )
+    const own = <T extends Int32Array | Float32Array>(values: T, width = 1) =>
+      values.subarray(chunk.from * width, (chunk.from + chunk.size) * width) as T
+    const weights = tf.tensor2d(
+      own(batch.begins).map((begins) => begins * batch.scale),
+      [chunk.size, 1],
+    )
+    if (!signal) {
+      const { distances, signs } = batch.ranked!
+      const vocab = signs && signs.length / distances.length
+      const ranked = {
+        distance: tf.tensor2d(own(distances), [chunk.size, 1]),
+        ...(signs && { signs: tf.tensor2d(own(signs, vocab), [chunk.size, vocab!]) }),
+      }
+      return { share: this.share, weights, ranked }
+    }
+    const rows = this.rowsOf(chunk)
+    const theirs = (values: Int32Array) => values.subarray(rows.from, rows.from + rows.size)
     const nowhere = theirs(batch.teacherSpans).map((place, i) =>
       place === context ? chunk.size : place + Math.floor(i / time) * context,
     )
-    return foreignTarget(foreign, tau, this.share, {
-      logits,
+    return spanTarget(this.share, {
+      logits: logitsOf(signal, rows),
       targets: tf.tensor1d(theirs(batch.targets), 'int32'),
       spans: spread(own(batch.spans), context, context),
       teacherSpans: tf.tensor1d(nowhere, 'int32'),
-      at: spread(own(batch.at), context, time),
-      weights: tf.tensor2d(
-        own(batch.begins).map((begins) => begins * batch.scale),
-        [chunk.size, 1],
-      ),
+      weights,
     })
+  }
+
+  /** The rows of its tokens where a chunk has the student's. */
+  rowsOf({ from, size }: Chunk): Chunk {
+    const { context, time } = this.shape
+    return { from: (from / context) * time, size: (size / context) * time }
+  }
+
+  /** Among its rows of a chunk, those that predict the first token of a span; int32 [tokens of the student's]. */
+  placesOf({ at }: AlignedBatch, { from, size }: Chunk): tf.Tensor1D {
+    return spread(at.subarray(from, from + size), this.shape.context, this.shape.time)
+  }
+
+  /** Memory for the signs of one batch after the other. */
+  signsOf(size: number): Float32Array {
+    if (this.signs.length !== size) this.signs = new Float32Array(size)
+    return this.signs
   }
 
   dispose(): void {
     this.source.dispose()
   }
+}
+
+/** Places within sequences of `length` to places among sequences of `stride`. */
+function spread(values: Int32Array, length: number, stride: number): tf.Tensor1D {
+  return tf.tensor1d(
+    values.map((place, i) => place + Math.floor(i / length) * stride),
+    'int32',
+  )
 }
 
 /**

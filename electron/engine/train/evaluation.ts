@@ -14,7 +14,8 @@ import { createTables, forward, type Tables } from '../model/llama'
 import { drawWeights } from '../distill/weighting'
 import { finite } from '../finite'
 import { createRandom } from '../random'
-import type { ForeignTeacher } from '../teachers/foreign'
+import type { ForeignTeacher, ReadBatch } from '../teachers/foreign'
+import { rankForeign } from '../teachers/ranking'
 import { prepareTeachers, type TeacherSource } from '../teachers/source'
 import type { Student } from './student'
 
@@ -116,6 +117,8 @@ export class HeldOut {
       const drawn = this.draw(split, part, teachers.length)
       const read = foreign.map((teacher) => this.aligned(teacher, split, part))
       for (const [j, teacher] of foreign.entries()) await teacher.prepare(read[j]!)
+      const ranked = { weights: student.weights, tables: this.tables, inputs: part.inputs }
+      await rankForeign(this.config, ranked, foreign, read, false)
       const sums = tf.tidy(() => this.sums(part, student, teachers, drawn, foreign, read))
       const values = await sums.data()
       sums.dispose()
@@ -179,7 +182,7 @@ export class HeldOut {
     teachers: readonly TeacherSource[],
     drawn: Float32Array | undefined,
     foreign: readonly ForeignTeacher[],
-    read: readonly AlignedBatch[],
+    read: readonly ReadBatch[],
   ): tf.Tensor1D {
     const { train, loss } = this.config.experiment
     const tokens = tf.tensor2d(window.inputs, [window.inputs.length / train.context, train.context], 'int32')
@@ -209,7 +212,8 @@ export class HeldOut {
     }
     for (const [j, teacher] of foreign.entries()) {
       const chunk = { from: 0, size: labels.size }
-      const target = teacher.target(loss, teacher.signal(read[j]!), read[j]!, chunk)
+      const signal = read[j]!.ranked ? undefined : teacher.signal(read[j]!)
+      const target = teacher.target(read[j]!, chunk, signal)
       parts.push(
         tf.sum(tf.mul(distances(loss, logits, labels, target), target.weights)),
         tf.sum(target.weights),

@@ -17,7 +17,8 @@ import {
 import { drawWeights } from '../distill/weighting'
 import { finite } from '../finite'
 import { forward, type Output, type Tables } from '../model/llama'
-import type { ForeignTeacher } from '../teachers/foreign'
+import type { ForeignTeacher, ReadBatch } from '../teachers/foreign'
+import { rankForeign } from '../teachers/ranking'
 import { prepareTeachers, type Reading, type TeacherSignal, type TeacherSource } from '../teachers/source'
 import { createRandom } from '../random'
 import { globalNorm } from './adamw'
@@ -37,7 +38,7 @@ export interface TokenBatch {
 /** With the weights drawn for it, [tokens * K], where they are drawn, and what foreign teachers read. */
 interface StepBatch extends TokenBatch {
   drawn?: Float32Array
-  foreign: readonly AlignedBatch[]
+  foreign: readonly ReadBatch[]
 }
 
 /** What a step computes, before the clock is added. */
@@ -143,6 +144,8 @@ export class TrainingStep {
   private async prepare({ inputs, foreign }: Omit<StepBatch, 'targets'>, reading: Reading): Promise<void> {
     await prepareTeachers(this.teachers, inputs, reading)
     for (const [j, teacher] of this.foreign.entries()) await teacher.prepare(foreign[j]!)
+    const student = { weights: this.student.weights, tables: this.tables, inputs }
+    await rankForeign(this.config, student, this.foreign, foreign, true)
   }
 
   /**
@@ -158,13 +161,13 @@ export class TrainingStep {
     const tokens = tf.tensor2d(inputs, [sequences, train.context], 'int32')
     const options = { attention: this.attention }
     const signals = this.teachers.map((teacher) => teacher.signal(tokens, options))
-    const said = this.foreign.map((teacher, j) => teacher.signal(foreign[j]!))
+    const said = this.foreign.map((teacher, j) =>
+      foreign[j]!.ranked ? undefined : teacher.signal(foreign[j]!),
+    )
     const chunks = this.chunks(sequences)
     const parts = chunks.map((chunk) => {
       const labels = tf.tensor1d(targets.subarray(chunk.from, chunk.from + chunk.size), 'int32')
-      const others = this.foreign.map((teacher, j) =>
-        teacher.target(this.experiment.loss, said[j]!, foreign[j]!, chunk),
-      )
+      const others = this.foreign.map((teacher, j) => teacher.target(foreign[j]!, chunk, said[j]))
       return { labels, target: this.target(signals, labels, drawn, chunk), foreign: others }
     })
     const alpha = join(parts, (target) => target.alpha)
