@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { experiment, parse, type ModelConfig, type Run, type RunConfig } from '#contract'
-import { estimateRun, withoutTeachers, type MeasuredRun } from './estimate'
+import { estimateRun, passSeconds, type MeasuredRun } from './estimate'
 
 function model(width: number): ModelConfig {
   const shape = { family: 'llama', vocab: 512, layers: 2, heads: 2, kvHeads: 2, context: 64 } as const
@@ -65,9 +65,10 @@ it('a run like one that was measured takes what that one took, its start and eva
 
 it('what was read from the cache tells the speed of the student alone', () => {
   const measured = [took(configOf(32), { ...taken, passes: 7 })]
-  expect(estimateRun(withoutTeachers(configOf(32)), measured).seconds).toBeCloseTo(27, 6)
+  expect(estimateRun(configOf(32), measured, true).seconds).toBeCloseTo(27, 6)
   // A teacher of the student's own size adds a pass to its three, and one to the one of an evaluation.
   expect(estimateRun(configOf(32), measured).seconds).toBeCloseTo(3 + (20 * 4) / 3 + 2 * 4, 6)
+  expect(passSeconds(configOf(32), configOf(32).teachers[0]!, measured)).toBeCloseTo(20 / 3, 6)
 })
 
 it('runs of about its size speak for it, others only where there are none', () => {
@@ -75,6 +76,14 @@ it('runs of about its size speak for it, others only where there are none', () =
   const far = Array.from({ length: 9 }, () => took(configOf(16), { start: 1, steps: 19, evaluation: 2 }))
   expect(estimateRun(configOf(64), [...far, ...near]).seconds).toBeCloseTo(27, 6)
   expect(estimateRun(configOf(64), far).seconds).toBeGreaterThan(100)
+})
+
+it('a run without teachers speaks for one that has some only where there is none other', () => {
+  const alone = configOf(32, { teachers: [] })
+  alone.teachers = []
+  const plain = Array.from({ length: 9 }, () => took(alone, { ...taken, steps: 5 }))
+  const distilled = Array.from({ length: 5 }, () => took(configOf(32), { ...taken, passes: 7 }))
+  expect(estimateRun(configOf(32), [...distilled, ...plain], true).seconds).toBeCloseTo(27, 6)
 })
 
 it('one that failed or goes on tells no start', () => {

@@ -23,18 +23,20 @@ export interface MeasuredRun {
   row: Run
 }
 
-/** How many of them speak for a new one: those whose step is nearest to its own in work. */
+/** How many of them speak for a new one: those nearest to it in work and teachers, the latest of equals. */
 const NEAREST = 5
 
 /**
  * What a run will cost. Time only once a run was measured here: its start (the process, the models, the first graph),
  * its steps and its evaluations, each as long as with the runs nearest to it.
+ *
+ * @param cached whether it reads its teachers' outputs from the cache, which others have filled
  */
-export function estimateRun(config: RunConfig, measured: readonly MeasuredRun[]): Estimate {
+export function estimateRun(config: RunConfig, measured: readonly MeasuredRun[], cached = false): Estimate {
   const { train, checkpoint } = config.experiment
   const parameters = parameterCount(config.student)
   const kept = Math.min(checkpoint.keep, checkpoint.every ? Math.ceil(train.steps / checkpoint.every) : 1) + 1
-  const { start, steps, evaluations } = partsOf(config, measured) ?? {}
+  const { start, steps, evaluations } = partsOf(config, measured, cached) ?? {}
   return {
     parameters,
     tokensPerStep: train.batch * train.context,
@@ -45,16 +47,23 @@ export function estimateRun(config: RunConfig, measured: readonly MeasuredRun[])
   }
 }
 
-/** Seconds of the steps alone; undefined until a run was measured here. */
-export function stepSeconds(config: RunConfig, measured: readonly MeasuredRun[]): number | undefined {
-  return partsOf(config, measured)?.steps
+/** Seconds of a teacher's passes over all batches of a run; 0 until a run was measured here. */
+export function passSeconds(config: RunConfig, teacher: Teacher, measured: readonly MeasuredRun[]): number {
+  const { steps, batch, context } = config.experiment.train
+  const rate = partsOf(config, measured, false)?.perStepFlop ?? 0
+  return steps * teacherFlops(teacher, batch * context, context) * rate
 }
 
-function partsOf(config: RunConfig, measured: readonly MeasuredRun[]) {
+function partsOf(wanted: RunConfig, measured: readonly MeasuredRun[], cached: boolean) {
+  const config = cached ? withoutTeachers(wanted) : wanted
   const work = stepFlops(config)
-  const distance = (one: MeasuredRun) => Math.abs(Math.log(stepFlops(computed(one)) / work))
+  // What a loss takes beside the models is not counted in their work: it comes with teachers.
+  const distance = (one: MeasuredRun) =>
+    Math.abs(Math.log(stepFlops(computed(one)) / work)) +
+    Math.abs(allTeachers(one.config).length - allTeachers(wanted).length)
   const near = measured
     .filter(({ row }) => row.last && row.step)
+    .reverse()
     .sort((a, b) => distance(a) - distance(b))
     .slice(0, NEAREST)
   const perStepFlop = median(
@@ -68,6 +77,7 @@ function partsOf(config: RunConfig, measured: readonly MeasuredRun[]) {
     }),
   )
   return {
+    perStepFlop,
     start: median(near.flatMap((one) => startSeconds(one) ?? [])),
     steps: config.experiment.train.steps * work * perStepFlop,
     evaluations: perEvaluationFlop && evaluationCount(config) * evaluationFlops(config) * perEvaluationFlop,
@@ -106,7 +116,7 @@ function modelFlops(config: RunConfig, tokens: number, context: number, passes: 
 }
 
 /** The same run without its teachers: what is left of one that reads their outputs from the cache. */
-export const withoutTeachers = (config: RunConfig): RunConfig => ({ ...config, teachers: [] })
+const withoutTeachers = (config: RunConfig): RunConfig => ({ ...config, teachers: [], foreign: [] })
 
 function isCached({ config, row }: MeasuredRun): boolean {
   const { mode } = config.experiment.cache

@@ -1,7 +1,7 @@
 import type { CellEstimate, Estimate, GridEstimate, Run, RunConfig } from '#contract'
 import { trainingPlan } from '../../files'
 import { sharedPasses } from '../cachePlan'
-import { estimateRun, stepSeconds, withoutTeachers, type MeasuredRun } from '../estimate'
+import { estimateRun, passSeconds, type MeasuredRun } from '../estimate'
 import { largestOf, memoryAdvice } from '../memory'
 
 const MB = 2 ** 20
@@ -31,13 +31,13 @@ export function estimateGrid(cells: readonly PlannedRun[], plan: GridPlan): Grid
   const left = distinct.filter(({ run }) => run?.status !== 'completed')
   const { passes, alone, bytes } = sharedPasses(distinct.map(({ config }) => config))
   const cached = plan.cache === 'exact'
-  const cacheMb = cached ? Math.ceil(bytes / MB) : 0
+  const cacheMb = cached && left.length ? Math.ceil(bytes / MB) : 0
   const each = cells.map((cell) => costs.get(cell.digest)!.cell(cell))
   const seconds = left.map(({ digest }) => costs.get(digest)!.seconds)
   const training = seconds.every((value) => value !== undefined)
     ? seconds.reduce((sum, value) => sum + value, 0)
     : undefined
-  const writing = cached && training !== undefined ? passSeconds(left, plan) : 0
+  const writing = cached && training !== undefined ? fillingSeconds(left, plan) : 0
   const largest = largestOf(left)
   const memory = left.map(({ digest }) => costs.get(digest)!.memoryMb).sort((a, b) => b - a)
   return {
@@ -63,11 +63,10 @@ interface Cost extends Pick<Estimate, 'seconds' | 'memoryMb' | 'diskMb'> {
 /** Of the steps that are left; with the cache its teachers cost a cell nothing. */
 function costOf({ config, run }: PlannedRun, { measured, cache }: GridPlan): Cost {
   const done = run?.status === 'completed'
-  const whole = estimateRun(config, measured)
-  const alone = cache === 'exact' ? estimateRun(withoutTeachers(config), measured) : whole
+  const whole = estimateRun(config, measured, cache === 'exact')
   const share = done ? 0 : run ? 1 - run.step / run.steps : 1
-  const seconds = alone.seconds === undefined ? undefined : alone.seconds * share
-  const memoryMb = whole.memoryMb
+  const seconds = whole.seconds === undefined ? undefined : whole.seconds * share
+  const { memoryMb } = whole
   const diskMb = done ? 0 : whole.diskMb
   return {
     seconds,
@@ -78,16 +77,15 @@ function costOf({ config, run }: PlannedRun, { measured, cache }: GridPlan): Cos
 }
 
 /** The shared passes' time: what the teachers add to the cells, once for each plan. */
-function passSeconds(cells: readonly PlannedRun[], { measured }: GridPlan): number {
+function fillingSeconds(cells: readonly PlannedRun[], { measured }: GridPlan): number {
   const seen = new Set<string>()
   let seconds = 0
   for (const { config } of cells) {
-    const own = stepSeconds(withoutTeachers(config), measured) ?? 0
     for (const teacher of config.teachers) {
       const { key } = trainingPlan(config, teacher)
       if (seen.has(key)) continue
       seen.add(key)
-      seconds += Math.max(0, (stepSeconds({ ...config, teachers: [teacher] }, measured) ?? 0) - own)
+      seconds += passSeconds(config, teacher, measured)
     }
   }
   return seconds
