@@ -31,6 +31,7 @@ async function barriers(page: Page, part?: string, without: string[] = []): Prom
 }
 
 test('no page and no dialog keeps anybody out, in light or dark', async ({ app }) => {
+  test.slow()
   const nothing = async (...of: [part?: string, without?: string[]]) =>
     expect.soft(await barriers(app, ...of), app.url()).toEqual([])
   const visit = async (page: string) => {
