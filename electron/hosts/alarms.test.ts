@@ -1,6 +1,5 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -10,10 +9,11 @@ import { createServices, type Services } from '../services'
 import { WorkerDeath } from '../services/job'
 import { memoryKills, recordOutOfMemory } from '../services/outOfMemory'
 import { nodeWorkerLauncher } from './nodeWorker'
+import { openFurnished, type Furnished } from './testing'
 
 /** Every failure signature by a run that really fails so, its mend, and runs that do not fail. */
 
-let folder: string
+let furnished: Furnished
 let services: Services
 
 const student = { width: 16, layers: 1, heads: 2, context: 24 }
@@ -62,19 +62,13 @@ async function failAndMend(
 }
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'retort-'))
-  const dataDir = join(folder, 'data')
-  services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
-  const { library, experiments, queue } = services.rooms
-  await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes: 100_000, seed: 1 })
-  await library.generateCorpus({ name: 'sums', domain: 'arithmetic', bytes: 100_000, seed: 2 })
-  await library.trainTokenizer({ name: 'bpe', corpora: ['recipes', 'sums'], vocab: 320 })
+  furnished = await openFurnished({ bytes: 100_000, vocab: 320 })
+  services = furnished.services
+  const { library } = services.rooms
   const model = { width: 24, layers: 2, heads: 2, context: 24 }
   const teach = async (name: string, corpus: string, seed: number, changes = {}) => {
     const spec = { name, corpus, tokenizer: 'bpe', model, train: { ...train, ...changes }, ...rest, seed }
-    const ended = await queue.finished(experiments.startTeacher(stringify(spec)).id)
-    expect(ended, ended.reason).toMatchObject({ status: 'completed' })
-    return alarmsOf(ended)
+    return alarmsOf(await furnished.teach(spec))
   }
   expect(await teach('cook', 'recipes', 3)).toEqual([])
   expect(await teach('baker', 'recipes', 4)).toEqual([])
@@ -84,10 +78,7 @@ beforeAll(async () => {
   await library.deriveTeacher({ name: 'echo', from: 'cook', logitScale: 1.05 })
   await library.deriveTeacher({ name: 'sure-cook', from: 'cook', logitScale: 5 })
 }, 120_000)
-afterAll(async () => {
-  await services.close()
-  rmSync(folder, { recursive: true, force: true })
-})
+afterAll(() => furnished.close())
 
 describe('an alarm is raised by a run that fails', () => {
   it('by mode collapse: a student that copies a teacher that knows nothing', async () => {
@@ -161,7 +152,7 @@ describe('an alarm is raised by a run that fails', () => {
 
 /** A Node that may have `kilobytes` of memory of its own; undefined where the system cannot limit it. */
 function limitedNode(kilobytes: number): string | undefined {
-  const path = join(folder, 'node')
+  const path = join(furnished.folder, 'node')
   const limit = `ulimit -d ${kilobytes}`
   writeFileSync(path, `#!/bin/sh\n${limit} && exec "${process.execPath}" "$@"\n`, { mode: 0o755 })
   const script = 'new Uint8Array(1.5e9).fill(1)'
@@ -174,7 +165,7 @@ describe('a lack of memory', () => {
     const node = limitedNode(800_000)
     if (!node)
       return console.warn('SKIPPED: a run out of memory: this system does not limit the memory of a process')
-    const dataDir = join(folder, 'data')
+    const dataDir = join(furnished.folder, 'data')
     await services.close()
     services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher({ node }), host: 'cli' })
     try {

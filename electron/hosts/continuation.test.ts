@@ -1,13 +1,12 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse as parseYaml, stringify } from 'yaml'
 import type { Run } from '#contract'
-import { nodeWorkerLauncher } from './nodeWorker'
-import { createServices, type Services } from '../services'
+import type { Services } from '../services'
+import { openFurnished, type Furnished } from './testing'
 
-let folder: string
+let furnished: Furnished
 let services: Services
 let first: Run
 
@@ -26,29 +25,19 @@ const definition = (changes: object) => ({
 })
 
 async function run(changes: object): Promise<Run> {
-  const { experiments, queue } = services.rooms
-  const ended = await queue.finished(experiments.start({ definition: stringify(definition(changes)) }).id)
-  expect(ended, ended.reason).toMatchObject({ status: 'completed' })
-  return ended
+  const { id } = services.rooms.experiments.start({ definition: stringify(definition(changes)) })
+  return furnished.completed(id)
 }
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'retort-'))
-  const dataDir = join(folder, 'data')
-  services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
-  const { library, experiments, queue } = services.rooms
-  await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes: 60_000, seed: 1 })
-  await library.generateCorpus({ name: 'sums', domain: 'arithmetic', bytes: 60_000, seed: 2 })
-  await library.trainTokenizer({ name: 'bpe', corpora: ['recipes', 'sums'], vocab: 300 })
-  await library.trainTokenizer({ name: 'other', corpora: ['sums'], vocab: 290 })
+  furnished = await openFurnished()
+  services = furnished.services
+  await services.rooms.library.trainTokenizer({ name: 'other', corpora: ['sums'], vocab: 290 })
   const { name: _, teachers: __, student: model, ...spec } = definition({})
-  await queue.finished(experiments.startTeacher(stringify({ ...spec, name: 'cook', model })).id)
+  await furnished.teach({ ...spec, name: 'cook', model })
   first = await run({})
 }, 60_000)
-afterAll(async () => {
-  await services.close()
-  rmSync(folder, { recursive: true, force: true })
-})
+afterAll(() => furnished.close())
 
 describe('a continued run', () => {
   it('begins with the weights of the earlier one, evaluates both runs’ corpora, and outlives it', async () => {
@@ -86,8 +75,8 @@ describe('a continued run', () => {
     expect(report).toContain('recipes (no longer trained on)')
 
     services.rooms.runs.remove((await run({ ...changes, name: 'third' })).id)
-    const kept = join(folder, 'data', 'runs', id, 'earlier', 'model.safetensors')
-    const source = join(folder, 'data', 'runs', first.id, 'checkpoints')
+    const kept = join(furnished.folder, 'data', 'runs', id, 'earlier', 'model.safetensors')
+    const source = join(furnished.folder, 'data', 'runs', first.id, 'checkpoints')
     const original = join(source, `step-${String(from.step).padStart(6, '0')}`, 'model.safetensors')
     expect(readFileSync(kept).equals(readFileSync(original))).toBe(true)
   }, 60_000)

@@ -12,10 +12,10 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createServices } from '../../services'
 import { nodeWorkerLauncher } from '../nodeWorker'
+import { killAt } from '../testing'
 
 const root = resolve(import.meta.dirname, '../../..')
 const entry = join(root, 'electron/hosts/cli/index.ts')
@@ -112,7 +112,7 @@ describe('a run', () => {
     const yaml = file('killed.yaml', experiment('killed'))
     const undisturbed = done('run', yaml, '--set', 'name=undisturbed')
     for (const at of [7, 13, 25]) {
-      const id = await killAt(yaml, `killed-${at}`, at)
+      const id = await killAt(start(yaml, `killed-${at}`), dataDir, `killed-${at}`, at)
       const seen = metricsOf(id).length
       expect(seen).toBeGreaterThanOrEqual(at)
       const resumed = done('run', '--resume', id)
@@ -121,21 +121,10 @@ describe('a run', () => {
     }
   })
 
-  /** Starts a run and kills the whole command once it has made `step` steps; resolves to the run's id. */
-  async function killAt(yaml: string, name: string, step: number): Promise<string> {
+  /** The command that starts a run of 40 steps, in a process of its own. */
+  function start(yaml: string, name: string) {
     const args = ['--import', 'tsx', entry, 'run', yaml, '--set', `name=${name}`, '--set', 'train.steps=40']
-    const child = spawn(process.execPath, [...args, '--data-dir', dataDir], { cwd: root, stdio: 'ignore' })
-    const runs = join(dataDir, 'runs')
-    for (let i = 0; i < 3000; i++) {
-      const id = readdirSync(runs).find((run) => run.startsWith(name))
-      const log = id && join(runs, id, 'metrics.jsonl')
-      if (id && log && existsSync(log) && readFileSync(log, 'utf8').split('\n').length > step) {
-        child.kill('SIGKILL')
-        return id
-      }
-      await sleep(10)
-    }
-    throw new Error('the run never got that far')
+    return spawn(process.execPath, [...args, '--data-dir', dataDir], { cwd: root, stdio: 'ignore' })
   }
 
   it('finds the same of its teachers with and without the cache of their outputs', () => {

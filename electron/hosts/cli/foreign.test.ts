@@ -1,17 +1,15 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
-import { createServices } from '../../services'
-import { nodeWorkerLauncher } from '../nodeWorker'
+import { killAt, openFurnished, type Furnished } from '../testing'
 
 /** Runs with a teacher of the student's tokenizer and one of another, as a person starts them. */
 
 const root = resolve(import.meta.dirname, '../../..')
 const command = ['--import', 'tsx', join(root, 'electron/hosts/cli/index.ts')]
+let furnished: Furnished
 let folder: string
 let dataDir: string
 /** A run, undisturbed. */
@@ -31,6 +29,11 @@ function file(name: string, changes: Record<string, unknown> = {}): string {
 function retort(...args: string[]) {
   const options = { cwd: root, encoding: 'utf8' as const }
   return spawnSync(process.execPath, [...command, ...args, '--data-dir', dataDir, '--json'], options)
+}
+
+/** The command in a process of its own. */
+function start(...args: string[]) {
+  return spawn(process.execPath, [...command, ...args, '--data-dir', dataDir], { cwd: root, stdio: 'ignore' })
 }
 
 function done(...args: string[]) {
@@ -59,25 +62,20 @@ function metricsOf(id: string): Line[] {
 }
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'retort-'))
-  dataDir = join(folder, 'data')
-  const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
-  const { library, experiments, queue } = services.rooms
-  await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes: 60_000, seed: 1 })
-  await library.trainTokenizer({ name: 'bpe', corpora: ['recipes'], vocab: 320 })
-  await library.trainTokenizer({ name: 'small', corpora: ['recipes'], vocab: 270 })
+  furnished = await openFurnished({ vocab: 320, sums: false })
+  ;({ folder, dataDir } = furnished)
+  await furnished.services.rooms.library.trainTokenizer({ name: 'small', corpora: ['recipes'], vocab: 270 })
   const model = { ...student, width: 24, context: 64 }
   for (const [name, tokenizer] of [
     ['cook', 'bpe'],
     ['baker', 'small'],
   ]) {
-    const run = experiments.startTeacher(stringify({ ...rest, name, tokenizer, model, seed: 3 }))
-    await queue.finished(run.id)
+    await furnished.teach({ ...rest, name, tokenizer, model, seed: 3 })
   }
-  await services.close()
+  await furnished.services.close()
   two = (done('run', file('two')) as { id: string }).id
 })
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+afterAll(() => furnished.close())
 
 describe('a run with teachers of two tokenizers', () => {
   it('learns, says how far each teacher is, and is compared and reported', () => {
@@ -99,28 +97,12 @@ describe('a run with teachers of two tokenizers', () => {
   })
 
   it('killed with -9 and resumed, is the undisturbed one bit for bit', async () => {
-    const id = await killAt(file('killed'), 'killed', 13)
+    const id = await killAt(start('run', file('killed')), dataDir, 'killed', 13)
     expect(done('run', '--resume', id)).toMatchObject({ id, status: 'completed', step: 40 })
     expect(metricsOf(id)).toEqual(metricsOf(two))
     const events = readFileSync(join(dataDir, 'runs', id, 'events.jsonl'), 'utf8')
     expect(events).toMatch(/teacher baker has another tokenizer .* compared by spans/)
   })
-
-  async function killAt(yaml: string, name: string, step: number): Promise<string> {
-    const args = [...command, 'run', yaml, '--data-dir', dataDir]
-    const child = spawn(process.execPath, args, { cwd: root, stdio: 'ignore' })
-    const runs = join(dataDir, 'runs')
-    for (let i = 0; i < 6000; i++) {
-      const id = readdirSync(runs).find((run) => run.startsWith(name))
-      const log = id && join(runs, id, 'metrics.jsonl')
-      if (id && log && existsSync(log) && readFileSync(log, 'utf8').split('\n').length > step) {
-        child.kill('SIGKILL')
-        return id
-      }
-      await sleep(10)
-    }
-    throw new Error('the run never got that far')
-  }
 
   it('is compared by sorted probabilities, with no teacher of the student’s tokenizer', () => {
     const loss = { features: false, foreign: { compare: 'uld' } }
