@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import {
   layeredModel,
@@ -20,13 +17,14 @@ import { createTables, forward } from '../model/llama'
 import { initialise, toTensors } from '../model/weights'
 import type { Progress } from '../progress'
 import { createRandom } from '../random'
-import { CachedTeacher } from '../teachers/cache/cached'
+import { CachedTeacher, type TokenIds } from '../teachers/cache/cached'
 import { Disk } from '../teachers/cache/disk'
 import type { TeacherSource } from '../teachers/source'
 import { TrainingStep } from '../train/step'
 import { Student } from '../train/student'
 import { models } from './models'
 import { configurations } from './reference'
+import { makeScratchFolder } from './scratchFolder'
 import { medians, PassInTurns, quartiles, rotated, type Times } from './turns'
 
 const TEACHERS = 5
@@ -49,8 +47,8 @@ export async function benchGrid(
   progress: Progress,
 ): Promise<GridBench> {
   const backend = await startBackend(job.backend, { threads: job.threads })
-  const dataDir = mkdtempSync(join(tmpdir(), 'retort-bench-'))
-  const bench = new Bench(job, dataDir)
+  const { folder, remove } = makeScratchFolder()
+  const bench = new Bench(job, folder)
   try {
     const passes = await bench.passes(progress)
     const { times, lossGap } = await bench.steps(progress)
@@ -75,7 +73,7 @@ export async function benchGrid(
     }
   } finally {
     await bench.close()
-    rmSync(dataDir, { recursive: true, force: true })
+    remove()
   }
 }
 
@@ -85,6 +83,8 @@ type StepKind = keyof GridBench['msPerStep']
 class Bench {
   readonly count: number
   private readonly config: RunConfig
+  /** Drawn beforehand: a run's batches are cut from its text, which takes less. */
+  private readonly batches: TokenIds[]
   private readonly disk = new Disk()
   private readonly live: TeacherSource[]
   private readonly cached: Record<StoredMode, CachedTeacher[]>
@@ -95,6 +95,7 @@ class Bench {
   ) {
     this.count = Math.ceil((WARM_UP + steps) / PIECE) * PIECE
     this.config = configOf(config, this.count)
+    this.batches = Array.from({ length: this.count }, (_, i) => drawBatch(this.config, i))
     this.live = this.config.teachers.map((row, k) =>
       liveTeacher(row, k, this.config.experiment.train.context),
     )
@@ -140,7 +141,7 @@ class Bench {
       for (const [kind, step] of rotated(Object.entries(kinds) as [StepKind, TrainingStep][], i)) {
         const started = performance.now()
         // As a run does it, the next batch is read while the step is at work.
-        const [metrics] = await Promise.all([step.run(i + 1, batchAt(this.config, i)), nextTurn()])
+        const [metrics] = await Promise.all([step.run(i + 1, this.batches[i]!), nextTurn()])
         if (i >= WARM_UP) times[kind].push(performance.now() - started)
         losses[kind] = metrics.loss!
       }
@@ -168,7 +169,7 @@ class Bench {
 
   private tokens(batch: number): tf.Tensor2D {
     const { batch: sequences, context } = this.config.experiment.train
-    return tf.tensor2d(batchAt(this.config, batch).inputs, [sequences, context], 'int32')
+    return tf.tensor2d(this.batches[batch]!.inputs, [sequences, context], 'int32')
   }
 
   private cache(row: Teacher, k: number, mode: StoredMode): CachedTeacher {
@@ -177,7 +178,7 @@ class Bench {
       key: `${mode}-${row.id}`,
       corpora: ['bench'],
       count: this.count,
-      at: (i: number) => batchAt(this.config, i),
+      at: (i: number) => this.batches[i]!,
       coding: { mode, vocab: row.model.vocab, ...CODING },
       layers: [],
       sharedLayers: [],
@@ -253,7 +254,7 @@ function withoutTeachers(config: RunConfig): RunConfig {
   return { ...config, experiment: { ...config.experiment, teachers: [] }, teachers: [] }
 }
 
-function batchAt({ experiment: { train }, student }: RunConfig, batch: number) {
+function drawBatch({ experiment: { train }, student }: RunConfig, batch: number): TokenIds {
   const random = createRandom(batch, 'bench/grid')
   const draw = () =>
     Int32Array.from({ length: train.batch * train.context }, () => random.integer(student.vocab))
