@@ -48,7 +48,7 @@ backend: onnx
     expect(services.rooms.runs.list()).toEqual([])
     expect(grids.list()).toEqual([])
     const foretold = grids.estimate({ definition: grid }).memoryAdvice!
-    expect(foretold).toMatchObject({ limitMb: 0.4 * 1024, needMb: peakMemory(config) })
+    expect(foretold).toMatchObject({ limitMb: 410, needMb: peakMemory(config) })
     // A grid whose cells all fit is not held up; nor is one that is forced.
     const small = stringify({ name: 's', base: parse(definition), axes: { 'train.batch': [1] } })
     expect((await grids.finished(grids.start({ definition: small }).id)).status).toBe('completed')
@@ -56,7 +56,7 @@ backend: onnx
     grids.stop(begun.id)
     await Promise.all(begun.cells.map(({ run }) => queue.finished(run!)))
     const { estimate } = await services.call('experiments.check', { definition })
-    expect(estimate!.memoryAdvice).toMatchObject({ limitMb: 0.4 * 1024 })
+    expect(estimate!.memoryAdvice).toMatchObject({ limitMb: 410 })
     const forced = await queue.finished(experiments.start({ definition, force: true }).id)
     expect(forced.status).toBe('completed')
   } finally {

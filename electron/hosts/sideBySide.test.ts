@@ -78,7 +78,7 @@ describe.skipIf(availableParallelism() < 2)('runs side by side', () => {
     const { sideBySide, asked } = told({ alone: 100, together: 200 })
     expect(await sideBySide.choose(configOf(8), 'exact')).toMatchObject({
       jobs: 1,
-      why: expect.stringContaining('MB of memory, 102.4 MB can be had') as string,
+      why: expect.stringContaining('MB of memory, 102 MB can be had') as string,
     })
     expect(asked()).toBe(0)
     await services.call('settings.set', { memoryGb })
