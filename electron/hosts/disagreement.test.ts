@@ -1,13 +1,12 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readdirSync, readFileSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import type { DisagreementPage, Run } from '#contract'
-import { nodeWorkerLauncher } from './nodeWorker'
-import { createServices, type Services } from '../services'
+import type { Services } from '../services'
+import { openFurnished, type Furnished } from './testing'
 
-let folder: string
+let furnished: Furnished
 let dataDir: string
 let services: Services
 let run: Run
@@ -17,19 +16,13 @@ const train = { steps: 20, batch: 4, context: 24, learningRate: 0.01, warmup: 2 
 const shared = { train, evaluate: { every: 0, tokens: 300 }, checkpoint: { every: 0, keep: 1 } }
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'retort-'))
-  dataDir = join(folder, 'data')
-  services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
-  const { library, experiments, queue } = services.rooms
-  await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes: 60_000, seed: 1 })
-  await library.generateCorpus({ name: 'sums', domain: 'arithmetic', bytes: 60_000, seed: 2 })
-  await library.trainTokenizer({ name: 'bpe', corpora: ['recipes', 'sums'], vocab: 300 })
+  furnished = await openFurnished()
+  ;({ dataDir, services } = furnished)
   for (const [name, corpus] of [
     ['cook', 'recipes'],
     ['clerk', 'sums'],
   ]) {
-    const spec = { ...shared, name, corpus, tokenizer: 'bpe', model: shape, seed: 3 }
-    await queue.finished(experiments.startTeacher(stringify(spec)).id)
+    await furnished.teach({ ...shared, name, corpus, tokenizer: 'bpe', model: shape, seed: 3 })
   }
   const definition = {
     ...shared,
@@ -38,13 +31,9 @@ beforeAll(async () => {
     student: shape,
     teachers: ['cook', 'clerk'],
   }
-  run = await queue.finished(experiments.start({ definition: stringify(definition) }).id)
-  expect(run, run.reason).toMatchObject({ status: 'completed' })
+  run = await furnished.completed(services.rooms.experiments.start({ definition: stringify(definition) }).id)
 }, 90_000)
-afterAll(async () => {
-  await services.close()
-  rmSync(folder, { recursive: true, force: true })
-})
+afterAll(() => furnished.close())
 
 const ask = (first = 0, corpus?: string) =>
   services.call('runs.disagreement', { id: run.id, first, ...(corpus && { corpus }) })

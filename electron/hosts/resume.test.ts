@@ -1,13 +1,12 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import type { Run } from '#contract'
-import { createServices, type Services } from '../services'
-import { nodeWorkerLauncher } from './nodeWorker'
+import type { Services } from '../services'
+import { openFurnished, type Furnished } from './testing'
 
-let dataDir: string
+let furnished: Furnished
 let services: Services
 
 const train = { steps: 30, batch: 4, context: 24, learningRate: 0.003, warmup: 2 }
@@ -26,47 +25,34 @@ const definition = (name: string, changes: object) =>
   })
 
 beforeAll(async () => {
-  dataDir = mkdtempSync(join(tmpdir(), 'retort-'))
-  services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
-  const { library, experiments, queue } = services.rooms
-  await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes: 60_000, seed: 1 })
-  await library.generateCorpus({ name: 'sums', domain: 'arithmetic', bytes: 60_000, seed: 2 })
-  await library.trainTokenizer({ name: 'bpe', corpora: ['recipes', 'sums'], vocab: 300 })
+  furnished = await openFurnished()
+  services = furnished.services
   for (const [name, corpus] of [
     ['cook', 'recipes'],
     ['clerk', 'sums'],
   ]) {
-    const { id } = experiments.startTeacher(
-      stringify({
-        name,
-        corpus,
-        tokenizer: 'bpe',
-        model: { width: 16, layers: 1, heads: 2, context: 24 },
-        train: { steps: 30, batch: 4, context: 24, learningRate: 0.003, warmup: 2 },
-        evaluate: { every: 0, tokens: 300 },
-      }),
-    )
-    expect(await queue.finished(id)).toMatchObject({ status: 'completed' })
+    await furnished.teach({
+      name,
+      corpus,
+      tokenizer: 'bpe',
+      model: { width: 16, layers: 1, heads: 2, context: 24 },
+      train: { steps: 30, batch: 4, context: 24, learningRate: 0.003, warmup: 2 },
+      evaluate: { every: 0, tokens: 300 },
+    })
   }
-  const exported = join(dataDir, 'exported')
+  const exported = join(furnished.folder, 'exported')
   await services.rooms.models.export('cook', 'onnx', exported, { hiddenStates: true })
-  await library.importTeacher({
+  await services.rooms.library.importTeacher({
     path: join(exported, 'model.onnx'),
     name: 'cook-onnx',
     tokenizerPath: 'bpe',
   })
   await undisturbed('first', {})
 }, 60_000)
-afterAll(async () => {
-  await services.close()
-  rmSync(dataDir, { recursive: true, force: true })
-})
+afterAll(() => furnished.close())
 
 async function undisturbed(name: string, changes: object): Promise<Run> {
-  const { experiments, queue } = services.rooms
-  const run = await queue.finished(experiments.start({ definition: definition(name, changes) }).id)
-  expect(run, run.reason).toMatchObject({ status: 'completed' })
-  return run
+  return furnished.completed(services.rooms.experiments.start({ definition: definition(name, changes) }).id)
 }
 
 /** The same, its worker killed with -9 once it has logged `step`, and resumed after `meanwhile`. */
