@@ -61,14 +61,14 @@ describe('a batch script', () => {
   const directory = () => join(folder, `data ' "$(touch BOOM)"`)
 
   function script(command: string[]) {
-    mkdirSync(directory(), { recursive: true })
+    mkdirSync(join(directory(), 'submissions/array'), { recursive: true })
     const profile = parse(clusterProfile, {
       name: 'nasty',
       dataDir: directory(),
       command,
       environment: Object.fromEntries(NASTY.map((word, i) => [`WORD_${i}`, word.replace('\n', ' ')])),
     })
-    return batchScript(profile, ['run-a', 'run-b'], directory())
+    return batchScript(profile, ['run-a', 'run-b'], 'array', true)
   }
 
   function task(text: string, env: Record<string, string> = {}) {
@@ -91,15 +91,18 @@ describe('a batch script', () => {
     const { status } = task(script([process.execPath, cell]), { OUT: out })
     expect(status).toBe(3)
     const { args, words } = JSON.parse(readFileSync(out, 'utf8'))
-    expect(args).toEqual(['cell', 'run-b', '--data-dir', directory(), '--threads', '3'])
+    const own = ['--data-dir', directory(), '--submission', 'array', '--prepare']
+    expect(args).toEqual(['cell', 'run-b', ...own, '--threads', '3'])
     NASTY.forEach((word, i) => expect(words[`WORD_${i}`]).toBe(word.replace('\n', ' ')))
-    expect(readFileSync(join(directory(), '1.log'), 'utf8')).toMatch(/^task 7_1 .*\nsaid\nexit status 3\n$/)
+    const log = readFileSync(join(directory(), 'submissions/array/passes-1.log'), 'utf8')
+    expect(log).toMatch(/^task 7_1 .*\nsaid\nexit status 3\n$/)
     untouched()
   })
 
   it('ends where a module cannot be loaded', () => {
     const profile = parse(clusterProfile, { name: 'm', dataDir: folder, modules: ['no such; touch BOOM'] })
-    expect(task(batchScript(profile, ['a', 'b'], folder)).status).toBe(1)
+    mkdirSync(join(folder, 'submissions/array'), { recursive: true })
+    expect(task(batchScript(profile, ['a', 'b'], 'array')).status).toBe(1)
     untouched()
   })
 })
@@ -118,7 +121,7 @@ describe('what Slurm says', () => {
       warning: 60,
       options: ['--exclude=bad node'],
     })
-    expect(batchArguments(profile, 12, 'x')).toEqual(
+    expect(batchArguments(profile, { tasks: 12, name: 'x', after: '41' })).toEqual(
       expect.arrayContaining([
         '--array=0-11%3',
         '--cpus-per-task=4',
@@ -128,6 +131,7 @@ describe('what Slurm says', () => {
         '--gres=gpu:1',
         '--signal=B:USR1@60',
         '--requeue',
+        '--dependency=afterany:41',
         '--exclude=bad node',
       ]),
     )

@@ -1,4 +1,4 @@
 export { Login } from './login'
-export { batchScript } from './script'
+export { batchScript, logName } from './script'
 export { cancel, findJob, submit, taskStates, type TaskState } from './slurm'
 export { Transfer } from './transfer'

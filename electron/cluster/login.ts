@@ -11,6 +11,24 @@ export interface Answer {
 /** A login host that does not answer must not hold the app. */
 const PATIENCE_MS = 60_000
 
+/** What `ssh` ends with when it has not come through, and `rsync` with it. */
+export const UNREACHABLE = 255
+
+/**
+ * After the profile's own, which win. BatchMode: a question for a password would wait for ever where nobody sees it. The
+ * others: a host that hangs is given up, before the connection and within it.
+ */
+export const SSH_OPTIONS = [
+  'BatchMode=yes',
+  'ConnectTimeout=10',
+  'ServerAliveInterval=10',
+  'ServerAliveCountMax=3',
+].flatMap((option) => ['-o', option])
+
+export function unreachable(host: string, said: string): Error {
+  return failed(`cannot reach ${host} by ssh: ${said || 'no reason given'}`)
+}
+
 /** Runs a command where Slurm's commands are: here, or on the login host through the system's `ssh`. */
 export class Login {
   constructor(readonly profile: Pick<ClusterProfile, 'host' | 'ssh'>) {}
@@ -21,12 +39,9 @@ export class Login {
    */
   async ask(words: readonly string[], input = ''): Promise<Answer> {
     const { host, ssh } = this.profile
-    // BatchMode: a question for a password would wait for ever where nobody sees it.
-    const line = host ? [...ssh, '-o', 'BatchMode=yes', '-T', host, '--', quoteAll(words)] : words
+    const line = host ? [...ssh, ...SSH_OPTIONS, '-T', host, '--', quoteAll(words)] : words
     const answer = await run(line, input)
-    if (host && answer.status === 255) {
-      throw failed(`cannot reach ${host} by ssh: ${lastLine(answer.stderr) || 'no reason given'}`)
-    }
+    if (host && answer.status === UNREACHABLE) throw unreachable(host, lastLine(answer.stderr))
     return answer
   }
 

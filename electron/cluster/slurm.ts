@@ -34,8 +34,19 @@ export function stateOf(word: string): ClusterState {
   return WAITING.has(word) ? 'pending' : WORKING.has(word) ? 'running' : 'ended'
 }
 
+export interface ArrayJob {
+  name: string
+  tasks: number
+  script: string
+  /** A job that has to have ended, however, before the first of its tasks starts. */
+  after?: string
+}
+
 /** The arguments of `sbatch` for an array of `tasks` tasks. Everything is an argument: nothing of a profile is parsed. */
-export function batchArguments(profile: ClusterProfile, tasks: number, name: string): string[] {
+export function batchArguments(
+  profile: ClusterProfile,
+  { tasks, name, after }: Omit<ArrayJob, 'script'>,
+): string[] {
   const { partition, account, cpus, memory, time, gres, throttle, warning, options } = profile
   const given = (option: string, value: string | undefined) =>
     value === undefined ? [] : [`--${option}=${value}`]
@@ -50,6 +61,7 @@ export function batchArguments(profile: ClusterProfile, tasks: number, name: str
     ...given('time', time),
     ...given('gres', gres),
     `--signal=B:USR1@${warning}`,
+    ...given('dependency', after && `afterany:${after}`),
     '--requeue',
     '--open-mode=append',
     '--output=/dev/null',
@@ -66,13 +78,11 @@ export function batchArguments(profile: ClusterProfile, tasks: number, name: str
 export async function submit(
   login: Login,
   profile: ClusterProfile,
-  tasks: number,
-  name: string,
-  script: string,
+  array: ArrayJob,
 ): Promise<{ job: string } | { refused: string }> {
   const { status, stdout, stderr } = await login.ask(
-    ['sbatch', ...batchArguments(profile, tasks, name)],
-    script,
+    ['sbatch', ...batchArguments(profile, array)],
+    array.script,
   )
   // `number` or `number;cluster`, below whatever the site's profile prints.
   const job = /^(\d+)(;.*)?$/.exec(lastLine(stdout))?.[1]

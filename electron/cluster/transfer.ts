@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { failed, type ClusterProfile } from '#contract'
-import { lastLine, run, type Login } from './login'
+import { lastLine, run, SSH_OPTIONS, UNREACHABLE, unreachable, type Login } from './login'
 import { quoteAll } from './quote'
 
 /** Copies of large corpora take their time. */
@@ -43,9 +43,11 @@ export class Transfer {
   private async rsync(from: string[], to: string): Promise<void> {
     const { host, ssh } = this.profile
     // Protected arguments: the other side's shell sees none of them.
-    const shell = host ? ['-e', quoteAll([...ssh, '-o', 'BatchMode=yes'])] : []
+    const shell = host ? ['-e', quoteAll([...ssh, ...SSH_OPTIONS])] : []
     const command = ['rsync', '--archive', '--protect-args', ...shell, ...from, to]
     const { status, stderr } = await run(command, '', PATIENCE_MS)
+    // What ssh said stands before what rsync makes of it.
+    if (host && status === UNREACHABLE) throw unreachable(host, stderr.trim().split('\n')[0]!)
     if (status !== 0) throw failed(`rsync failed (exit status ${status}): ${lastLine(stderr)}`)
   }
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { objectName } from './experiment'
 import { id, timestamp } from './library'
+import { alignmentSetting } from './run'
 
 const noLineBreak = (what: string) =>
   z
@@ -66,6 +67,22 @@ export type ClusterProfile = z.output<typeof clusterProfile>
 export const clusterStates = ['pending', 'running', 'ended'] as const
 export type ClusterState = (typeof clusterStates)[number]
 
+const jobNumber = z.string().regex(/^\d+$/)
+
+/**
+ * The job that makes the teacher passes which a grid's cells share, before the first of them starts. `failed` and
+ * `cancelled` end no grid: its cells then make the missing passes themselves, one of them at a time.
+ */
+export const passJob = z.strictObject({
+  cluster: objectName,
+  /** Slurm's number of the array, a task a run whose passes are made; absent while `sbatch` has not answered. */
+  job: jobNumber.optional(),
+  state: z.enum(['waiting', 'running', 'completed', 'failed', 'cancelled']).default('waiting'),
+  /** Why it waits, or what it ended by. */
+  reason: z.string().optional(),
+})
+export type PassJob = z.output<typeof passJob>
+
 /** One job array: a task a cell. `<data dir>/submissions/<id>/submission.json`. */
 export const submission = z.strictObject({
   id,
@@ -74,11 +91,25 @@ export const submission = z.strictObject({
   /** The profile as it was. */
   profile: clusterProfile,
   /** Slurm's number of the array; absent while `sbatch` has not answered. */
-  job: z.string().regex(/^\d+$/).optional(),
+  job: jobNumber.optional(),
   /** Run ids: task i computes the i-th. */
   runs: z.array(id).min(1),
   /** Runs whose end has been collected. */
   collected: z.array(id).default([]),
+  /** What a run's folder does not say: what `cache.mode: auto` is for it, and the step it ends at for now. */
+  cells: z
+    .record(
+      id,
+      z.strictObject({
+        autoCache: z.enum(['off', 'exact']).default('off'),
+        until: z.number().int().positive().optional(),
+      }),
+    )
+    .default({}),
+  /** Of runs that share their teachers' passes: layers that are kept for all of them. */
+  sharedAlignments: z.array(alignmentSetting).default([]),
+  /** The job that goes before, and whose passes its tasks make; absent where none are shared. */
+  passes: passJob.extend({ runs: z.array(id).min(1) }).optional(),
   submittedAt: timestamp,
 })
 export type Submission = z.output<typeof submission>

@@ -234,6 +234,17 @@ export const experiment = z.preprocess(applyMethod, experimentFields)
 export type Experiment = z.output<typeof experiment>
 export type ExperimentInput = z.input<typeof experimentFields>
 
+/** Whether the training loss of this experiment needs its teachers at all. */
+export function learnsFromTeachers({ teachers, loss }: Experiment): boolean {
+  const gamma = loss.features === false ? 0 : loss.features.gamma
+  return teachers.length > 0 && (loss.lambda > 0 || gamma > 0)
+}
+
+/** Attention maps are larger than all else together: what aligns them asks the teachers themselves, never the cache. */
+export function readsAttention({ loss }: Experiment): boolean {
+  return loss.features !== false && loss.features.gamma > 0 && loss.features.attention !== 'none'
+}
+
 /** A teacher made here: cross-entropy training of one model on a corpus. */
 export const teacherDefinition = z.strictObject({
   name: objectName,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { passJob } from './cluster'
 import { errorShape } from './errors'
 import { objectName } from './experiment'
 import { digest, id, timestamp } from './library'
@@ -148,6 +149,8 @@ export const gridRow = z.strictObject({
   seeds: z.array(z.number().int()),
   /** The cluster that computes its cells; absent when it is this machine. */
   cluster: objectName.optional(),
+  /** The cluster's job that makes the teacher passes its cells share, the latest one. */
+  passJob: passJob.optional(),
   cells: z.array(gridCell),
   /** Teachers' readings of a batch plan, counted as they happen: computed, and taken from the cache instead. */
   teacherPasses: z.number().int(),

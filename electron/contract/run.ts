@@ -191,6 +191,8 @@ export const runFiles = {
   /** What else it found out. */
   detail: 'evaluation.json',
   checkpoints: 'checkpoints',
+  /** What its teachers' outputs cost it, kept by a cluster's cell for whoever collects it. */
+  teacherOutputs: 'teacher-outputs.json',
   /** The student that a continued run began with: its model folder. */
   earlier: 'earlier',
   /** What its teachers and its student say of held-out documents, by the digest of both; may be deleted. */

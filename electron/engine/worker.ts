@@ -47,6 +47,9 @@ async function perform(job: Job): Promise<unknown> {
       // A cluster that takes the node away tells every process of the job: it ends with a checkpoint.
       process.on('SIGTERM', () => control.stop())
       return (await import('./train/run')).trainRun(job, control, port.post)
+    case 'prepare':
+      process.on('SIGTERM', () => control.stop())
+      return (await import('./train/prepare')).prepareRun(job, control, port.post)
     case 'import-corpus':
       return (await import('./data/importCorpus')).importCorpus(job, progress)
     case 'generate-corpus':

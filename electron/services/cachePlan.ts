@@ -56,6 +56,10 @@ export function alignmentsOf(configs: readonly RunConfig[]): AlignmentSetting[] 
     const { features } = experiment.loss
     return features === false || features.gamma === 0 ? [] : [{ features, student }]
   })
+  return distinctAlignments(settings)
+}
+
+export function distinctAlignments(settings: readonly AlignmentSetting[]): AlignmentSetting[] {
   return [...new Map(settings.map((setting) => [JSON.stringify(setting), setting])).values()]
 }
 

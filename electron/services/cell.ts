@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { conflict, notFound } from '#contract'
+import { conflict, notFound, type TeacherOutputs } from '#contract'
 import { takeFileLock, type Lock as FileLock } from '../files'
-import { paths, rowOf, RunFolder } from '../store'
+import { paths, progressOf, RunFolder } from '../store'
 import type { WorkerContext } from './context'
 import { startJob } from './job'
 import { memoryKills, recordOutOfMemory } from './outOfMemory'
 import { waitForWriter } from './queue'
+import { addOutputs } from './queue/order'
+import { Submissions } from './submissions'
 
 /** A task that was queued again waits so long for the lock of one whose node was lost; the lock is stale by then. */
 const LOCK_PATIENCE_MS = 90_000
@@ -13,6 +15,15 @@ const LOCK_PATIENCE_MS = 90_000
 export interface CellResult {
   status: 'completed' | 'stopped'
   step: number
+  /** The step that it was to come to, if not its last. */
+  until?: number
+}
+
+export interface CellOptions {
+  /** Whose task it is: what the folder of the run does not say stands in its file. */
+  submission?: string
+  /** Only makes the passes of its teachers. */
+  prepare?: boolean
 }
 
 /**
@@ -26,23 +37,38 @@ export async function computeCell(
   context: WorkerContext,
   id: string,
   signal: AbortSignal,
+  { submission, prepare = false }: CellOptions = {},
 ): Promise<CellResult> {
-  const folder = new RunFolder(context.dataDir, id)
+  const { dataDir } = context
+  const folder = new RunFolder(dataDir, id)
   const config = folder.config()
   if (!config) throw notFound('run', id)
-  const lock = await takeCellLock(context.dataDir, id, signal)
+  const array = submission === undefined ? undefined : new Submissions(dataDir).get(submission)
+  if (submission !== undefined && !array) throw notFound('submission', submission)
+  const { autoCache, until } = array?.cells[id] ?? {}
+  const lock = await takeCellLock(dataDir, id, signal)
   try {
-    const { status, step } = rowOf(config, folder)
+    const { status, step } = progressOf(folder)
     if (status === 'completed') return { status, step }
+    if (until !== undefined && status === 'stopped' && step >= until) return { status, step, until }
     await waitForWriter(folder)
     if (signal.aborted) return { status: 'stopped', step }
     const kills = memoryKills()
-    const { worker, result } = startJob(context, { kind: 'run', config, resume: true })
+    const earlier = folder.teacherOutputs()
+    const shared = { config, autoCache, sharedAlignments: array?.sharedAlignments }
+    const { worker, result } = startJob(
+      context,
+      prepare ? { kind: 'prepare', ...shared } : { kind: 'run', resume: true, until, ...shared },
+      (event) => {
+        if (event.type !== 'teacher-outputs') return
+        folder.noteTeacherOutputs(addOutputs(earlier, withoutOwn(earlier, event.outputs)))
+      },
+    )
     if (worker.pid) folder.noteWriter(worker.pid)
     const stop = () => worker.send({ type: 'stop' })
     signal.addEventListener('abort', stop, { once: true })
     try {
-      return (await result) as CellResult
+      return { ...((await result) as CellResult), until }
     } catch (error) {
       recordOutOfMemory(folder, config, error, kills)
       throw error
@@ -50,6 +76,18 @@ export async function computeCell(
   } finally {
     lock.release()
   }
+}
+
+/** What was computed ahead for the run saves it nothing: that is counted once it reads what another run has computed. */
+function withoutOwn(
+  earlier: readonly TeacherOutputs[],
+  outputs: readonly TeacherOutputs[],
+): TeacherOutputs[] {
+  return outputs.map((one) => {
+    const ahead = earlier.find(({ key }) => key === one.key)
+    if (!ahead?.computed || ahead.reused) return one
+    return { ...one, reused: Math.max(0, one.reused - ahead.computed), secondsSaved: 0 }
+  })
 }
 
 async function takeCellLock(dataDir: string, id: string, signal: AbortSignal): Promise<FileLock> {

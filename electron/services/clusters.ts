@@ -1,12 +1,13 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
-import { join, posix } from 'node:path'
-import { parse, submission, type ClusterJob, type Run, type RunConfig, type Submission } from '#contract'
+import type { ClusterJob, PassJob, Run, RunConfig, Submission } from '#contract'
 import { batchScript, cancel, findJob, Login, submit, taskStates, Transfer, type TaskState } from '../cluster'
-import { writeJsonAtomic } from '../files'
-import { paths, rowOf, RunFolder } from '../store'
+import { progressOf, RunFolder } from '../store'
+import { distinctAlignments } from './cachePlan'
+import { foldersOf } from './clusterFolders'
 import { ClusterProfiles } from './clusterProfiles'
 import type { Context } from './context'
 import { newId } from './identity'
+import { isPreparing, passMakers, passState, type PlannedRun } from './passJobs'
+import { Submissions } from './submissions'
 
 /** What Slurm is told a task's end is, when nobody had to do with it but a person. */
 const CANCELLED = 'CANCELLED'
@@ -24,6 +25,9 @@ export class ClusterService {
   private timer: NodeJS.Timeout | undefined
   private round: Promise<void> = Promise.resolve()
   private closed = false
+  private readonly submissions: Submissions
+  /** Told of every change of the job that makes a grid's shared passes. */
+  onPasses: (group: string, passes: PassJob) => void = () => {}
 
   /** @param scope `all`: what an earlier life of the app has submitted is followed at once; `own`: when asked to */
   constructor(
@@ -31,12 +35,16 @@ export class ClusterService {
     scope: 'all' | 'own',
   ) {
     this.profiles = new ClusterProfiles(context.dataDir)
-    for (const row of this.stored()) if (row.runs.length > row.collected.length) this.open.set(row.id, row)
+    this.submissions = new Submissions(context.dataDir)
+    for (const row of this.submissions.all())
+      if (row.runs.length > row.collected.length) this.open.set(row.id, row)
     if (scope === 'all') this.follow()
   }
 
   /**
    * Hands runs to a cluster. They are its from now on: their rows say so, and the local queue leaves them alone.
+   *
+   * Passes of teachers that some of them share are made by a job that goes before, unless one of the grid has made them.
    *
    * @param runs ids of queued runs whose folders are written; those of an open submission are left out
    * @throws not-found when there is no such profile
@@ -48,17 +56,31 @@ export class ClusterService {
     )
     const free = runs.filter((run) => !taken.has(run))
     if (free.length) {
+      const rows = this.context.catalogue.data.runs.filter(({ id }) => free.includes(id))
+      const makers = passMakers(
+        this.planned(rows),
+        this.submissions
+          .all()
+          .filter((one) => one.group === group && one.profile.dataDir === profile.dataDir)
+          .filter(({ passes }) => passes && ['completed', 'running', 'waiting'].includes(passes.state))
+          .flatMap(({ passes, cells }) =>
+            this.planned(passes!.runs.map((id) => ({ id, autoCache: cells[id]?.autoCache ?? 'off' }))),
+          ),
+      )
       const row: Submission = {
         id: newId('array'),
         group,
         profile,
         runs: free,
         collected: [],
+        cells: Object.fromEntries(rows.map(({ id, autoCache, until }) => [id, { autoCache, until }])),
+        sharedAlignments: distinctAlignments(rows.flatMap(({ sharedAlignments }) => sharedAlignments)),
+        passes: makers.length ? { cluster, state: 'waiting', runs: makers } : undefined,
         submittedAt: new Date().toISOString(),
       }
-      mkdirSync(this.folder(row.id), { recursive: true })
-      this.write(row)
+      this.submissions.write(row)
       this.open.set(row.id, row)
+      this.tellPasses(row)
     }
     this.follow()
   }
@@ -75,6 +97,9 @@ export class ClusterService {
         const tasks = own.map((run) => row.runs.indexOf(run))
         await cancel(new Login(row.profile), row.job, tasks)
       }
+      // Nobody is left to read what it makes.
+      const left = this.waiting(row).filter((run) => !runs.includes(run))
+      if (own.length && !left.length && isPreparing(row)) await this.cancelPasses(row)
     }
     this.follow()
   }
@@ -82,8 +107,7 @@ export class ClusterService {
   /** The latest task of every run that a grid has handed to a cluster. */
   jobs(group: string): ClusterJob[] {
     const latest = new Map<string, ClusterJob>()
-    const rows = this.stored().filter((row) => row.group === group)
-    for (const row of rows.sort((a, b) => a.submittedAt.localeCompare(b.submittedAt))) {
+    for (const row of this.submissions.all().filter((one) => one.group === group)) {
       for (const [task, run] of row.runs.entries()) {
         latest.set(run, {
           run,
@@ -102,12 +126,15 @@ export class ClusterService {
     clearTimeout(this.timer)
     if (this.closed || !this.open.size) return
     this.timer = setTimeout(() => {
-      this.round = this.refresh().finally(() => {
-        if (this.closed || !this.open.size) return
-        clearTimeout(this.timer)
-        const seconds = Math.min(...[...this.open.values()].map(({ profile }) => profile.poll))
-        this.timer = setTimeout(() => this.follow(), seconds * 1000)
-      })
+      // One round after the other: two at once would collect a run twice.
+      this.round = this.round
+        .then(() => this.refresh())
+        .then(() => {
+          if (this.closed || !this.open.size) return
+          clearTimeout(this.timer)
+          const seconds = Math.min(...[...this.open.values()].map(({ profile }) => profile.poll))
+          this.timer = setTimeout(() => this.follow(), seconds * 1000)
+        })
     }, 0)
   }
 
@@ -124,7 +151,9 @@ export class ClusterService {
         await this.advance(row)
       } catch (error) {
         // Slurm or the way to it is down for now: the rows say so and it is asked again.
-        for (const run of this.waiting(row)) this.change(run, { reason: (error as Error).message })
+        const { message: reason } = error as Error
+        for (const run of this.waiting(row)) this.change(run, { reason })
+        if (isPreparing(row)) this.changePasses(row, { reason })
       }
       if (this.closed) return
     }
@@ -133,56 +162,61 @@ export class ClusterService {
   private async advance(row: Submission): Promise<void> {
     const login = new Login(row.profile)
     if (row.job === undefined && !(await this.send(row, login))) return
+    const { passes } = row
+    const making = isPreparing(row) ? await taskStates(login, passes!.job!) : undefined
     const states = await taskStates(login, row.job!)
-    const moved = this.waiting(row).filter((run) => states.get(row.runs.indexOf(run))?.state !== 'pending')
+    const moved = new Set(
+      this.waiting(row).filter((run) => states.get(row.runs.indexOf(run))?.state !== 'pending'),
+    )
+    // Those whose passes are made know what that costs.
+    if (making) for (const run of passes!.runs) moved.add(run)
     const transfer = new Transfer(login, row.profile, this.context.dataDir)
-    await transfer.pull([
-      ...moved.map((run) => `runs/${run}`),
-      ...(moved.length ? [`submissions/${row.id}`] : []),
-    ])
+    const folders = [...moved].map((run) => `runs/${run}`)
+    await transfer.pull(folders.length ? [...folders, `submissions/${row.id}`] : [])
+    if (making) this.changePasses(row, { reason: undefined, ...passState(row, making, this.submissions) })
     for (const run of this.waiting(row)) this.update(row, run, states.get(row.runs.indexOf(run)))
   }
 
-  /** Submits a job array, unless a life of the app that ended right then has. False: Slurm will not have it. */
+  /** Submits its arrays, unless a life of the app that ended right then has. False: Slurm will not have it. */
   private async send(row: Submission, login: Login): Promise<boolean> {
-    const { profile, runs } = row
-    const name = `retort-${row.id}`
-    let job = await findJob(login, name)
-    if (job === undefined) {
-      const transfer = new Transfer(login, profile, this.context.dataDir)
-      await transfer.push([`submissions/${row.id}`, ...this.needs(runs)])
-      const folder = posix.join(profile.dataDir, 'submissions', row.id)
-      const answer = await submit(login, profile, runs.length, name, batchScript(profile, runs, folder))
-      if ('refused' in answer) {
-        for (const run of this.waiting(row)) this.end(row, run, { status: 'failed', reason: answer.refused })
-        return false
-      }
-      job = answer.job
+    const { passes } = row
+    const refuse = (reason: string) => {
+      for (const run of this.waiting(row)) this.end(row, run, { status: 'failed', reason })
+      if (isPreparing(row)) this.changePasses(row, { state: 'failed', reason })
+      return false
     }
-    row.job = job
-    this.write(row)
+    if (passes && passes.job === undefined) {
+      const answer = await this.array(row, login, passes.runs, { prepare: true })
+      if ('refused' in answer) return refuse(answer.refused)
+      this.changePasses(row, { job: answer.job, reason: undefined })
+    }
+    // A job that Slurm has forgotten cannot be waited for; it has ended.
+    const known = passes?.job !== undefined && (await taskStates(login, passes.job)).size > 0
+    const answer = await this.array(row, login, row.runs, { after: known ? passes.job : undefined })
+    if ('refused' in answer) {
+      if (isPreparing(row)) await this.cancelPasses(row)
+      return refuse(answer.refused)
+    }
+    row.job = answer.job
+    this.submissions.write(row)
     for (const run of this.waiting(row)) this.change(run, { reason: undefined })
     return true
   }
 
-  /** Folders below the data directory that tasks read or go on from. */
-  private needs(runs: readonly string[]): string[] {
-    const folders = new Set<string>()
-    for (const run of runs) {
-      folders.add(`runs/${run}`)
-      const {
-        corpora,
-        tokenizer,
-        teachers: own,
-        foreign = [],
-      } = new RunFolder(this.context.dataDir, run).config()!
-      const teachers = [...own, ...foreign.map(({ row }) => row)]
-      for (const { row } of corpora) folders.add(`library/corpora/${row.id}`)
-      for (const { id } of teachers) folders.add(`library/teachers/${id}`)
-      for (const id of [tokenizer.id, ...teachers.map((teacher) => teacher.tokenizer)])
-        folders.add(`library/tokenizers/${id}`)
-    }
-    return [...folders]
+  private async array(
+    row: Submission,
+    login: Login,
+    runs: readonly string[],
+    { prepare, after }: { prepare?: boolean; after?: string },
+  ): Promise<{ job: string } | { refused: string }> {
+    const { profile, id } = row
+    const name = `retort-${id}${prepare ? '-passes' : ''}`
+    const job = await findJob(login, name)
+    if (job !== undefined) return { job }
+    const transfer = new Transfer(login, profile, this.context.dataDir)
+    await transfer.push([`submissions/${id}`, ...foldersOf(this.context.dataDir, runs)])
+    const script = batchScript(profile, runs, id, prepare)
+    return submit(login, profile, { name, tasks: runs.length, script, after })
   }
 
   /** A row as its folder and Slurm say; the folder is the truth, Slurm knows only who is at work. */
@@ -191,10 +225,15 @@ export class ClusterService {
     const config = folder.config()
     const run = this.context.catalogue.data.runs.find((other) => other.id === id)
     if (!run || !config) return this.collected(row, id)
-    const { status, reason, ...measured } = rowOf(config, folder)
+    const { status, reason, ...rest } = progressOf(folder)
+    const measured = { ...rest, teacherOutputs: folder.teacherOutputs() }
     this.tellSteps(run, folder, config)
     const state = task?.state ?? 'ended'
     if (status === 'completed') return this.end(row, id, { ...measured, status, reason: undefined })
+    const { until } = row.cells[id] ?? {}
+    // A rung of successive halving, which it was to come to.
+    if (status === 'stopped' && until !== undefined && measured.step >= until && state === 'ended')
+      return this.end(row, id, { ...measured, status, reason: undefined })
     if (state !== 'ended') {
       this.seenEnded.delete(id)
       return this.change(id, {
@@ -211,7 +250,8 @@ export class ClusterService {
     if (task?.word.startsWith(CANCELLED) || (status === 'stopped' && !task)) {
       return this.end(row, id, { ...measured, status: 'stopped', reason: 'cancelled on the cluster' })
     }
-    const said = status === 'failed' && reason ? reason : this.lastWords(row, id)
+    const said =
+      status === 'failed' && reason ? reason : this.submissions.lastWords(row.id, row.runs.indexOf(id))
     this.end(row, id, { ...measured, status: 'failed', reason: describeEnd(task, said) })
   }
 
@@ -226,14 +266,6 @@ export class ClusterService {
     }
   }
 
-  /** What a task printed last before its exit status. */
-  private lastWords({ id, runs }: Submission, run: string): string | undefined {
-    const file = join(this.folder(id), `${runs.indexOf(run)}.log`)
-    if (!existsSync(file)) return undefined
-    const lines = readFileSync(file, 'utf8').trim().split('\n')
-    return lines.findLast((line) => line.trim() && !/^(exit status \d+$|task \d+_|Node\.js v|\s)/.test(line))
-  }
-
   private end(row: Submission, run: string, change: Partial<Run>): void {
     this.collected(row, run)
     this.change(run, { endedAt: new Date().toISOString(), ...change, cluster: undefined })
@@ -241,7 +273,7 @@ export class ClusterService {
 
   private collected(row: Submission, run: string): void {
     row.collected.push(run)
-    this.write(row)
+    this.submissions.write(row)
     if (row.collected.length === row.runs.length) this.open.delete(row.id)
   }
 
@@ -257,25 +289,31 @@ export class ClusterService {
     pushes.push({ topic: 'run', run: { ...row } })
   }
 
-  private stored(): Submission[] {
-    const folder = paths.submissions(this.context.dataDir)
-    if (!existsSync(folder)) return []
-    return readdirSync(folder)
-      .map((id) => this.file(id))
-      .filter((file) => existsSync(file))
-      .map((file) => parse(submission, JSON.parse(readFileSync(file, 'utf8')), file))
+  private planned(rows: readonly Pick<Run, 'id' | 'autoCache'>[]): PlannedRun[] {
+    return rows.flatMap(({ id, autoCache }) => {
+      const config = new RunFolder(this.context.dataDir, id).config()
+      return config ? [{ id, autoCache, config }] : []
+    })
   }
 
-  private write(row: Submission): void {
-    writeJsonAtomic(this.file(row.id), row)
+  private async cancelPasses(row: Submission): Promise<void> {
+    const { job } = row.passes!
+    if (job !== undefined) await cancel(new Login(row.profile), job)
+    this.changePasses(row, { state: 'cancelled', reason: undefined })
   }
 
-  private folder(id: string): string {
-    return join(paths.submissions(this.context.dataDir), id)
+  private changePasses(row: Submission, change: Partial<PassJob>): void {
+    const before = JSON.stringify(row.passes)
+    Object.assign(row.passes!, change)
+    if (JSON.stringify(row.passes) === before) return
+    this.submissions.write(row)
+    this.tellPasses(row)
   }
 
-  private file(id: string): string {
-    return join(this.folder(id), 'submission.json')
+  private tellPasses({ group, passes }: Submission): void {
+    if (!passes) return
+    const { runs: _, ...job } = passes
+    this.onPasses(group, { ...job })
   }
 }
 

@@ -54,7 +54,7 @@ export function rebuildCatalogue(dataDir: string): Rebuilt {
       const config = folder.config()
       if (!config) throw new Error(`${folder.path}: no config.json`)
       const before = data.runs.find((run) => run.id === id)
-      const { experiment, group, teacherOutputs = [] } = before ?? {}
+      const { experiment, group, teacherOutputs = folder.teacherOutputs() } = before ?? {}
       return [{ ...rowOf(config, folder), experiment, group, teacherOutputs }]
     }),
   )
@@ -68,13 +68,17 @@ export const ROW = 'row.json'
 
 /** A run's catalogue row, from its folder alone. */
 export function rowOf(config: RunConfig, folder: RunFolder): Run {
+  return { ...describeRun(config), ...progressOf(folder) }
+}
+
+/** The part of a run's row that its folder's logs tell: how far it has come, and how it ended. */
+export function progressOf(folder: RunFolder) {
   const { steps, evaluations } = folder.metrics()
   const log = folder.log()
   const end = log.findLast(({ event }) => event in ENDS)
   const began = log.findLast(({ event }) => event === 'started' || event === 'resumed')
   const ended = end && (!began || log.indexOf(end) > log.indexOf(began))
   return {
-    ...describeRun(config),
     status: ended ? ENDS[end.event]! : log.length ? 'failed' : 'queued',
     step: steps.at(-1)?.step ?? 0,
     last: steps.at(-1),

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { z } from 'zod'
 import {
   checkpoint,
   checkpointFolder,
@@ -10,6 +11,7 @@ import {
   parse,
   runConfig,
   runFiles,
+  teacherOutputs,
   type Checkpoint,
   type Environment,
   type EvaluationDetail,
@@ -19,8 +21,9 @@ import {
   type MetricsLine,
   type RunConfig,
   type StepRecord,
+  type TeacherOutputs,
 } from '#contract'
-import { readJsonLines } from '../files'
+import { readJsonLines, writeJsonAtomic } from '../files'
 import { paths } from './dataDirectory'
 import { isAlive } from './lock'
 
@@ -65,6 +68,15 @@ export class RunFolder {
   log(): LoggedEvent[] {
     const { records } = readJsonLines(join(this.path, runFiles.events))
     return records.map((record) => parse(loggedEvent, record, join(this.path, runFiles.events)))
+  }
+
+  /** What the outputs of its teachers cost a run that a cluster computes; empty for others. */
+  teacherOutputs(): TeacherOutputs[] {
+    return this.read(runFiles.teacherOutputs, z.array(teacherOutputs)) ?? []
+  }
+
+  noteTeacherOutputs(outputs: readonly TeacherOutputs[]): void {
+    writeJsonAtomic(join(this.path, runFiles.teacherOutputs), outputs)
   }
 
   /** Oldest first. */

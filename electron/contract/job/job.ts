@@ -26,6 +26,21 @@ export const runJob = z.object({
   sharedAlignments: z.array(alignmentSetting).default([]),
 })
 
+/**
+ * Makes the teacher passes of a run that `cache/teachers` lacks, without training it. Result: `{status, step: 0}`,
+ * `stopped` when some are left.
+ */
+export const prepareJob = runJob
+  .pick({
+    dataDir: true,
+    threads: true,
+    backend: true,
+    config: true,
+    autoCache: true,
+    sharedAlignments: true,
+  })
+  .extend({ kind: z.literal('prepare') })
+
 /** Loads the backend and multiplies two matrices: does the native library live in this process? Result: Backends. */
 export const selfTestJob = z.object({ ...base, kind: z.literal('self-test') })
 export const selfTestResult = z.object({
@@ -44,6 +59,7 @@ export type SelfTestResult = z.output<typeof selfTestResult>
 
 export const job = z.discriminatedUnion('kind', [
   runJob,
+  prepareJob,
   importCorpusJob,
   generateCorpusJob,
   trainTokenizerJob,

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   alignableLayers,
+  learnsFromTeachers,
+  readsAttention,
   type AlignmentSetting,
   type RunConfig,
   type Teacher,
@@ -11,7 +13,6 @@ import type { BatchPlan } from '../data/batchPlan'
 import { layerPairs } from '../distill/features'
 import { CALIBRATION_SPLIT } from '../evaluate/calibrationText'
 import type { WindowBatch } from '../evaluate/windows'
-import { learnsFromTeachers } from '../train/student'
 import { CachedTeacher, type CachedSplit } from './cache/cached'
 import { Disk } from './cache/disk'
 import { checkContext, openLiveTeacher } from './live'
@@ -64,7 +65,7 @@ export class RunTeachers {
       const openLive = () => openLiveTeacher(dataDir, row, context, asked)
       // What is kept of a distribution at tau is not what a calibrated teacher says.
       const scaled = config.temperatures !== undefined && mode !== 'exact'
-      if (mode === 'off' || scaled || readsAttention(config)) {
+      if (mode === 'off' || scaled || readsAttention(config.experiment)) {
         sources.push(await openLive())
         continue
       }
@@ -184,9 +185,4 @@ function sharedLayers({ sharedAlignments }: TeacherReadings, row: Teacher): numb
 function alignedLayers({ features, student }: AlignmentSetting, teacher: Teacher): number[] {
   const pairs = layerPairs(features, student, alignableLayers(teacher, features))
   return [...new Set(pairs.map((pair) => pair.teacher))]
-}
-
-/** Attention maps are larger than all else together: what aligns them asks the teachers themselves. */
-function readsAttention({ experiment: { loss } }: RunConfig): boolean {
-  return loss.features !== false && loss.features.gamma > 0 && loss.features.attention !== 'none'
 }

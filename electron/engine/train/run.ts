@@ -21,16 +21,13 @@ import {
 } from '#contract'
 import { readJsonLines, writeJsonAtomic } from '../../files'
 import { checkHalf, startBackend } from '../backend'
-import { createBatchPlan, type BatchPlan } from '../data/batchPlan'
-import { openTokens } from '../data/tokenFile'
+import type { BatchPlan } from '../data/batchPlan'
 import { loadTokenizer, type TextTokenizer } from '../data/tokenizer'
 import { describeEnvironment, threadsSoFar } from '../environment'
 import { peakMemoryMb } from '../heap'
 import { calibrateTeachers } from '../evaluate/calibrateModels'
-import { calibrationText } from '../evaluate/calibrationText'
 import { createTables } from '../model/llama'
 import { describeForeign, foreignOutputs, openForeignTeachers } from '../teachers/foreign'
-import { RunTeachers } from '../teachers/open'
 import { toTensors } from '../model/weights'
 import { listCheckpoints, pruneCheckpoints, readCheckpoint, writeCheckpoint } from './checkpoint'
 import type { Control } from './control'
@@ -40,9 +37,10 @@ import { keepEarlier, readEarlier } from './earlier'
 import { HeldOut } from './evaluation'
 import { initialWeights } from './initial'
 import { completeEvaluation } from './lastEvaluation'
+import { openBatchPlan, openTeachers } from './readings'
 import { RunLog, type Emit } from './runLog'
 import { TrainingStep } from './step'
-import { learnsFromTeachers, Student } from './student'
+import { Student } from './student'
 
 type RunJob = Extract<Job, { kind: 'run' }>
 
@@ -77,17 +75,8 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
   const heldOut = await HeldOut.open(dataDir, config, tokenizer)
   const earlier = await readEarlier(dataDir, config)
   const initial = earlier ?? (await initialWeights(dataDir, config))
-  // Teachers are looked at once in a run's life, if it learns from them.
-  const looks = !last && config.teachers.length > 0 && learnsFromTeachers(experiment)
-  const calibration = looks ? await calibrationText(dataDir, config, tokenizer) : []
-  const { mode } = experiment.cache
-  const outputs = await RunTeachers.open(
-    dataDir,
-    config,
-    mode === 'auto' ? job.autoCache : mode,
-    { plan, heldOut: heldOut.readings, calibration, sharedAlignments: job.sharedAlignments },
-    (message) => emit({ type: 'log', level: 'warn', message }),
-  )
+  const parts = { tokenizer, plan, heldOut, first: !last }
+  const { outputs, calibration } = await openTeachers(job, config, parts, emit)
   const teachers = outputs.sources
   const foreign = await openForeignTeachers(dataDir, config, tokenizer, (phase, fraction) =>
     emit({ type: 'progress', phase, fraction }),
@@ -260,22 +249,6 @@ function checkContext({ experiment, student }: RunConfig): void {
   throw badInput(`the student reads at most ${student.context} tokens`, {
     field: 'train.context',
     expected: `at most ${student.context}`,
-  })
-}
-
-async function openBatchPlan(dataDir: string, config: RunConfig, emit: Emit): Promise<BatchPlan> {
-  const { seed, train } = config.experiment
-  const sources = []
-  for (const { row, weight } of config.corpora) {
-    const progress = (phase: string, fraction: number) => emit({ type: 'progress', phase, fraction })
-    const tokens = await openTokens(dataDir, row, config.tokenizer, 'train', progress)
-    sources.push({ tokens, weight, name: row.name })
-  }
-  return createBatchPlan({
-    seed: train.dataSeed ?? seed,
-    batch: train.batch,
-    context: train.context,
-    sources,
   })
 }
 

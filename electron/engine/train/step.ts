@@ -1,4 +1,4 @@
-import type { Experiment, RunConfig, StepRecord } from '#contract'
+import { learnsFromTeachers, type Experiment, type RunConfig, type StepRecord } from '#contract'
 import { inHalf } from '../backend'
 import { tf } from '../backend/tf'
 import { logProbabilities } from '../distill/divergence'
@@ -24,7 +24,7 @@ import { createRandom } from '../random'
 import { globalNorm } from './adamw'
 import { byName, keepSum, type Gradients } from './gradients'
 import { learningRate } from './schedule'
-import { learnsFromTeachers, type Student } from './student'
+import type { Student } from './student'
 
 /** Token ids and next-token labels of one step, [sequences * time] each. */
 export interface TokenBatch {

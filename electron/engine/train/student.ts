@@ -1,4 +1,4 @@
-import { alignableLayers, hiddenWidth, type Experiment, type RunConfig } from '#contract'
+import { alignableLayers, hiddenWidth, learnsFromTeachers, type RunConfig } from '#contract'
 import { tf } from '../backend/tf'
 import { betas, layerPairs, projectionName, type LayerPair } from '../distill/features'
 import type { Alignment } from '../distill/objective'
@@ -66,12 +66,6 @@ export class Student {
     this.optimizer.dispose()
     for (const variable of this.parameters().values()) variable.dispose()
   }
-}
-
-/** Whether the training loss of this experiment needs its teachers at all. */
-export function learnsFromTeachers({ teachers, loss }: Experiment): boolean {
-  const gamma = loss.features === false ? 0 : loss.features.gamma
-  return teachers.length > 0 && (loss.lambda > 0 || gamma > 0)
 }
 
 function alignmentOf({

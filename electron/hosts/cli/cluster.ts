@@ -1,6 +1,6 @@
 import { type Command } from 'commander'
 import { CELL_STOPPED } from '#contract'
-import { computeCell } from '../../services/cell'
+import { computeCell, type CellOptions } from '../../services/cell'
 import { ClusterProfiles } from '../../services/clusterProfiles'
 import { nodeWorkerLauncher } from '../nodeWorker'
 import { readDefinition } from './runs'
@@ -15,7 +15,9 @@ export function clusterCommands(program: Command): void {
     )
     .argument('<run>', 'id')
     .option('--threads <n>', 'of the worker; 0 is one a core', Number, 0)
-    .action(async (id: string, { threads }: { threads: number }, command: Command) => {
+    .option('--submission <id>', 'whose task it is')
+    .option('--prepare', "only makes the passes of its teachers that are not in the data directory's cache")
+    .action(async (id: string, { threads, ...own }: CellOptions & { threads: number }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>()
       const abort = new AbortController()
       for (const signal of ['SIGINT', 'SIGTERM', 'SIGUSR1'] as const) process.on(signal, () => abort.abort())
@@ -25,11 +27,11 @@ export function clusterCommands(program: Command): void {
           threads: () => threads,
           spawnWorker: nodeWorkerLauncher(),
         }
-        const { status, step } = await computeCell(context, id, abort.signal)
+        const { status, step, until = Infinity } = await computeCell(context, id, abort.signal, own)
         return {
           json: { id, status, step },
-          text: `${id}: ${status} at step ${step}`,
-          status: status === 'stopped' ? CELL_STOPPED : undefined,
+          text: `${id}: ${own.prepare ? 'teacher passes ' : ''}${status} at step ${step}`,
+          status: status === 'stopped' && step < until ? CELL_STOPPED : undefined,
         }
       })
     })

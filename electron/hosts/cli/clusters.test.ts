@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { hostname, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
-import type { GridRow } from '#contract'
+import type { GridRow, Submission } from '#contract'
 import { found, slurmMissing, TestSlurm } from './testSlurm'
 import { nodeWorkerLauncher } from '../nodeWorker'
 import { createServices, type Services } from '../../services'
@@ -33,17 +33,20 @@ describe.skipIf(missing)('a grid on a real Slurm', () => {
     const { library } = services.rooms
     await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes: 60_000, seed: 1 })
     await library.trainTokenizer({ name: 'bpe', corpora: ['recipes'], vocab: 320 })
-    const teacher = await services.call('teachers.train', {
-      definition: stringify({
-        name: 'cook',
-        corpus: 'recipes',
-        tokenizer: 'bpe',
-        model: { width: 24, layers: 1, heads: 2, context: 24 },
-        train: { steps: 20, batch: 4, context: 24, warmup: 4 },
-        evaluate: { tokens: 300 },
-      }),
-    })
-    await services.rooms.queue.finished(teacher.id)
+    for (const [i, name] of ['cook', 'baker'].entries()) {
+      const teacher = await services.call('teachers.train', {
+        definition: stringify({
+          name,
+          corpus: 'recipes',
+          tokenizer: 'bpe',
+          model: { width: 24, layers: 1, heads: 2, context: 24 },
+          train: { steps: 20, batch: 4, context: 24, warmup: 4 },
+          evaluate: { tokens: 300 },
+          seed: i + 1,
+        }),
+      })
+      await services.rooms.queue.finished(teacher.id)
+    }
     await services.call('settings.set', { threads: 1 })
     await services.close()
     cpSync(here, there, { recursive: true })
@@ -70,7 +73,7 @@ describe.skipIf(missing)('a grid on a real Slurm', () => {
       ...more,
     })
 
-  const definition = (steps: number, more: object = {}) =>
+  const definition = (steps: number, more: object = {}, base: object = {}) =>
     stringify({
       name: `grid-${steps}`,
       base: {
@@ -83,6 +86,7 @@ describe.skipIf(missing)('a grid on a real Slurm', () => {
         train: { steps, batch: 4, context: 24, learningRate: 0.003, warmup: 4 },
         evaluate: { every: 40, tokens: 300 },
         checkpoint: { every: 40, keep: 2 },
+        ...base,
       },
       axes: { 'loss.lambda': [0.2, 0.8] },
       seeds: [1, 2],
@@ -185,6 +189,94 @@ describe.skipIf(missing)('a grid on a real Slurm', () => {
     expect(row.status).toBe('completed')
     expect(metricsOf(there, row)).toEqual(await expected)
     await services.close()
+  })
+
+  it('makes the passes that its cells share in a job before them; cells come by without it, and go on with its passes', async () => {
+    const shared = (name: string, seeds: number[]) =>
+      definition(
+        60,
+        { name, axes: { 'loss.lambda': [0.2, 0.5, 0.8] }, seeds },
+        { teachers: ['cook', 'baker'], cache: { mode: 'auto' } },
+      )
+    const passJobs = (group: string) =>
+      readdirSync(join(there, 'submissions'))
+        .map(
+          (id) =>
+            JSON.parse(readFileSync(join(there, 'submissions', id, 'submission.json'), 'utf8')) as Submission,
+        )
+        .filter((one) => one.group === group)
+        .sort((a, b) => a.submittedAt.localeCompare(b.submittedAt))
+        .map(({ passes }) => passes?.state)
+    const text = shared('shared', [21])
+    const expected = locally(text)
+    const services = await open(there)
+    await services.call('clusters.save', { definition: profile() })
+    const { id, cells } = await services.call('grids.start', { definition: text, cluster: 'loop' })
+    await until('steps', () => stepsOf(cells[2]!.run!) > 5)
+    await services.call('runs.stop', { id: cells[2]!.run! })
+    const stopped = await services.rooms.grids.finished(id)
+    expect(stopped.passJob).toMatchObject({ cluster: 'loop', state: 'completed', reason: undefined })
+    expect(stopped.cells.map(({ status }) => status)).toEqual(['completed', 'completed', 'stopped'])
+    await services.call('grids.resume', { id })
+    const row = await services.rooms.grids.finished(id)
+    expect(row).toMatchObject({ status: 'completed', teacherPasses: 2 })
+    expect(passJobs(id)).toEqual(['completed', undefined])
+    expect(metricsOf(there, row)).toEqual(await expected)
+
+    // The job is cancelled before it has begun.
+    const again = shared('shared-2', [22])
+    const same = locally(again)
+    const node = hostname()
+    slurm.tool('scontrol', 'update', `NodeName=${node}`, 'State=DRAIN', 'Reason=test')
+    const second = await services.call('grids.start', { definition: again, cluster: 'loop' })
+    const job = () => services.rooms.grids.get(second.id).passJob?.job
+    await until('the job of the passes', () => job() !== undefined)
+    slurm.tool('scancel', job()!)
+    slurm.tool('scontrol', 'update', `NodeName=${node}`, 'State=RESUME')
+    // And the node goes down while its cells are at work: they are queued again.
+    await until('steps', () => second.cells.some(({ run }) => stepsOf(run!) > 10))
+    slurm.tool('scontrol', 'update', `NodeName=${node}`, 'State=DOWN', 'Reason=test')
+    await sleep(500)
+    slurm.tool('scontrol', 'update', `NodeName=${node}`, 'State=RESUME')
+    const other = await services.rooms.grids.finished(second.id)
+    expect(other.cells.map(({ status, reason }) => [status, reason])).toEqual(
+      Array(3).fill(['completed', undefined]),
+    )
+    expect(other).toMatchObject({ teacherPasses: 2, passJob: { state: 'cancelled' } })
+    expect(metricsOf(there, other)).toEqual(await same)
+    await services.close()
+  })
+
+  it('halves a grid: settings stop at a rung, and the best of them are submitted again', async () => {
+    const rates = [0.00001, 0.0001, 0.003, 0.01]
+    const text = definition(80, {
+      name: 'halved',
+      axes: { 'train.learningRate': rates },
+      seeds: [31],
+      halving: { minSteps: 40, reduction: 4 },
+    })
+    const services = await open(there)
+    await services.call('clusters.save', { definition: profile() })
+    const { id } = await services.call('grids.start', { definition: text, cluster: 'loop' })
+    const row = await services.rooms.grids.finished(id)
+    expect(row.status).toBe('completed')
+    const done = row.cells.filter(({ status }) => status === 'completed')
+    expect(done).toHaveLength(1)
+    const stopped = row.cells.filter(({ halving }) => halving === 'stopped')
+    expect(stopped.map(({ step }) => step)).toEqual([40, 40, 40])
+    // The one that went on was the best at the rung, and goes on as if it had never stopped there.
+    const rung = (run: string) =>
+      services.rooms.runs
+        .folder(run)
+        .metrics()
+        .evaluations.find(({ step }) => step === 40)!.crossEntropy!
+    const best = Math.min(...row.cells.map(({ run }) => rung(run!)))
+    expect(rung(done[0]!.run!)).toBe(best)
+    await services.close()
+    const whole = await locally(
+      definition(80, { name: 'whole', axes: { 'train.learningRate': rates }, seeds: [31] }),
+    )
+    expect(metricsOf(there, row).get(done[0]!.digest)).toEqual(whole.get(done[0]!.digest))
   })
 
   it('says why: a partition that is not there, a command that is not there', async () => {

@@ -59,8 +59,13 @@ export function gridCommands(program: Command): void {
         const foretold = cluster === undefined && `${costs(grids.estimate({ definition }, file))}\n`
         const { id } = grids.start({ definition, cluster, force }, file)
         if (foretold) process.stderr.write(foretold)
+        let told: string | undefined
         services.onPush((_, push) => {
-          if (push.topic === 'grid' && push.grid.id === id) progress.show(...phaseOf(push.grid, began))
+          if (push.topic !== 'grid' || push.grid.id !== id) return
+          const [passes] = passesOf(push.grid)
+          // Said when it changes: a login host that cannot be reached is named here too.
+          if (passes !== undefined && passes !== told) process.stderr.write(`${(told = passes)}\n`)
+          progress.show(...phaseOf(push.grid, began))
         })
         const stop = () => void (['running', 'paused'].includes(grids.get(id).status) && grids.stop(id))
         // A cluster's cells go on without this command; the same command follows them again.
@@ -81,14 +86,32 @@ export function gridCommands(program: Command): void {
           reason,
           metrics,
         }))
-        const { teacherPasses, cacheHits, secondsSaved, shareSaved, status, report } = row
+        const { teacherPasses, cacheHits, secondsSaved, shareSaved, status, report, passJob } = row
         return {
-          json: { id, status, cells, teacherPasses, cacheHits, secondsSaved, shareSaved, report, seconds },
+          json: {
+            id,
+            status,
+            cells,
+            passJob,
+            teacherPasses,
+            cacheHits,
+            secondsSaved,
+            shareSaved,
+            report,
+            seconds,
+          },
           text: describe(row, seconds),
           status: status === 'completed' ? undefined : 1,
         }
       })
     })
+}
+
+/** The cluster's job that makes the shared passes: its state, and why it is in it. */
+function passesOf({ passJob }: GridRow): string[] {
+  if (!passJob) return []
+  const { cluster, job, state, reason } = passJob
+  return [`teacher passes on ${cluster}${job ? `, job ${job}` : ''}: ${state}${reason ? ` (${reason})` : ''}`]
 }
 
 function phaseOf({ name, cells }: GridRow, began: number): [string, number, number | undefined] {
@@ -116,5 +139,5 @@ function describe(row: GridRow, seconds: number): string {
     status === 'failed' ? [`${run ?? ''}: ${reason ?? 'failed'}`] : [],
   )
   const totals = `${name}: ${status}; ${teacherPasses} teacher passes, ${cacheHits} taken from the cache, ${duration(secondsSaved)} saved (${show(shareSaved * 100)} %); ${duration(seconds)}`
-  return [table, ...failures, '', totals].join('\n')
+  return [table, ...failures, '', ...passesOf(row), totals].join('\n')
 }

@@ -35,13 +35,18 @@ export class Competition {
     return halving !== undefined && isAtRung(run) && rungsOf(halving, run.steps).includes(run.until!)
   }
 
-  /** Lets those go on that have earned it. */
-  advance(row: StoredGrid, halving: Halving, runs: readonly Run[]): void {
+  /** Lets those go on that have earned it; true when there are such. */
+  advance(row: StoredGrid, halving: Halving, runs: readonly Run[]): boolean {
+    let any = false
     const { rungs, lower, competitors } = this.standings(row, halving, runs)
     for (const { key, allowed } of promotions(competitors, rungs.length, halving.reduction, lower)) {
       for (const run of runsOfSetting(row, key, runs) ?? [])
-        if (isAtRung(run)) this.queue.resume(run.id, { until: rungs[allowed + 1] })
+        if (isAtRung(run)) {
+          any = true
+          this.queue.resume(run.id, { cluster: row.cluster, until: rungs[allowed + 1] })
+        }
     }
+    return any
   }
 
   /** Says of every run that was stopped by halving where it stood. */

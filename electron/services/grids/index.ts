@@ -1,5 +1,4 @@
 import {
-  badInput,
   conflict,
   toErrorShape,
   type GridEstimate,
@@ -172,8 +171,6 @@ export class GridService {
   }
 
   private begin(row: StoredGrid, cluster?: string): GridRow {
-    const halved = cluster !== undefined && this.cells.expand(row.definition).grid.halving !== undefined
-    if (halved) throw badInput('successive halving works on this machine only', { field: 'halving' })
     this.work.start(row, cluster)
     return this.rows.view(row)
   }
@@ -199,6 +196,7 @@ export class GridService {
       seeds: expanded.grid.seeds,
       cells,
       seconds: old?.seconds ?? 0,
+      passJob: old?.passJob,
       report: old?.report,
       createdAt: old?.createdAt ?? now,
       updatedAt: now,

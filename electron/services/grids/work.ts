@@ -43,6 +43,10 @@ export class GridWork {
     private readonly cells: GridCells,
   ) {
     this.competition = new Competition(parts.context, parts.queue)
+    parts.clusters.onPasses = (group, passJob) => {
+      const row = rows.all.find(({ id }) => id === group)
+      if (row) rows.change(row, { passJob })
+    }
     this.endListening = parts.context.pushes.onPush((_, push) => {
       if (push.topic === 'run') this.hear(push.run)
     })
@@ -56,7 +60,12 @@ export class GridWork {
   start(row: StoredGrid, cluster?: string): void {
     const { queue, context, clusters } = this.parts
     this.since.set(row.id, Date.now())
-    this.rows.change(row, { status: 'running', error: undefined, cluster })
+    this.rows.change(row, {
+      status: 'running',
+      error: undefined,
+      cluster,
+      ...(cluster === undefined && { passJob: undefined }),
+    })
     // Held until all of it is queued: cells then start in the grid's order.
     queue.hold(row.id)
     this.starting.add(row.id)
@@ -66,9 +75,10 @@ export class GridWork {
     else this.halvings.delete(row.id)
     const cells = this.cells.resolve(expanded)
     const configs = cells.map(({ config }) => config)
-    // A cluster's nodes compute their teachers anew: the cache is this machine's.
-    const autoCache = cluster === undefined ? this.cells.cacheFor(configs) : 'off'
-    if (cluster === undefined) this.parts.cache.makeRoom(configs.map((config) => ({ config, autoCache })))
+    const autoCache = this.cells.cacheFor(configs)
+    // A cluster with a data directory of its own has a cache of its own.
+    const elsewhere = cluster !== undefined && clusters.profiles.get(cluster).transfer === 'rsync'
+    if (!elsewhere) this.parts.cache.makeRoom(configs.map((config) => ({ config, autoCache })))
     const origin = {
       group: row.id,
       retries: RETRIES,
@@ -94,12 +104,8 @@ export class GridWork {
       if (row.cells[i]!.run !== id) context.catalogue.update(() => (row.cells[i]!.run = id))
     }
     queue.release(row.id)
-    if (cluster !== undefined) {
-      const waiting = this.cells
-        .runsOf(row)
-        .filter((run) => run.status === 'queued' && run.cluster !== undefined)
-      clusters.submit(cluster, row.id, [...new Set(waiting.map(({ id }) => id))])
-    } else clusters.follow()
+    if (cluster !== undefined) this.submitWaiting(row, cluster)
+    else clusters.follow()
     this.starting.delete(row.id)
     this.finishIfEnded(row)
   }
@@ -141,6 +147,13 @@ export class GridWork {
     this.endListening()
   }
 
+  private submitWaiting(row: StoredGrid, cluster: string): void {
+    const waiting = this.cells
+      .runsOf(row)
+      .filter((run) => run.status === 'queued' && run.cluster !== undefined)
+    this.parts.clusters.submit(cluster, row.id, [...new Set(waiting.map(({ id }) => id))])
+  }
+
   /** Cells of one grid are resolved before the first is queued: names taken meanwhile give way. */
   private renamed(config: RunConfig): RunConfig {
     const { runs } = this.parts.context.catalogue.data
@@ -161,7 +174,13 @@ export class GridWork {
     this.countTime(row)
     if (this.starting.has(row.id)) return
     const halving = this.halvings.get(row.id)
-    if (halving) this.competition.advance(row, halving, this.cells.runsOf(row))
+    if (halving) {
+      // What it lets go on is heard of only when all of it is queued.
+      this.starting.add(row.id)
+      const any = this.competition.advance(row, halving, this.cells.runsOf(row))
+      this.starting.delete(row.id)
+      if (any && row.cluster !== undefined) this.submitWaiting(row, row.cluster)
+    }
     const runs = this.cells.runsOf(row)
     if (runs.some(({ status }) => ['queued', 'running', 'paused'].includes(status))) return
     this.since.delete(row.id)
