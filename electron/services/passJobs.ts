@@ -85,7 +85,13 @@ export function passState(
   const cancelled = (task: TaskState | undefined) => task?.word.startsWith('CANCELLED')
   const whole = (task: TaskState | undefined, i: number) =>
     task ? task.word === 'COMPLETED' : submissions.exitStatus(id, i, true) === 0
-  if (tasks.some(cancelled)) return { state: 'cancelled', reason: 'cancelled on the cluster' }
+  // Slurm soon forgets a task that was cancelled before it began; it has no log.
+  const neverBegan = (task: TaskState | undefined, i: number) =>
+    !task &&
+    submissions.lastWords(id, i, true) === undefined &&
+    submissions.exitStatus(id, i, true) === undefined
+  if (tasks.some((task, i) => cancelled(task) || neverBegan(task, i)))
+    return { state: 'cancelled', reason: 'cancelled on the cluster' }
   const bad = tasks.findIndex((task, i) => !whole(task, i))
   if (bad < 0) return { state: 'completed' }
   const word = tasks[bad]?.word
