@@ -8,7 +8,7 @@ import { sha256 } from './digest'
  * The teacher-output cache: `cache/teachers/<key>/`, one folder for a teacher and the batches it reads. A training plan
  * is keyed by what its batches are a function of, not by how many there are: runs of other lengths share the beginning.
  */
-const VERSION = 2
+const VERSION = 3
 const BYTES = 4
 
 /** What a teacher reads: batches of token ids, in order. */
@@ -71,10 +71,8 @@ function keyOf({ tokenizer }: RunConfig, teacher: Teacher, about: object): strin
   )
 }
 
-/** Bytes of what is kept of a token beside its distribution: nothing where the distribution says it exactly. */
-export function statisticsBytes(mode: StoredMode): number {
-  return mode === 'exact' ? 0 : STATISTICS * BYTES
-}
+/** Bytes of what is kept of a token beside its distribution: of an approximation it could not be said, and it costs time. */
+export const statisticsBytes = STATISTICS * BYTES
 
 /** Bytes of a token's distribution in a mode, its statistics included. */
 export function bytesPerToken(
@@ -88,7 +86,7 @@ export function bytesPerToken(
     'top-k': Math.min(k, vocab) * (id + BYTES) + BYTES,
     sample: samples * id,
   }
-  return distribution[mode] + statisticsBytes(mode)
+  return distribution[mode] + statisticsBytes
 }
 
 /**

@@ -1,9 +1,13 @@
 import { fusedKernel } from '../backend/fused'
 import { tf } from '../backend/tf'
 
-/** Log-probabilities of logits [tokens, vocab] at temperature tau: log softmax(z / tau), same shape. */
-export function logProbabilities(logits: tf.Tensor2D, tau: number): tf.Tensor2D {
+/**
+ * Log-probabilities of logits [tokens, vocab] at temperature tau: log softmax(z / tau), same shape.
+ * @param normalised whether z / tau are log-probabilities already
+ */
+export function logProbabilities(logits: tf.Tensor2D, tau: number, normalised = false): tf.Tensor2D {
   const tempered = tau === 1 ? logits : tf.div<tf.Tensor2D>(logits, tau)
+  if (normalised) return tempered
   // tfjs makes six operations of a LogSoftmax; one kernel, and its gradient, will do where there is one.
   const [fused] = fusedKernel('LogSoftmax', { logits: tempered }, { axis: -1 }) ?? []
   return (fused as tf.Tensor2D | undefined) ?? tf.logSoftmax(tempered)

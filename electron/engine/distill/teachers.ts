@@ -27,8 +27,10 @@ export interface FusionContext {
   labels?: tf.Tensor1D
   /** Of the weighting `random`, [tokens, K]. */
   drawn?: tf.Tensor2D
-  /** Per teacher what it said itself, where its logits are an approximation. */
+  /** Per teacher what it said itself, where that is known. */
   statistics?: readonly TeacherSignal['statistics'][]
+  /** Per teacher the temperature at which its logits need no normalising, where there is one. */
+  normalisedAt?: readonly (number | undefined)[]
   /** Of the weighting `calibrated-entropy`, by teacher: its logits are divided by it. */
   temperatures?: readonly number[]
   /** How conflicts between teachers are settled. */
@@ -41,9 +43,12 @@ export function fuseTeachers(
   tau: number,
   logits: readonly tf.Tensor2D[],
   sequences: number,
-  { labels, drawn, temperatures, conflict, statistics = [] }: FusionContext = {},
+  { labels, drawn, temperatures, conflict, statistics = [], normalisedAt = [] }: FusionContext = {},
 ): FusedTarget {
-  const logP = logits.map((z, k) => logProbabilities(z, tau * (temperatures?.[k] ?? 1)))
+  const logP = logits.map((z, k) => {
+    const temperature = tau * (temperatures?.[k] ?? 1)
+    return logProbabilities(z, temperature, normalisedAt[k] === temperature)
+  })
   // What a teacher said of itself is of its own distribution, not of a calibrated one.
   const said = temperatures ? [] : statistics
   const entropies = columns(logP.map((l, k) => said[k]?.entropy ?? entropy(l)))

@@ -5,13 +5,15 @@ import type { tf } from '../backend/tf'
 export interface TeacherSignal {
   /** [tokens, vocab] */
   readonly logits: tf.Tensor2D
+  /** The temperature t at which logits / t are log-probabilities as they are, where there is one. */
+  normalisedAt?: number
   /** What the logits are the product of, where it is known: [tokens, width] and [vocab, width]. Some of them cost less. */
   final?: { normal: tf.Tensor2D; head: tf.Tensor2D }
   /**
-   * What the teacher itself said, where the logits are an approximation of it, [tokens, 1] each, nats: its entropy at the
-   * run's tau, and minus the label's log-probability at temperature 1.
+   * What the teacher itself said, where it is known, [tokens, 1] each, nats: its entropy at the run's tau, and minus the
+   * label's log-probability at temperature 1.
    */
-  statistics?: { entropy: tf.Tensor2D; labelLoss: tf.Tensor2D }
+  statistics?: { entropy?: tf.Tensor2D; labelLoss: tf.Tensor2D }
   /** Embedding output and each layer's, [tokens, width] each. A cached teacher has those that were asked for. */
   hidden: tf.Tensor2D[]
   /** Each layer's attention probabilities, [sequences, heads, time, time]; only where they were asked for. */

@@ -237,8 +237,12 @@ export class TrainingStep {
       conflict: loss,
       statistics: signals.map(
         ({ statistics: known }) =>
-          known && { entropy: rowsOf(known.entropy, chunk), labelLoss: rowsOf(known.labelLoss, chunk) },
+          known && {
+            entropy: known.entropy && rowsOf(known.entropy, chunk),
+            labelLoss: rowsOf(known.labelLoss, chunk),
+          },
       ),
+      normalisedAt: signals.map(({ normalisedAt }) => normalisedAt),
       drawn: drawn && tf.tensor2d(drawn.subarray(from * count, (from + size) * count), [size, count]),
     })
   }

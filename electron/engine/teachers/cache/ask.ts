@@ -14,14 +14,14 @@ interface Question {
   context: number
   /** The hidden states that are asked for. */
   layers: readonly number[]
-  /** Asks for log-probabilities at this temperature, with statistics, instead of logits. */
-  tau?: number
+  /** Of the log-probabilities and the entropy. */
+  tau: number
 }
 
 /**
- * What a teacher says of a batch, read from the device: logits or log-probabilities [tokens, vocab], the layers' states
- * [tokens, width], then with `tau` entropy and the label's log-probability of each token. A large batch is asked in
- * chunks of whole sequences.
+ * What a teacher says of a batch, read from the device: log-probabilities [tokens, vocab], the layers' states
+ * [tokens, width], then entropy and the label's log-probability of each token. A large batch is asked in chunks of whole
+ * sequences.
  *
  * @param logits at most so many at a time, if a sequence has no more
  */
@@ -37,7 +37,6 @@ export async function askTeacher(
     const outputs = tf.tidy((): tf.Tensor[] => {
       const signal = teacher.signal(tf.tensor2d(ids, [size / context, context], 'int32'))
       const hidden = layers.map((layer) => signal.hidden[layer]!)
-      if (tau === undefined) return [signal.logits, ...hidden]
       const logP = logProbabilities(signal.logits, tau)
       const labels = tf.tensor1d(targets.subarray(from, from + size), 'int32')
       const labelLogP = labelLogProbabilities(logProbabilities(signal.logits, 1), labels)

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { ModelConfig, Teacher } from '#contract'
 import { startBackend } from '../../backend'
 import { tf } from '../../backend/tf'
+import { logProbabilities } from '../../distill/divergence'
 import { createTables, forward } from '../../model/llama'
 import { initialise, toTensors } from '../../model/weights'
 import { createRandom } from '../../random'
@@ -93,22 +94,32 @@ async function signalOf(source: CachedTeacher, batch: number, first = 0, rows = 
   const inputs = ids(batch).inputs.subarray(first, first + rows)
   await source.prepare(inputs, { split: 'train', batch, first })
   const tokens = tf.tensor2d(inputs, [rows / 8, 8], 'int32')
-  const { logits, hidden } = source.signal(tokens)
-  return { logits: Array.from(await logits.data()), hidden: Array.from(await hidden[2]!.data()) }
+  const { logits, hidden, statistics, normalisedAt } = source.signal(tokens)
+  const values = async (tensor?: tf.Tensor) => tensor && Array.from(await tensor.data())
+  return {
+    logits: (await values(logits))!,
+    hidden: (await values(hidden[2]))!,
+    entropy: await values(statistics!.entropy),
+    labelLoss: (await values(statistics!.labelLoss))!,
+    normalisedAt,
+  }
 }
 
+/** Log-probabilities at temperature 1, and hidden states. */
 async function liveSignal(batch: number) {
   const parameters = toTensors(initialise(model, 5))
   const tokens = tf.tensor2d(ids(batch).inputs, [4, 8], 'int32')
   const { logits, hidden } = forward(model, parameters, tokens, createTables(model, 8))
-  return { logits: Array.from(await logits.data()), hidden: Array.from(await hidden[2]!.data()) }
+  const logP = logProbabilities(logits, 1)
+  return { logits: Array.from(await logP.data()), hidden: Array.from(await hidden[2]!.data()) }
 }
 
 describe('an exact cache', () => {
   it('says bit for bit what the teacher says, whole or in micro-batches, and asks it once', async () => {
     const { source, asked } = teacher('exact')
     expect(await source.fill(always, nothing)).toBe(true)
-    for (const batch of [0, 1, 3]) expect(await signalOf(source, batch)).toEqual(await liveSignal(batch))
+    for (const batch of [0, 1, 3])
+      expect(await signalOf(source, batch)).toMatchObject(await liveSignal(batch))
     const whole = await liveSignal(2)
     expect((await signalOf(source, 2, 16, 16)).logits).toEqual(whole.logits.slice(16 * vocab))
     expect(asked).toHaveLength(4)
@@ -116,6 +127,21 @@ describe('an exact cache', () => {
     await again.source.fill(always, nothing)
     expect(again.asked).toHaveLength(0)
     expect(again.source.tokens).toEqual({ computed: 0, reused: 128 })
+  })
+
+  it('keeps entropies at temperature 1, and the labels’ losses', async () => {
+    for (const tau of [1, 2]) {
+      const { source } = teacher('exact', { tau })
+      await source.fill(always, nothing)
+      const { logits, entropy, labelLoss, normalisedAt } = await signalOf(source, 1)
+      expect(normalisedAt).toBe(1)
+      for (const [t, label] of ids(1).targets.entries()) {
+        const row = logits.slice(t * vocab, (t + 1) * vocab)
+        expect(labelLoss[t]).toBe(-row[label]!)
+        if (tau === 1) expect(entropy![t]).toBeCloseTo(-row.reduce((sum, l) => sum + Math.exp(l) * l, 0), 5)
+        else expect(entropy).toBeUndefined()
+      }
+    }
   })
 
   it('asks for a large batch in chunks of whole sequences, and keeps the same', async () => {
@@ -148,7 +174,7 @@ describe('an exact cache', () => {
     const third = teacher('exact')
     await third.source.fill(always, nothing)
     expect(third.asked).toHaveLength(1)
-    expect(await signalOf(third.source, 3)).toEqual(await liveSignal(3))
+    expect(await signalOf(third.source, 3)).toMatchObject(await liveSignal(3))
   })
 
   it('computes a damaged block anew and never hands it out', async () => {
@@ -159,7 +185,8 @@ describe('an exact cache', () => {
     writeFileSync(file, bytes)
     const { source, asked, warnings } = teacher('exact')
     await source.fill(always, nothing)
-    for (const batch of [0, 1, 2, 3]) expect(await signalOf(source, batch)).toEqual(await liveSignal(batch))
+    for (const batch of [0, 1, 2, 3])
+      expect(await signalOf(source, batch)).toMatchObject(await liveSignal(batch))
     expect(asked).toHaveLength(1)
     expect(warnings).toEqual([expect.stringContaining('batch 3 of train are damaged')])
     expect(readFileSync(file).equals(bytes)).toBe(false)

@@ -71,8 +71,10 @@ interface Block {
   split: string
   batch: number
   logits: Float32Array
-  /** Entropy, then label's log-probability, of every token; where the logits are an approximation. */
-  statistics?: Float32Array
+  /** Entropy, then label's log-probability, of every token. */
+  statistics: Float32Array
+  /** Of the log-probabilities that the logits are once they are divided by it, and of the entropy. */
+  temperature: number
   hidden: Map<number, Float32Array>
 }
 
@@ -227,13 +229,17 @@ export class CachedTeacher implements TeacherSource {
     const { block } = current
     const hidden: tf.Tensor2D[] = []
     for (const [layer, data] of block.hidden) hidden[layer] = part(data, hiddenWidth(this.row.model))
-    const { statistics } = block
+    const { statistics, temperature } = block
+    const labelLoss = tf.neg<tf.Tensor2D>(part(statistics.subarray(statistics.length / 2), 1))
     return {
       logits: part(block.logits, this.row.model.vocab),
+      normalisedAt: temperature,
       hidden,
-      statistics: statistics && {
-        entropy: part(statistics.subarray(0, statistics.length / 2), 1),
-        labelLoss: tf.neg(part(statistics.subarray(statistics.length / 2), 1)),
+      statistics: {
+        labelLoss,
+        ...(temperature === this.options.tau && {
+          entropy: part(statistics.subarray(0, statistics.length / 2), 1),
+        }),
       },
     }
   }
@@ -293,7 +299,7 @@ export class CachedTeacher implements TeacherSource {
     const live = (this.live ??= await this.options.openLive())
     const exact = coding.mode === 'exact'
     const layers = hiddenFiles.map(([layer]) => layer)
-    const question = { inputs, targets, context, layers, ...(!exact && { tau }) }
+    const question = { inputs, targets, context, layers, tau: exact ? 1 : tau }
     const [distributions, ...rest] = await askTeacher(live, question, this.options.logits)
     const hidden = rest.slice(0, hiddenFiles.length)
     const statistics = rest.slice(hiddenFiles.length).map(bytesOf)
@@ -319,17 +325,17 @@ export class CachedTeacher implements TeacherSource {
       [streams.logits, ...streams.hidden.values()].map((file) => file.read(batch, inputs)),
     )
     if (!payload || states.some((s) => !s)) return undefined
-    const head = tokens * statisticsBytes(coding.mode)
+    const head = tokens * statisticsBytes
     // The losses divide by tau what is the logarithm of a distribution at tau already.
     const logits = decode(coding, payload.subarray(head), tokens, streams.memory.next(coding, tokens), tau)
-    const statistics = head ? floatsOf(payload.subarray(0, head)) : undefined
+    const statistics = floatsOf(payload.subarray(0, head))
     const hidden = new Map(
       [...streams.hidden.keys()].map((layer, i) => [
         layer,
         coding.mode === 'exact' ? floatsOf(states[i]!) : fromHalf(states[i]!),
       ]),
     )
-    return { split: name, batch, logits, statistics, hidden }
+    return { split: name, batch, logits, statistics, temperature: coding.mode === 'exact' ? 1 : tau, hidden }
   }
 
   private closeLive(): void {
