@@ -70,9 +70,7 @@ export class RunTeachers {
         continue
       }
       const splits = cachedSplits(config, row, mode, readings)
-      const tau = mode === 'exact' ? 1 : config.experiment.loss.tau
-      const tokens = batch * context
-      const shape = { tokens, context, tau }
+      const shape = { tokens: batch * context, context, tau: config.experiment.loss.tau }
       sources.push(
         new CachedTeacher({ dataDir, row, reader: config.id, splits, disk, ...shape, openLive, warn }),
       )

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
+import type { StepRecord } from '#contract'
 import { createServices, type Services } from '../../services'
 import { nodeWorkerLauncher } from '../nodeWorker'
 
@@ -45,6 +46,20 @@ function losses(dir: string, run: string): (number | null)[] {
     .trim()
     .split('\n')
   return lines.map((line) => JSON.parse(line) as Record<string, number>).map((r) => r.loss ?? r.klToFused!)
+}
+
+/** What each step says of its teachers: entropy and weight of each, and how far they are apart. */
+function ofTeachers(dir: string, run: string): number[] {
+  const lines = readFileSync(join(dir, 'runs', run, 'metrics.jsonl'), 'utf8')
+    .trim()
+    .split('\n')
+  return lines
+    .map((line) => JSON.parse(line) as StepRecord)
+    .flatMap(({ teacherEntropy = [], alpha = [], disagreement = 0 }) => [
+      ...teacherEntropy,
+      ...alpha,
+      disagreement,
+    ])
 }
 
 async function work(services: Services, params: Parameters<Services['rooms']['grids']['start']>[0]) {
@@ -115,6 +130,10 @@ describe('a grid at work', () => {
       const [a, b] = [losses(dataDir, cell.run!), losses(cached, row.cells[i]!.run!)]
       expect(b).toHaveLength(a.length)
       for (const [j, loss] of a.entries()) expect(Math.abs(loss! - b[j]!)).toBeLessThan(1e-5)
+      const [of, from] = [ofTeachers(dataDir, cell.run!), ofTeachers(cached, row.cells[i]!.run!)]
+      expect(of.length).toBeGreaterThan(a.length)
+      expect(from).toHaveLength(of.length)
+      for (const [j, said] of of.entries()) expect(Math.abs(said - from[j]!)).toBeLessThan(1e-5)
     }
     await alone.close()
   })

@@ -48,7 +48,7 @@ export interface CachedTeacherOptions {
   /** Tokens of a batch, and of a sequence. */
   tokens: number
   context: number
-  /** Temperature of the kept distributions; 1 where they are exact. */
+  /** The run's, at which approximations are kept; what is exact is kept at temperature 1. */
   tau: number
   /** Opens the teacher itself: to write the cache, or where a block is damaged. */
   openLive(): Promise<TeacherSource>

@@ -13,7 +13,7 @@ export interface Coding {
 const NEVER = -1e4
 
 /**
- * Packs log-probabilities [tokens, vocab], row-major. `exact` keeps them as they are (any logits). `top-k`: per token
+ * Packs log-probabilities [tokens, vocab], row-major. `exact` keeps them as they are. `top-k`: per token
  * the k most probable, ids then logarithms, and the mass of the rest. `sample`: ids of independent draws.
  *
  * @param seed of the draws: the same block is drawn alike by whoever computes it
@@ -24,7 +24,7 @@ export function encode(coding: Coding, logP: Float32Array, seed: string): Buffer
 }
 
 /**
- * The dense [tokens, vocab] again: exact logits, or log-probabilities of the kept approximation times `scale`.
+ * The dense [tokens, vocab] again: the exact log-probabilities, or those of the kept approximation times `scale`.
  *
  * @param out [tokens, vocab]; what is not exact is written there
  */
