@@ -8,9 +8,7 @@ import type { Context } from './context'
 import { newId } from './identity'
 import { isPreparing, passMakers, passState, type PlannedRun } from './passJobs'
 import { Submissions } from './submissions'
-
-/** What Slurm is told a task's end is, when nobody had to do with it but a person. */
-const CANCELLED = 'CANCELLED'
+import { describeEnd, wasCancelled } from './taskEnd'
 
 /**
  * Runs computed by Slurm: submits them, follows them, collects them. Nothing here has to stay alive meanwhile: a
@@ -247,7 +245,7 @@ export class ClusterService {
       this.seenEnded.add(id)
       return
     }
-    if (task?.word.startsWith(CANCELLED) || (status === 'stopped' && !task)) {
+    if (wasCancelled(task) || (status === 'stopped' && !task)) {
       return this.end(row, id, { ...measured, status: 'stopped', reason: 'cancelled on the cluster' })
     }
     const said =
@@ -319,9 +317,4 @@ export class ClusterService {
 
 function same(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b)
-}
-
-function describeEnd(task: TaskState | undefined, said: string | undefined): string {
-  const how = task && !['COMPLETED', 'FAILED'].includes(task.word) ? `Slurm says ${task.word}` : undefined
-  return [how, said].filter(Boolean).join('; ') || 'its task on the cluster ended without a word'
 }

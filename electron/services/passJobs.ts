@@ -2,6 +2,7 @@ import { learnsFromTeachers, readsAttention, type PassJob, type RunConfig, type 
 import type { TaskState } from '../cluster'
 import { trainingPlan } from '../files'
 import type { Submissions } from './submissions'
+import { describeEnd, wasCancelled } from './taskEnd'
 import { modeOf } from './teacherCache'
 
 export interface PlannedRun {
@@ -82,7 +83,6 @@ export function passState(
   if (tasks.some((task) => task?.state === 'running')) return { state: 'running' }
   const waiting = tasks.find((task) => task?.state === 'pending')
   if (waiting) return { state: 'waiting', reason: waiting.reason }
-  const cancelled = (task: TaskState | undefined) => task?.word.startsWith('CANCELLED')
   const whole = (task: TaskState | undefined, i: number) =>
     task ? task.word === 'COMPLETED' : submissions.exitStatus(id, i, true) === 0
   // Slurm soon forgets a task that was cancelled before it began; it has no log.
@@ -90,12 +90,9 @@ export function passState(
     !task &&
     submissions.lastWords(id, i, true) === undefined &&
     submissions.exitStatus(id, i, true) === undefined
-  if (tasks.some((task, i) => cancelled(task) || neverBegan(task, i)))
+  if (tasks.some((task, i) => wasCancelled(task) || neverBegan(task, i)))
     return { state: 'cancelled', reason: 'cancelled on the cluster' }
   const bad = tasks.findIndex((task, i) => !whole(task, i))
   if (bad < 0) return { state: 'completed' }
-  const word = tasks[bad]?.word
-  const how = word && word !== 'FAILED' ? `Slurm says ${word}` : undefined
-  const said = [how, submissions.lastWords(id, bad, true)].filter(Boolean).join('; ')
-  return { state: 'failed', reason: said || 'its task on the cluster ended without a word' }
+  return { state: 'failed', reason: describeEnd(tasks[bad], submissions.lastWords(id, bad, true)) }
 }

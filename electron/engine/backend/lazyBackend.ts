@@ -6,10 +6,9 @@ import { encodeHalf } from './half'
 import { encodeModel } from './onnx'
 import { OutputMemory } from './outputs'
 import type { Residency } from './residency'
-import { withoutMerging } from './session'
+import { withoutMerging, type Ort } from './session'
 import { tf } from './tf'
 
-type Ort = typeof import('onnxruntime-node')
 type OrtTensor = InstanceType<Ort['Tensor']>
 type DataId = tfTypes.DataId
 type TensorInfo = tfTypes.TensorInfo

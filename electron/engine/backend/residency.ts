@@ -3,8 +3,8 @@ import { node } from './builder'
 import { traceGraph, Value, type Data, type Dtype } from './graph'
 import { encodeModel } from './onnx'
 import { Retirement } from './retirement'
+import type { Ort } from './session'
 
-type Ort = typeof import('onnxruntime-node')
 type Tensor = InstanceType<Ort['Tensor']>
 
 /** Smaller leaves are fed anew: they change with each step (batch, learning rate) and cost nothing. */

@@ -24,3 +24,10 @@ export function keepSum(sum: Gradients | undefined, gradients: Gradients, scale:
   }
   return result
 }
+
+/** The values of a tensor, which is disposed of. */
+export async function take(vector: tf.Tensor): Promise<Float32Array> {
+  const values = (await vector.data()) as Float32Array
+  vector.dispose()
+  return values
+}

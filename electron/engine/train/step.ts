@@ -22,7 +22,7 @@ import { rankForeign } from '../teachers/ranking'
 import { prepareTeachers, type Reading, type TeacherSignal, type TeacherSource } from '../teachers/source'
 import { createRandom } from '../random'
 import { globalNorm } from './adamw'
-import { byName, keepSum, type Gradients } from './gradients'
+import { byName, keepSum, take, type Gradients } from './gradients'
 import { learningRate } from './schedule'
 import type { Student } from './student'
 
@@ -313,10 +313,4 @@ function summary(parts: readonly Part[], alpha: tf.Tensor2D): tf.Tensor[] {
   const apart = join(parts, (target) => target.disagreement)!
   const entropies = join(parts, (target) => target.entropies)!
   return [tf.mean(apart), tf.mean(alpha, 0), tf.mean(entropies, 0)]
-}
-
-async function take(vector: tf.Tensor): Promise<Float32Array> {
-  const values = (await vector.data()) as Float32Array
-  vector.dispose()
-  return values
 }

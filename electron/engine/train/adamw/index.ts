@@ -1,10 +1,9 @@
 import type { Train } from '#contract'
 import { tf } from '../../backend/tf'
+import { take, type Gradients } from '../gradients'
 import { InPlace } from './inPlace'
 
 const EPSILON = 1e-8
-
-export type Gradients = ReadonlyMap<string, tf.Tensor>
 
 /** What a step computes before its update. */
 export interface Computed {
@@ -138,10 +137,4 @@ export class AdamW {
 export function globalNorm(tensors: readonly tf.Tensor[]): tf.Scalar {
   const squares = tensors.map((t) => tf.sum<tf.Scalar>(tf.square(t)))
   return tf.sqrt(squares.reduce((a, b) => tf.add(a, b)))
-}
-
-async function take(vector: tf.Tensor): Promise<Float32Array> {
-  const values = (await vector.data()) as Float32Array
-  vector.dispose()
-  return values
 }
