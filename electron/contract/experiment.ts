@@ -240,9 +240,15 @@ export function learnsFromTeachers({ teachers, loss }: Experiment): boolean {
   return teachers.length > 0 && (loss.lambda > 0 || gamma > 0)
 }
 
-/** Attention maps are larger than all else together: what aligns them asks the teachers themselves, never the cache. */
-export function readsAttention({ loss }: Experiment): boolean {
-  return loss.features !== false && loss.features.gamma > 0 && loss.features.attention !== 'none'
+/** Whether teachers of this experiment whose outputs are kept are read from there; else they are asked themselves. */
+export function readsCache(
+  { loss, weighting }: Experiment,
+  mode: Exclude<(typeof cacheModes)[number], 'auto' | 'off'>,
+): boolean {
+  // What is kept of a distribution at tau is not what a calibrated teacher says.
+  if (weighting.strategy === 'calibrated-entropy' && mode !== 'exact') return false
+  // Attention maps are larger than all else together.
+  return loss.features === false || loss.features.gamma === 0 || loss.features.attention === 'none'
 }
 
 /** A teacher made here: cross-entropy training of one model on a corpus. */

@@ -1,4 +1,4 @@
-import { learnsFromTeachers, readsAttention, type PassJob, type RunConfig, type Submission } from '#contract'
+import { learnsFromTeachers, readsCache, type PassJob, type RunConfig, type Submission } from '#contract'
 import type { TaskState } from '../cluster'
 import { trainingPlan } from '../files'
 import type { Submissions } from './submissions'
@@ -48,10 +48,7 @@ export function passMakers(runs: readonly PlannedRun[], makers: readonly Planned
 function passesOf({ config, autoCache }: PlannedRun): Pass[] {
   const { experiment } = config
   const mode = modeOf(config, autoCache)
-  if (mode === 'off' || !learnsFromTeachers(experiment) || readsAttention(experiment)) return []
-  const { strategy } = experiment.weighting
-  // What is kept of a distribution at tau is not what a calibrated teacher says: it is asked itself.
-  if (strategy === 'calibrated-entropy' && mode !== 'exact') return []
+  if (mode === 'off' || !learnsFromTeachers(experiment) || !readsCache(experiment, mode)) return []
   const { k, samples } = experiment.cache
   const kept = {
     exact: '',

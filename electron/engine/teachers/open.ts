@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import {
   alignableLayers,
   learnsFromTeachers,
-  readsAttention,
+  readsCache,
   type AlignmentSetting,
   type RunConfig,
   type Teacher,
@@ -63,9 +63,7 @@ export class RunTeachers {
       checkContext(row, context)
       const asked = [...ownLayers(config, row), ...sharedLayers(readings, row)]
       const openLive = () => openLiveTeacher(dataDir, row, context, asked)
-      // What is kept of a distribution at tau is not what a calibrated teacher says.
-      const scaled = config.temperatures !== undefined && mode !== 'exact'
-      if (mode === 'off' || scaled || readsAttention(config.experiment)) {
+      if (mode === 'off' || !readsCache(config.experiment, mode)) {
         sources.push(await openLive())
         continue
       }
