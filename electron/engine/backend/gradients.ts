@@ -3,7 +3,7 @@ import { tf } from './tf'
 let registered = false
 
 /**
- * Gradients of ours for kernels whose tfjs gradients multiply with a tensor of ones as large as the input: on a lazy
+ * Gradients of a kernel of ours, and of kernels whose tfjs gradients multiply with a tensor of ones as large as the input: on a lazy
  * backend those ones would be made on the host and fed anew each step. Ours spread the incoming gradient instead.
  */
 export function registerGradients(): void {
@@ -29,4 +29,12 @@ export function registerGradients(): void {
       },
     })
   }
+  tf.registerGradient({
+    kernelName: 'RowDot',
+    inputsToSave: ['a', 'b'],
+    gradFunc: (dy, [a, b]) => ({
+      a: () => tf.mul(dy as tf.Tensor, b!),
+      b: () => tf.mul(dy as tf.Tensor, a!),
+    }),
+  })
 }

@@ -1,4 +1,5 @@
 import type { Tensor } from 'onnxruntime-node'
+import type { RowSum } from './rowSum'
 
 export type Dtype = 'float32' | 'int32' | 'bool'
 export type Data = Float32Array | Int32Array | Uint8Array
@@ -25,6 +26,7 @@ export class Value {
   resident: Tensor | undefined
   op: Operation | undefined
   constant: Constant | undefined
+  rowSum: RowSum | undefined
 
   constructor(
     readonly shape: readonly number[],

@@ -6,6 +6,7 @@ import { encodeHalf } from './half'
 import { encodeModel } from './onnx'
 import { OutputMemory } from './outputs'
 import type { Residency } from './residency'
+import { RowSums } from './rowSum'
 import { withoutMerging, type Ort } from './session'
 import { tf } from './tf'
 
@@ -207,13 +208,23 @@ export class LazyBackend extends tf.KernelBackend {
     const started = performance.now()
     const marks = [this.residency?.mark(), this.outputs.mark()]
     const release = () => marks.forEach((done) => done?.())
-    const outputs = [...this.live].filter((value) => !value.ready)
-    if (!outputs.length) return release()
-    const graph = traceGraph(outputs)
+    const pending = [...this.live].filter((value) => !value.ready)
+    if (!pending.length) return release()
+    const sums = this.residency ? undefined : RowSums.among(pending)
+    const graph = traceGraph(sums?.parts ?? pending)
     this.statistics.flushes++
     this.statistics.nodes = graph.nodes.length
     this.statistics.traceMs += performance.now() - started
 
+    // Of sums whose parts are known already the graph is empty, and the runtime refuses such.
+    if (graph.nodes.length) await this.run(graph)
+    sums?.finish(this.outputs)
+    forget(graph)
+    release()
+  }
+
+  /** Gives the outputs of a graph their data. */
+  private async run(graph: Graph): Promise<void> {
     const session = await this.session(graph)
     const running = performance.now()
     const feeds: Record<string, OrtTensor> = {}
@@ -223,13 +234,11 @@ export class LazyBackend extends tf.KernelBackend {
         : new this.ort.Tensor(leaf.type as Dtype, leaf.data as never, leaf.shape)
     }
     const results = await session.run(feeds)
-    for (const output of outputs) {
+    for (const output of graph.outputs) {
       const tensor = results[graph.names.get(output)!]!
       if (tensor.location === 'cpu') this.outputs.adopt(output, tensor.data as Data)
       else output.resident = tensor
     }
-    forget(graph)
-    release()
     this.statistics.runMs += performance.now() - running
   }
 

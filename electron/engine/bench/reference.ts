@@ -31,6 +31,8 @@ export class ReferenceStep {
   private readonly optimizer: AdamW
   private readonly mask: tf.Tensor2D
   private readonly chunks: Chunk[]
+  private readonly tokens: Int32Array
+  private readonly next: Int32Array
   /** Of each chunk, each teacher's. */
   private readonly logits: tf.Tensor2D[][]
   private readonly features: tf.Tensor2D[]
@@ -51,6 +53,8 @@ export class ReferenceStep {
     for (let i = 0; i < time; i++) mask.fill(-1e9, i * time + i + 1, (i + 1) * time)
     this.mask = tf.keep(tf.tensor2d(mask, [time, time]))
     const tokens = batch * time
+    this.tokens = Int32Array.from({ length: tokens }, (_, i) => (i * 31) % vocab)
+    this.next = Int32Array.from({ length: tokens }, (_, i) => (i * 17) % vocab)
     const fixed = (name: string, size: number) =>
       Array.from({ length: TEACHERS }, (_, k) => normals(`${name}.${k}`, tokens * size, 1))
     const table = (data: Float32Array, size: number) => tf.keep(tf.tensor2d(data, [data.length / size, size]))
@@ -65,16 +69,11 @@ export class ReferenceStep {
 
   /** Does a step and resolves to its loss. */
   async run(step: number): Promise<number> {
-    const { vocab, batch, time } = this.c
-    const tokens = batch * time
+    const { batch } = this.c
     const compute = () => {
-      const inputs = tf.tensor1d(
-        Int32Array.from({ length: tokens }, (_, i) => (i * 31) % vocab),
-        'int32',
-      )
-      const next = Int32Array.from({ length: tokens }, (_, i) => (i * 17) % vocab)
+      const inputs = tf.tensor1d(this.tokens, 'int32')
       const labels = this.chunks.map(({ from, size }) =>
-        tf.tensor1d(next.subarray(from, from + size), 'int32'),
+        tf.tensor1d(this.next.subarray(from, from + size), 'int32'),
       )
       const sequences = batch / this.chunks.length
       const targets = this.logits.map((logits) => fuseTeachers(WEIGHTING, 1, logits, sequences))

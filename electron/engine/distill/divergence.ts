@@ -18,12 +18,12 @@ export function logProbabilities(logits: tf.Tensor2D, tau: number, normalised = 
  * a probability that underflows to 0 meets a finite logarithm.
  */
 export function entropy(logP: tf.Tensor2D): tf.Tensor2D {
-  return tf.neg(tf.sum<tf.Tensor2D>(tf.mul(tf.exp(logP), logP), -1, true))
+  return tf.neg(rowDot(tf.exp(logP), logP))
 }
 
 /** Entropy in nats of each row of probabilities [tokens, vocab]; result [tokens, 1]. 0 log 0 is 0. */
 export function entropyOfProbabilities(p: tf.Tensor2D): tf.Tensor2D {
-  return tf.neg(tf.sum<tf.Tensor2D>(tf.mul(p, safeLog(p)), -1, true))
+  return tf.neg(rowDot(p, safeLog(p)))
 }
 
 /**
@@ -34,8 +34,14 @@ export function entropyOfProbabilities(p: tf.Tensor2D): tf.Tensor2D {
  * @param p [tokens, vocab]
  */
 export function divergenceTo(logP: tf.Tensor2D, own: tf.Tensor2D, p: tf.Tensor2D): tf.Tensor2D {
-  const cross = tf.neg(tf.sum<tf.Tensor2D>(tf.mul(tf.exp(logP), safeLog(p)), -1, true))
+  const cross = tf.neg(rowDot(tf.exp(logP), safeLog(p)))
   return tf.relu(tf.sub<tf.Tensor2D>(cross, own))
+}
+
+/** The sums over each row of a * b: [tokens, vocab] both to [tokens, 1]. */
+export function rowDot(a: tf.Tensor2D, b: tf.Tensor2D): tf.Tensor2D {
+  const [fused] = fusedKernel('RowDot', { a, b }) ?? []
+  return (fused as tf.Tensor2D | undefined) ?? tf.sum<tf.Tensor2D>(tf.mul(a, b), -1, true)
 }
 
 /** log p, finite where p is 0. */

@@ -1,5 +1,5 @@
 import { tf } from '../backend/tf'
-import { entropyOfProbabilities, logProbabilities } from './divergence'
+import { entropyOfProbabilities, logProbabilities, rowDot } from './divergence'
 
 /**
  * Cross-entropy of soft targets: mean over tokens of -sum_v p(v) log q(v), q = softmax(z / tau), nats per token.
@@ -14,7 +14,7 @@ export function softCrossEntropy(logits: tf.Tensor2D, p: tf.Tensor2D, tau: numbe
   const op = tf.customGrad((z, save) => {
     const logQ = logProbabilities(z as tf.Tensor2D, tau)
     ;(save as tf.GradSaveFunc)([logQ])
-    const value = tf.div<tf.Scalar>(tf.neg(tf.sum(tf.mul(p, logQ))), tokens)
+    const value = tf.div<tf.Scalar>(tf.neg(tf.sum(rowDot(p, logQ))), tokens)
     const gradFunc = (dy: tf.Scalar, [q]: tf.Tensor[]) =>
       tf.mul(tf.sub(tf.exp(q!), p), tf.div(dy, tau * tokens))
     return { value, gradFunc }

@@ -7,15 +7,14 @@ import { tf } from '../backend/tf'
  */
 
 /**
- * x * sigmoid(beta * x): SiLU at beta = 1, an approximation of GELU at 1.702. Its gradient, with s the sigmoid and y
- * the result, is s * (1 + beta * (x - y)).
+ * x * sigmoid(beta * x): SiLU at beta = 1, an approximation of GELU at 1.702.
  */
 export function swish(x: tf.Tensor2D, beta = 1): tf.Tensor2D {
   const op = tf.customGrad((input, save) => {
     const value = input as tf.Tensor2D
     const y = swishOf(value, beta)
-    ;(save as tf.GradSaveFunc)([value, y])
-    const gradFunc = (dy: tf.Tensor2D, [x, y]: tf.Tensor[]) => tf.mul(dy, swishSlope(x!, y!, beta))
+    ;(save as tf.GradSaveFunc)([value])
+    const gradFunc = (dy: tf.Tensor2D, [x]: tf.Tensor[]) => tf.mul(dy, swishSlope(x as tf.Tensor2D, beta))
     return { value: y, gradFunc }
   })
   return op(x) as tf.Tensor2D
@@ -33,7 +32,7 @@ export function swiglu(gate: tf.Tensor2D, up: tf.Tensor2D): tf.Tensor2D {
     const y = swishOf(g, 1)
     ;(save as tf.GradSaveFunc)([g, u, y])
     const gradFunc = (dy: tf.Tensor2D, [g, u, y]: tf.Tensor[]) => [
-      tf.mul(tf.mul(dy, u!), swishSlope(g!, y!, 1)),
+      tf.mul(tf.mul(dy, u!), swishSlope(g as tf.Tensor2D, 1)),
       tf.mul(dy, y!),
     ]
     return { value: tf.mul<tf.Tensor2D>(y, u), gradFunc }
@@ -46,10 +45,10 @@ function swishOf(x: tf.Tensor2D, beta: number): tf.Tensor2D {
   return (fused as tf.Tensor2D) ?? tf.mul(x, tf.sigmoid(scaled(x, beta)))
 }
 
-/** s * (1 + beta * (x - y)) */
-function swishSlope(x: tf.Tensor, y: tf.Tensor, beta: number): tf.Tensor {
-  const s = tf.sigmoid(scaled(x, beta))
-  return tf.mul(s, tf.add(scaled(tf.sub(x, y), beta), 1))
+/** With w = beta * x: sigmoid(w) * (1 + w * sigmoid(-w)). */
+function swishSlope(x: tf.Tensor2D, beta: number): tf.Tensor2D {
+  const w = scaled(x, beta)
+  return tf.mul(tf.sigmoid(w), tf.add(swishOf(w, -1), 1))
 }
 
 function scaled<T extends tf.Tensor>(x: T, factor: number): T {

@@ -2,7 +2,7 @@ import type { Corpus, CorpusScore, EvaluationRecord, Experiment, RunConfig } fro
 import { tf } from '../backend/tf'
 import type { AlignedBatch } from '../data/spanWindow'
 import type { TextTokenizer } from '../data/tokenizer'
-import { entropy, entropyOfProbabilities, logProbabilities } from '../distill/divergence'
+import { entropy, entropyOfProbabilities, logProbabilities, rowDot } from '../distill/divergence'
 import { distances, ownWeighting } from '../distill/foreign'
 import { labelLogProbabilities } from '../distill/losses'
 import { fuseTeachers, type FusedTarget } from '../distill/objective'
@@ -275,7 +275,7 @@ const count = (counts: Map<number, number>, token: number) => counts.set(token, 
 
 /** KL(p || q) per token, [tokens, 1], from p and log q, [tokens, vocab]. */
 function divergence(p: tf.Tensor2D, logQ: tf.Tensor2D): tf.Tensor {
-  return tf.neg(tf.add(tf.sum(tf.mul(p, logQ), -1, true), entropyOfProbabilities(p)))
+  return tf.neg(tf.add(rowDot(p, logQ), entropyOfProbabilities(p)))
 }
 
 /** Means over the corpora, each weighed by its scored tokens; bits per byte by its bytes. */

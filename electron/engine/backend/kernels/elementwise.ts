@@ -1,6 +1,7 @@
 import { cast, filled, node, reshape, scalar } from '../builder'
 import type { Dtype, OnnxType, Value } from '../graph'
 import { known } from '../lazyBackend'
+import { sumWithRows } from '../rowSum'
 import { tf } from '../tf'
 import { leakyRelu, prelu, relu6 } from './activation'
 import type { Kernel, KernelTable } from './table'
@@ -50,6 +51,11 @@ function same(name: string): Kernel {
 /** A rounding operator: whole numbers are what they are. */
 function rounding(name: string): Kernel {
   return ({ x }) => (x!.type === 'float32' ? node(name, [x!], x!.shape, x!.type) : x!)
+}
+
+const add: Kernel = ({ a, b }) => {
+  const sum = pair('Add', a!, b!)
+  return sumWithRows(sum, a!, b!, (x, y) => pair('Add', x, y))
 }
 
 const constant = (value: Value, number: number) => scalar(number, value.type)
@@ -160,7 +166,7 @@ const test =
     node(name, [cast(x!, 'float32')], x!.shape, 'bool')
 
 export const elementwise: KernelTable = {
-  Add: binary('Add'),
+  Add: add,
   Sub: binary('Sub'),
   Multiply: binary('Mul'),
   RealDiv: ({ a, b }) => pair('Div', cast(a!, 'float32'), cast(b!, 'float32')),

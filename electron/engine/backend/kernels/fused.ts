@@ -1,4 +1,4 @@
-import { integers, node, nodes, scalar } from '../builder'
+import { integers, node, nodes, reshape, scalar } from '../builder'
 import type { Value } from '../graph'
 import type { Kernel, KernelTable } from './table'
 
@@ -24,6 +24,27 @@ const layerNormalization: Kernel = ({ x, gain, bias }, { epsilon }) => {
   const outputs = [x!.shape, rows, rows].map((shape) => ({ shape, type: 'float32' as const }))
   const attributes = { axis: -1, epsilon: { float: epsilon as number } }
   return nodes('LayerNormalization', [x!, gain!, bias!], outputs, { attributes })
+}
+
+/**
+ * The product of each row of a with that of b, [rows, columns] each, summed up: [rows, 1]. As products of a row with a
+ * column it is one pass, in threads; multiplied and summed up it is two, with a table between.
+ */
+const rowDot: Kernel = ({ a, b }) => {
+  const [rows, columns] = a!.shape as [number, number]
+  const batches = [a!, b!].map((x) => reshape(x, [rows, 1, columns]))
+  const attributes = { transA: 0, transB: 1 }
+  const products = node('FusedMatMul', batches, [rows, 1, 1], 'float32', {
+    attributes,
+    domain: 'com.microsoft',
+  })
+  return reshape(products, [rows, 1])
+}
+
+/** The same for the WebGPU provider, which has no FusedMatMul. */
+const rowDotApart: Kernel = ({ a, b }) => {
+  const product = node('Mul', [a!, b!], a!.shape, 'float32')
+  return node('ReduceSum', [product, integers([1])], [a!.shape[0]!, 1], 'float32')
 }
 
 /** x * sigmoid(beta * x) */
@@ -67,7 +88,11 @@ export const fused: KernelTable = {
   RmsNormalization: rmsNormalization,
   LayerNormalization: layerNormalization,
   Swish: swish,
+  RowDot: rowDot,
   RotaryEmbedding: rotary,
 }
 
-export const fusedOnWebgpu: KernelTable = { RmsNormalization: rmsNormalizationApart }
+export const fusedOnWebgpu: KernelTable = {
+  RmsNormalization: rmsNormalizationApart,
+  RowDot: rowDotApart,
+}

@@ -87,7 +87,9 @@ const scatterNd: Kernel = ({ indices, updates }, { shape }) => {
 const unsortedSegmentSum: Kernel = ({ x, segmentIds }, { numSegments }) => {
   const target = zeros([numSegments, ...x!.shape.slice(segmentIds!.shape.length)], x!.type as Dtype)
   if (x!.size === 0) return target
-  return scatterAdd(target, reshape(segmentIds!, [...segmentIds!.shape, 1]), x!)
+  const sum = scatterAdd(target, reshape(segmentIds!, [...segmentIds!.shape, 1]), x!)
+  if (segmentIds!.data && sum.type === 'float32') sum.rowSum = { places: segmentIds!.data, updates: x! }
+  return sum
 }
 
 const tensorScatterUpdate: Kernel = ({ tensor, indices, updates }) =>

@@ -1,6 +1,6 @@
 import type { RunConfig } from '#contract'
 import { tf } from '../../backend/tf'
-import { entropy, logProbabilities } from '../../distill/divergence'
+import { entropy, logProbabilities, rowDot } from '../../distill/divergence'
 import { ownWeighting } from '../../distill/foreign'
 import { fuseTeachers } from '../../distill/objective'
 import { CALIBRATION_SPLIT } from '../../evaluate/calibrationText'
@@ -108,7 +108,7 @@ function tokenTable(
         tokenStatistics(z, labels),
         row(own),
         row(tf.slice(alpha, [0, k], [-1, 1])),
-        ...logP.map((other) => row(tf.neg(tf.add(own, tf.sum(tf.mul(p, other), -1, true))))),
+        ...logP.map((other) => row(tf.neg(tf.add(own, rowDot(p, other))))),
       ]
     }),
     0,
