@@ -19,6 +19,8 @@ export class Value {
   readonly id = ++nextId
   /** How many tensors of tfjs stand for it. */
   live = 0
+  /** How often they are referred to: clones and variables share what they stand for. */
+  references = 0
   data: Data | undefined
   /** Another value has the same data under another shape. */
   shared = false

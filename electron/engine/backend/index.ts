@@ -4,6 +4,7 @@ import { badInput, failed, type Backend, type SelfTestResult } from '#contract'
 import { registerGradients } from './gradients'
 import { registerKernels } from './kernels'
 import { LazyBackend } from './lazyBackend'
+import { Replay } from './replay'
 import { Residency } from './residency'
 import { loadRuntime, sessionOptions, useThreads } from './session'
 import { examineTensorflow, registerTensorflow } from './tensorflow'
@@ -76,6 +77,11 @@ async function startOnnx(kind: 'onnx' | 'webgpu'): Promise<void> {
 /** The host's array of a tensor that the onnx backend has computed; see LazyBackend.held. */
 export function heldData(tensor: tf.Tensor) {
   return (tf.backend() as LazyBackend).held(tensor)
+}
+
+/** For a computation that comes again and again on the onnx backend. */
+export function newReplay(): Replay {
+  return new Replay(tf.backend() as LazyBackend)
 }
 
 /**

@@ -31,8 +31,6 @@ export class ReferenceStep {
   private readonly optimizer: AdamW
   private readonly mask: tf.Tensor2D
   private readonly chunks: Chunk[]
-  private readonly tokens: Int32Array
-  private readonly next: Int32Array
   /** Of each chunk, each teacher's. */
   private readonly logits: tf.Tensor2D[][]
   private readonly features: tf.Tensor2D[]
@@ -53,8 +51,6 @@ export class ReferenceStep {
     for (let i = 0; i < time; i++) mask.fill(-1e9, i * time + i + 1, (i + 1) * time)
     this.mask = tf.keep(tf.tensor2d(mask, [time, time]))
     const tokens = batch * time
-    this.tokens = Int32Array.from({ length: tokens }, (_, i) => (i * 31) % vocab)
-    this.next = Int32Array.from({ length: tokens }, (_, i) => (i * 17) % vocab)
     const fixed = (name: string, size: number) =>
       Array.from({ length: TEACHERS }, (_, k) => normals(`${name}.${k}`, tokens * size, 1))
     const table = (data: Float32Array, size: number) => tf.keep(tf.tensor2d(data, [data.length / size, size]))
@@ -70,10 +66,11 @@ export class ReferenceStep {
   /** Does a step and resolves to its loss. */
   async run(step: number): Promise<number> {
     const { batch } = this.c
+    const [tokens, next] = [this.draw(31, step), this.draw(17, step)]
     const compute = () => {
-      const inputs = tf.tensor1d(this.tokens, 'int32')
+      const inputs = tf.tensor1d(tokens, 'int32')
       const labels = this.chunks.map(({ from, size }) =>
-        tf.tensor1d(this.next.subarray(from, from + size), 'int32'),
+        tf.tensor1d(next.subarray(from, from + size), 'int32'),
       )
       const sequences = batch / this.chunks.length
       const targets = this.logits.map((logits) => fuseTeachers(WEIGHTING, 1, logits, sequences))
@@ -84,8 +81,17 @@ export class ReferenceStep {
       const gradients = new Map([...this.parameters].map(([name, v]) => [name, grads[v.name]!]))
       return { gradients, metrics: tf.reshape(value, [1]) as tf.Tensor1D }
     }
-    const { metrics } = await this.optimizer.step(compute, step, RATE)
+    const recurring = { key: '', arrays: [tokens, next] }
+    const { metrics } = await this.optimizer.step(compute, step, RATE, recurring)
     return metrics[0]!
+  }
+
+  /** Token ids that are others in each step. */
+  private draw(stride: number, step: number): Int32Array {
+    const { vocab, batch, time } = this.c
+    const ids = new Int32Array(batch * time)
+    for (const i of ids.keys()) ids[i] = (i * stride + step) % vocab
+    return ids
   }
 
   private loss(inputs: tf.Tensor1D, labels: tf.Tensor1D[], targets: FusedTarget[]): tf.Scalar {

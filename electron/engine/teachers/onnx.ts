@@ -69,6 +69,7 @@ export function onnxSource(
         )
       })
     },
+    prepared: () => said?.map(({ out }) => out),
     signal(tokens) {
       if (said?.[0]!.out.length !== tokens.size * model.vocab)
         throw failed(`teacher "${row.name}" is asked for tokens that it has not read`)

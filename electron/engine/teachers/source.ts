@@ -43,6 +43,11 @@ export interface TeacherSource {
    */
   prepare?(inputs: Int32Array, reading?: Reading): Promise<void>
   /**
+   * What has been prepared: all that `signal` says is made of these arrays, in the same way each time. Undefined where
+   * it is made of more.
+   */
+  prepared?(): readonly Float32Array[] | undefined
+  /**
    * @param tokens int32 [sequences, time]; called inside a tidy, with no gradient taken
    */
   signal(tokens: tf.Tensor2D, options?: { attention?: boolean }): TeacherSignal

@@ -97,8 +97,25 @@ export class TrainingStep {
     await this.prepare(batch, { split: 'train', batch: step - 1, first: 0 })
     const stage = stageOf(this.experiment, step)
     const compute = () => this.gradients(batch, stage)
-    const { metrics, norm } = await this.student.optimizer.step(compute, step, rate)
+    const { metrics, norm } = await this.student.optimizer.step(
+      compute,
+      step,
+      rate,
+      this.recurring(batch, stage),
+    )
     return this.named(metrics, norm)
+  }
+
+  /** What a step reads that the next one reads anew; undefined where teachers make their signals of something else. */
+  private recurring({ inputs, targets, drawn }: StepBatch, stage: Stage) {
+    if (this.foreign.length) return undefined
+    const arrays: (Int32Array | Float32Array)[] = drawn ? [inputs, targets, drawn] : [inputs, targets]
+    for (const teacher of this.teachers) {
+      const prepared = teacher.prepare ? teacher.prepared?.() : []
+      if (!prepared) return undefined
+      arrays.push(...prepared)
+    }
+    return { key: stage, arrays }
   }
 
   /** Micro-batches, one graph each, so that only one's activations exist at a time; the update is the last graph. */

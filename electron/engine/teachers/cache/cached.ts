@@ -220,6 +220,12 @@ export class CachedTeacher implements TeacherSource {
     if (batch + 1 < plan.count) this.readAhead(split, batch + 1)
   }
 
+  prepared(): Float32Array[] | undefined {
+    if (!this.current) return undefined
+    const { logits, hidden, statistics } = this.current.block
+    return [logits, ...hidden.values(), statistics]
+  }
+
   signal(tokens: tf.Tensor2D): TeacherSignal {
     const { current, live } = this
     if (!current) return live!.signal(tokens)

@@ -1,4 +1,6 @@
 import type { Train } from '#contract'
+import { newReplay } from '../../backend'
+import type { Recurring, Replay } from '../../backend/replay'
 import { tf } from '../../backend/tf'
 import { take, type Gradients } from '../gradients'
 import { InPlace } from './inPlace'
@@ -25,6 +27,7 @@ export class AdamW {
   private readonly m = new Map<string, tf.Variable>()
   private readonly v = new Map<string, tf.Variable>()
   private readonly inPlace: InPlace | undefined
+  private replay: Replay | undefined
 
   constructor(
     private readonly parameters: ReadonlyMap<string, tf.Variable>,
@@ -50,13 +53,15 @@ export class AdamW {
    * norm of the gradients before clipping.
    * @param compute called once, within a tidy
    * @param step 1 for the first update
+   * @param recurring what of `compute` is other data in the next step, if nothing else is
    */
   async step(
     compute: () => Computed,
     step: number,
     learningRate: number,
+    recurring?: Omit<Recurring, 'compute'>,
   ): Promise<{ metrics: Float32Array; norm: number }> {
-    if (this.inPlace) return this.onHost(this.inPlace, compute, step, learningRate)
+    if (this.inPlace) return this.onHost(this.inPlace, compute, step, learningRate, recurring)
     const vector = tf.tidy(() => {
       const { gradients, metrics } = compute()
       const norm = tf.reshape(this.apply(gradients, step, learningRate), [1])
@@ -68,21 +73,30 @@ export class AdamW {
   }
 
   /** What is read makes the backend compute all that is live, the gradients with it. */
-  private async onHost(inPlace: InPlace, compute: () => Computed, step: number, learningRate: number) {
-    let gradients!: Gradients
-    const vector = tf.tidy(() => {
-      const computed = compute()
-      gradients = computed.gradients
-      for (const gradient of gradients.values()) tf.keep(gradient)
-      return computed.metrics ?? tf.zeros<tf.Rank.R1>([1])
-    })
-    const metrics = await take(vector)
+  private async onHost(
+    inPlace: InPlace,
+    compute: () => Computed,
+    step: number,
+    learningRate: number,
+    recurring?: Omit<Recurring, 'compute'>,
+  ) {
+    const { gradients, metrics } = recurring
+      ? await this.again({ ...recurring, compute: () => together(compute()) })
+      : await computed(compute)
     const norm = inPlace.norm(gradients.values())
     const { clip } = this.setting
     const scale = clip > 0 ? Math.min(clip / (norm + 1e-6), 1) : 1
     inPlace.update(gradients, scale, this.factors(step, learningRate))
     tf.dispose([...gradients.values()])
     return { metrics, norm }
+  }
+
+  private async again(work: Recurring) {
+    this.replay ??= newReplay()
+    const gradients = await this.replay.run(work)
+    const vector = gradients.get(METRICS)!
+    gradients.delete(METRICS)
+    return { gradients, metrics: await take(vector) }
   }
 
   /** @returns the global norm */
@@ -131,6 +145,24 @@ export class AdamW {
   dispose(): void {
     for (const value of this.state().values()) value.dispose()
   }
+}
+
+/** No parameter's name. */
+const METRICS = ' metrics'
+
+function together({ gradients, metrics }: Computed): Gradients {
+  return new Map([...gradients, [METRICS, metrics ?? tf.zeros([1])]])
+}
+
+async function computed(compute: () => Computed) {
+  let gradients!: Gradients
+  const vector = tf.tidy(() => {
+    const computed = compute()
+    gradients = computed.gradients
+    for (const gradient of gradients.values()) tf.keep(gradient)
+    return computed.metrics ?? tf.zeros<tf.Rank.R1>([1])
+  })
+  return { gradients, metrics: await take(vector) }
 }
 
 /** sqrt of the sum of squares over all tensors. */
