@@ -80,7 +80,11 @@ const CAST_TO: Record<OnnxType, number> = { float32: 1, int32: 6, int64: 7, bool
 
 export function reshape(value: Value, shape: readonly number[]): Value {
   if (value.data) return withShape(value, shape, value.data)
-  return node('Reshape', [value, integers(shape)], shape, value.type)
+  if (shape.join() === value.shape.join()) return value
+  // One view of what a view is of: ONNX Runtime would make one of two as well, and forget about their order.
+  const from = value.op?.name === 'Reshape' ? value.op.inputs[0]! : value
+  if (shape.join() === from.shape.join()) return from
+  return node('Reshape', [from, integers(shape)], shape, value.type)
 }
 
 function withShape(value: Value, shape: readonly number[], data: Data): Value {

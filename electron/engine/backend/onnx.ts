@@ -1,4 +1,5 @@
 import { outputName, type Attribute, type Graph, type OnnxType, type Value } from './graph'
+import { inOrder } from './order'
 import { ProtoWriter } from './protobuf'
 
 /** Operator set 18: axes of reductions are inputs, scatters add up. */
@@ -56,7 +57,7 @@ export interface ValueInfo {
 
 /** Encodes a graph of the backend as a serialised ONNX ModelProto. */
 export function encodeModel(graph: Graph): Uint8Array {
-  return encodeOnnx(toModel(graph))
+  return encodeOnnx(inOrder(toModel(graph)))
 }
 
 /** A graph of the backend as ONNX has it. */
