@@ -1,5 +1,6 @@
 import { tf } from '../backend/tf'
 import { chunkedLoss, chunksOf, type Chunk } from '../distill/chunks'
+import { meanSquaredError } from '../distill/features'
 import { fuseTeachers, type FusedTarget } from '../distill/objective'
 import { mixedLoss } from '../distill/losses'
 import { causalAttention } from '../model/attention'
@@ -99,9 +100,9 @@ export class ReferenceStep {
     const { loss } = chunkedLoss(hidden, this.of('embedding'), this.chunks, (logits, i) => {
       return mixedLoss(logits, labels[i]!, targets[i]!.p, tf.scalar(0), { lambda: 0.7, tau: 1 })
     })
-    const projected = tf.matMul(hidden, this.of('projection'))
+    const projected = tf.matMul<tf.Tensor2D>(hidden, this.of('projection'))
     const aligned = this.features
-      .map((feature) => tf.mean<tf.Scalar>(tf.squaredDifference(projected, feature)))
+      .map((feature) => meanSquaredError(projected, feature))
       .reduce((a, b) => tf.add(a, b))
     return tf.add(loss, tf.mul(aligned, 0.1))
   }
@@ -119,9 +120,11 @@ export class ReferenceStep {
     let x = tf.gather(this.of('embedding'), inputs) as tf.Tensor2D
     for (let l = 0; l < layers; l++) {
       const h = norm(x, `${l}.gain1`)
-      const [q, k, v] = ['q', 'k', 'v'].map((name) => split(tf.matMul(h, this.of(`${l}.${name}`))))
-      const scaled = tf.mul<tf.Tensor4D>(q!, 1 / Math.sqrt(size))
-      const mixed = causalAttention(scaled, k!, v!, this.mask)
+      // The queries are scaled by their weights, which are fewer.
+      const scaled = tf.mul(this.of(`${l}.q`), 1 / Math.sqrt(size))
+      const weights = [scaled, this.of(`${l}.k`), this.of(`${l}.v`)]
+      const [q, k, v] = weights.map((weight) => split(tf.matMul(h, weight)))
+      const mixed = causalAttention(q!, k!, v!, this.mask)
       const joined = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [batch * time, width]) as tf.Tensor2D
       x = tf.add(x, tf.matMul(joined, this.of(`${l}.o`)))
       const inner = tf.matMul(norm(x, `${l}.gain2`), this.of(`${l}.up`))

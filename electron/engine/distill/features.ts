@@ -1,5 +1,6 @@
 import { badInput, type Features, type ModelConfig } from '#contract'
 import { tf } from '../backend/tf'
+import { rowDot } from './divergence'
 
 /** Hidden states to align: index 0 is the embedding's output, n the output of layer n. */
 export interface LayerPair {
@@ -134,8 +135,21 @@ function meanOf(parts: readonly tf.Scalar[]): tf.Scalar {
   return parts.length === 1 ? parts[0]! : tf.div(sumOf(parts), parts.length)
 }
 
-function meanSquaredError(a: tf.Tensor2D, b: tf.Tensor2D): tf.Scalar {
-  return tf.mean(tf.squaredDifference(a, b))
+/**
+ * The mean over all elements of (a - b)^2. Its gradient is given directly, 2 (a - b) / size: autodiff would spread the
+ * mean's over a table first.
+ *
+ * @param b as a; no gradient reaches it
+ */
+export function meanSquaredError(a: tf.Tensor2D, b: tf.Tensor2D): tf.Scalar {
+  const op = tf.customGrad((x, save) => {
+    const difference = tf.sub<tf.Tensor2D>(x as tf.Tensor2D, b)
+    ;(save as tf.GradSaveFunc)([difference])
+    const value = tf.div<tf.Scalar>(tf.sum(rowDot(difference, difference)), a.size)
+    const gradFunc = (dy: tf.Scalar, [d]: tf.Tensor[]) => tf.mul(d!, tf.mul(dy, 2 / a.size))
+    return { value, gradFunc }
+  })
+  return op(a) as tf.Scalar
 }
 
 function cosineDistance(a: tf.Tensor2D, b: tf.Tensor2D): tf.Scalar {

@@ -12,8 +12,8 @@ export interface Tables {
   sine: tf.Tensor2D
   /** 0 where a token may look, a large negative number where it may not, [time, time]. */
   mask: tf.Tensor2D
-  /** What the queries are multiplied with; a tensor, so that all layers share it. */
-  scale: tf.Scalar
+  /** The same for queries, which attention wants divided by the root of the head size. */
+  query: { cosine: tf.Tensor2D; sine: tf.Tensor2D }
   dispose(): void
 }
 
@@ -42,13 +42,12 @@ export function createTables(config: ModelConfig, time: number): Tables {
   const { cosine, sine } = ropeTables(config, time)
   const mask = new Float32Array(time * time)
   for (let i = 0; i < time; i++) mask.fill(FORBIDDEN, i * time + i + 1, (i + 1) * time)
-  const tensors = {
-    cosine: tf.keep(tf.tensor2d(cosine, [time, size])),
-    sine: tf.keep(tf.tensor2d(sine, [time, size])),
-    mask: tf.keep(tf.tensor2d(mask, [time, time])),
-    scale: tf.keep(tf.scalar(1 / Math.sqrt(size))),
-  }
-  return { time, ...tensors, dispose: () => tf.dispose(Object.values(tensors)) }
+  const table = (data: Float32Array, scale = 1) =>
+    tf.keep(tf.tensor2d(scale === 1 ? data : data.map((x) => x * scale), [time, size]))
+  const scale = 1 / Math.sqrt(size)
+  const tensors = { cosine: table(cosine), sine: table(sine), mask: tf.keep(tf.tensor2d(mask, [time, time])) }
+  const query = { cosine: table(cosine, scale), sine: table(sine, scale) }
+  return { time, ...tensors, query, dispose: () => tf.dispose({ tensors, query }) }
 }
 
 export interface Output {
@@ -162,8 +161,8 @@ function block(
     tf.transpose(tf.reshape(y, [batch, time, n, size]), [0, 2, 1, 3]) as tf.Tensor4D
 
   const normal = rmsNorm(x, gain('attentionNorm'), config.normEpsilon)
-  // Scaled here and not at the scores, which are time / size times larger.
-  const query = tf.mul<tf.Tensor4D>(rotate(split(linear(normal, 'query'), heads), tables), tables.scale)
+  // Scaled by the rotation and not at the scores: that costs nothing.
+  const query = rotate(split(linear(normal, 'query'), heads), tables.query)
   const key = rotate(split(linear(normal, 'key'), kvHeads), tables)
   const value = split(linear(normal, 'value'), kvHeads)
   const mixed = maps
