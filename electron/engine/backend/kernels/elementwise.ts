@@ -1,26 +1,16 @@
 import { cast, filled, node, reshape, scalar } from '../builder'
 import type { Dtype, OnnxType, Value } from '../graph'
-import { known } from '../lazyBackend'
 import { sumWithRows } from '../rowSum'
-import { tf } from '../tf'
 import { leakyRelu, prelu, relu6 } from './activation'
+import { atan2, floorDiv, mod } from './arithmetic'
+import { broadcastShape, pair } from './pair'
 import type { Kernel, KernelTable } from './table'
 
 /** Kernels that treat each element by itself, with broadcasting. */
 
-export function broadcastShape(a: Value, b: Value): number[] {
-  return tf.backend_util.assertAndGetBroadcastShape([...a.shape], [...b.shape])
-}
-
 /** An operator on two values of the same type. */
 function binary(name: string): Kernel {
   return ({ a, b }) => pair(name, a!, b!)
-}
-
-function pair(name: string, a: Value, b: Value): Value {
-  // tfjs lets booleans through where numbers are meant; ONNX does not.
-  const type: OnnxType = a.type === 'bool' ? (b.type === 'bool' ? 'int32' : b.type) : a.type
-  return node(name, [cast(a, type), cast(b, type)], broadcastShape(a, b), type)
 }
 
 function comparison(name: string): Kernel {
@@ -60,20 +50,6 @@ const add: Kernel = ({ a, b }) => {
 
 const constant = (value: Value, number: number) => scalar(number, value.type)
 
-/** floor(a / b): for integers, ONNX's Div cuts towards zero, so the division is done in floats. */
-const floorDiv: Kernel = ({ a, b }) => {
-  const quotient = pair('Div', cast(a!, 'float32'), cast(b!, 'float32'))
-  const floor = node('Floor', [quotient], quotient.shape, 'float32')
-  return cast(floor, a!.type)
-}
-
-/** tfjs's Mod has the sign of the divisor, as Python's. */
-const mod: Kernel = ({ a, b }) => {
-  const [x, y] = [cast(a!, 'float32'), cast(b!, 'float32')]
-  const floor = floorDiv({ a: x, b: y, list: [] } as never, {}) as Value
-  return cast(pair('Sub', x, pair('Mul', floor, y)), a!.type)
-}
-
 const squaredDifference: Kernel = ({ a, b }) => {
   const difference = pair('Sub', a!, b!)
   return pair('Mul', difference, difference)
@@ -85,9 +61,10 @@ const log1p: Kernel = ({ x }) => {
   const u = pair('Add', value, constant(value, 1))
   const exact = node('Equal', [u, constant(u, 1)], u.shape, 'bool')
   const infinite = node('IsInf', [u], u.shape, 'bool')
-  const ratio = pair('Div', pair('Mul', value, floatNode('Log', u)), pair('Sub', u, constant(u, 1)))
+  const log = floatNode('Log', u)
+  const ratio = pair('Div', pair('Mul', value, log), pair('Sub', u, constant(u, 1)))
   const finite = node('Where', [exact, value, ratio], u.shape, 'float32')
-  return node('Where', [infinite, u, finite], u.shape, 'float32')
+  return node('Where', [infinite, log, finite], u.shape, 'float32')
 }
 
 const expm1: Kernel = ({ x }) => {
@@ -118,7 +95,7 @@ const step: Kernel = ({ x }, { alpha }) => {
   const below = filled(value.shape, alpha as number, 'float32')
   const stepped = node('Where', [positive, scalar(1, 'float32'), below], value.shape, 'float32')
   const undefinedHere = node('IsNaN', [value], value.shape, 'bool')
-  return node('Where', [undefinedHere, value, stepped], value.shape, 'float32')
+  return cast(node('Where', [undefinedHere, value, stepped], value.shape, 'float32'), x!.type)
 }
 
 const clip: Kernel = ({ x }, { clipValueMin, clipValueMax }) => {
@@ -138,20 +115,6 @@ const select: Kernel = ({ condition, t, e }) => {
   const mask = rank1 ? reshape(condition!, [condition!.size, ...shape.slice(1).map(() => 1)]) : condition!
   const type = t!.type === 'bool' ? 'int32' : t!.type
   return cast(node('Where', [cast(mask, 'bool'), cast(t!, type), cast(e!, type)], shape, type), t!.type)
-}
-
-/** The angle of (x, y) from the x axis; atan(y / x) and the half it lies in. */
-const atan2: Kernel = ({ a: y, b: x }) => {
-  const [up, right] = [cast(y!, 'float32'), cast(x!, 'float32')]
-  const shape = broadcastShape(up, right)
-  const at = (name: string, value: Value) => node(name, [value, constant(value, 0)], value.shape, 'bool')
-  const where = (test: Value, yes: Value, no: Value) => node('Where', [test, yes, no], shape, 'float32')
-  const angle = floatNode('Atan', pair('Div', up, right))
-  const half = known([Math.PI], [], 'float32')
-  const turned = where(at('Less', up), pair('Sub', angle, half), pair('Add', angle, half))
-  const found = where(at('Less', right), turned, angle)
-  const origin = node('And', [at('Equal', up), at('Equal', right)], shape, 'bool')
-  return where(origin, constant(up, 0), found)
 }
 
 const isFinite: Kernel = ({ x }) => {
@@ -219,7 +182,7 @@ export const elementwise: KernelTable = {
   Atanh: float('Atanh'),
   Erf: float('Erf'),
   Relu: ({ x }) => node('Relu', [x!], x!.shape, x!.type),
-  Relu6: ({ x }) => relu6(cast(x!, 'float32')),
+  Relu6: ({ x }) => cast(relu6(cast(x!, 'float32')), x!.type),
   LeakyRelu: ({ x }, { alpha }) => leakyRelu(cast(x!, 'float32'), alpha),
   Prelu: ({ x, alpha }) => prelu(cast(x!, 'float32'), cast(alpha!, 'float32')),
   Selu: float('Selu'),

@@ -156,7 +156,30 @@ const depthToSpace: Kernel = ({ x }, { blockSize, dataFormat }) => {
   return reshape(transpose(apart, [0, 3, 4, 1, 5, 2]), [batch, a / block ** 2, b * block, c * block])
 }
 
+/** image [batch, height, width, channels] */
+const flipLeftRight: Kernel = ({ image }) =>
+  node(
+    'Slice',
+    [image!, ...[[-1], [-image!.shape[2]! - 1], [2], [-1]].map(integers)],
+    image!.shape,
+    image!.type,
+  )
+
+/** image [batch, height, width, channels]; boxes [count, 4] of y1, x1, y2, x2 in parts of the image; boxInd [count] */
+const cropAndResize: Kernel = ({ image, boxes, boxInd }, { cropSize, method, extrapolationValue }) => {
+  const [height, width] = cropSize as [number, number]
+  const [count, channels] = [boxes!.shape[0]!, image!.shape[3]!]
+  const pixels = transpose(cast(image!, 'float32'), [0, 3, 1, 2])
+  const inputs = [pixels, boxes!, cast(boxInd!, 'int32'), cast(integers([height, width]), 'int32')]
+  const attributes = { mode: method as string, extrapolation_value: { float: extrapolationValue as number } }
+  const shape = [count, channels, height, width]
+  const cut = node('CropAndResize', inputs, shape, 'float32', { attributes, domain: 'com.microsoft' })
+  return transpose(cut, [0, 2, 3, 1])
+}
+
 export const images: KernelTable = {
+  FlipLeftRight: flipLeftRight,
+  CropAndResize: cropAndResize,
   ResizeBilinear: resize(bilinear),
   ResizeBilinearGrad: resizeGradient(bilinear),
   ResizeNearestNeighbor: resize(nearest),

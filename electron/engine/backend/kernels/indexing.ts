@@ -84,12 +84,24 @@ const scatterNd: Kernel = ({ indices, updates }, { shape }) => {
   return updates!.size === 0 ? target : scatterAdd(target, indices!, updates!)
 }
 
+/** Rows of a negative segment are dropped: they are added to a row more, which is cut off. */
 const unsortedSegmentSum: Kernel = ({ x, segmentIds }, { numSegments }) => {
-  const target = zeros([numSegments, ...x!.shape.slice(segmentIds!.shape.length)], x!.type as Dtype)
-  if (x!.size === 0) return target
-  const sum = scatterAdd(target, reshape(segmentIds!, [...segmentIds!.shape, 1]), x!)
-  if (segmentIds!.data && sum.type === 'float32') sum.rowSum = { places: segmentIds!.data, updates: x! }
+  const ids = cast(segmentIds!, 'int32')
+  const shape = [numSegments as number, ...x!.shape.slice(ids.shape.length)]
+  if (x!.size === 0) return zeros(shape, x!.type as Dtype)
+  const inside = ids.data?.every((id) => id >= 0)
+  const target = zeros(inside ? shape : [numSegments + 1, ...shape.slice(1)], x!.type as Dtype)
+  const kept = inside ? ids : segmentsOrBeyond(ids, numSegments)
+  const added = scatterAdd(target, reshape(kept, [...ids.shape, 1]), x!)
+  const none = integers(shape.map(() => 0))
+  const sum = inside ? added : node('Slice', [added, none, integers(shape)], shape, added.type)
+  if (ids.data && sum.type === 'float32') sum.rowSum = { places: ids.data, updates: x! }
   return sum
+}
+
+function segmentsOrBeyond(ids: Value, beyond: number): Value {
+  const negative = node('Less', [ids, scalar(0, 'int32')], ids.shape, 'bool')
+  return node('Where', [negative, scalar(beyond, 'int32'), ids], ids.shape, 'int32')
 }
 
 const tensorScatterUpdate: Kernel = ({ tensor, indices, updates }) =>

@@ -40,6 +40,20 @@ function truth(name: string, ofNothing: number): Kernel {
   }
 }
 
+/** ONNX Runtime passes over numbers that are none; tfjs and TensorFlow give them. Booleans stay what they are. */
+function extreme(name: string, ofNothing: number): Kernel {
+  const plain = reduction(name, ofNothing)
+  return (inputs, attributes) => {
+    const x = inputs.x!
+    const value = plain(inputs, attributes) as Value
+    if (x.type === 'bool') return cast(value, 'bool')
+    if (x.type !== 'float32' || value === x || x.size === 0) return value
+    const none = node('IsNaN', [x], x.shape, 'bool')
+    const any = reduction('ReduceMax', 0)({ x: none, list: [none] } as never, attributes) as Value
+    return node('Where', [cast(any, 'bool'), scalar(NaN, 'float32'), value], value.shape, 'float32')
+  }
+}
+
 function argument(name: string): Kernel {
   return ({ x }, { axis }) => {
     const { axes, shape } = reduced(x!, axis, false)
@@ -111,8 +125,8 @@ export const reductions: KernelTable = {
   Sum: reduction('ReduceSum', 0),
   Mean: mean,
   Prod: reduction('ReduceProd', 1),
-  Max: reduction('ReduceMax', -Infinity),
-  Min: reduction('ReduceMin', Infinity),
+  Max: extreme('ReduceMax', -Infinity),
+  Min: extreme('ReduceMin', Infinity),
   All: truth('ReduceMin', 1),
   Any: truth('ReduceMax', 0),
   ArgMax: argument('ArgMax'),
