@@ -50,8 +50,8 @@ const SAMPLE = 4096
 const LARGEST_MADE = 1 << 16
 
 /**
- * Spares a computation that comes again with other data the recording of its thousand operations: a third of the time
- * of a small model's step. The graph is run once more with its inputs exchanged.
+ * Spares a computation that comes again with other data the recording of its thousand operations: 4 of the 6 ms of the
+ * smallest step of the bench, 7 to 10 of larger ones. The graph is run once more with its inputs exchanged.
  *
  * That is done only when two recordings with different arrays have given the same graph and the same numbers made on
  * the way; else the computation depends on something that is not among its arrays, and is recorded each time.

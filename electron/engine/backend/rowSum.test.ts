@@ -61,6 +61,13 @@ describe('a sum of rows', () => {
     expect(await valuesOf(given)).toEqual(Array.from(table))
   })
 
+  it('does not write to an array that a caller has given', async () => {
+    const own = table.slice()
+    const sum = tf.tidy(() => tf.add(tf.tensor2d(own, [ROWS, WIDTH]), rows()))
+    expect(await valuesOf(sum)).toEqual(expected(table))
+    expect(own).toEqual(table)
+  })
+
   it('of two that share a table leaves each its own', async () => {
     const [first, second] = tf.tidy(() => {
       const shared = computedTable()

@@ -36,8 +36,9 @@ export class RowSums {
     const parts = sums.flatMap(({ rowSum: { target, updates } = {} }) => [target, updates])
     const unknown = parts.filter((part): part is Value => part !== undefined && !part.ready)
     this.parts = [...new Set([...pending.filter(({ rowSum }) => !rowSum), ...unknown])]
-    // A part of two sums is nobody's own.
-    this.shared = new Set([...pending, ...parts.filter((part, i) => parts.indexOf(part) < i)])
+    // Somebody else's too: what is waited for, a part of two sums, and what was there before, perhaps a caller's array.
+    const known = parts.filter((part) => part?.ready)
+    this.shared = new Set([...pending, ...known, ...parts.filter((part, i) => parts.indexOf(part) < i)])
   }
 
   static among(pending: readonly Value[]): RowSums | undefined {
