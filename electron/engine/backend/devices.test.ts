@@ -188,7 +188,7 @@ describe('WebGPU', () => {
           (x, g, b) => layerNorm(x as tf.Tensor2D, g as tf.Tensor1D, b as tf.Tensor1D, 1e-5),
           [x!, gain!, bias!],
         ],
-        [(x) => swish(x as tf.Tensor2D, 1.702), [x!]],
+        [(x) => swish(x as tf.Tensor2D), [x!]],
         [
           (x) => rotate(x as tf.Tensor4D, { cosine: cosine as tf.Tensor2D, sine: sine as tf.Tensor2D }),
           [heads!],

@@ -7,7 +7,7 @@ import { encodeModel } from './onnx'
 import { OutputMemory } from './outputs'
 import type { Residency } from './residency'
 import { RowSums } from './rowSum'
-import { withoutMerging, type Ort } from './session'
+import { withoutMerging, withThreading, type Ort, type Threading } from './session'
 import { tf } from './tf'
 
 type OrtTensor = InstanceType<Ort['Tensor']>
@@ -21,6 +21,14 @@ interface Entry {
 
 /** Compiled graphs kept; the one longest unused is released beyond that. */
 const SESSIONS = 64
+
+/** A compiled graph, and what it can be compiled from again. */
+interface Compiled {
+  session: InferenceSession
+  model: Uint8Array
+  options: InferenceSession.SessionOptions
+  threading: Threading
+}
 
 /** What of a graph its compiled form needs to be run. */
 export type Runnable = Pick<Graph, 'key' | 'leaves' | 'outputs' | 'names'>
@@ -58,7 +66,7 @@ export class LazyBackend extends tf.KernelBackend {
   private entryCount = 0
   private readonly live = new Set<Value>()
   /** By structure, in order of last use. */
-  private readonly sessions = new Map<string, InferenceSession>()
+  private readonly sessions = new Map<string, Compiled>()
   private flushing: Promise<void> | undefined
   /** Values that somebody waits to read: the outputs that come to the host. */
   private readonly wanted = new Set<Value>()
@@ -201,7 +209,7 @@ export class LazyBackend extends tf.KernelBackend {
   }
 
   override dispose(): void {
-    for (const session of this.sessions.values()) void session.release()
+    for (const { session } of this.sessions.values()) void session.release()
     this.sessions.clear()
     this.residency?.dispose(this.live)
     this.live.clear()
@@ -231,7 +239,7 @@ export class LazyBackend extends tf.KernelBackend {
     this.statistics.traceMs += performance.now() - started
 
     // Of sums whose parts are known already the graph is empty, and the runtime refuses such.
-    if (graph.nodes.length) await this.run(await this.session(graph), graph)
+    if (graph.nodes.length) await this.run((await this.session(graph)).session, graph)
     sums?.finish(this.outputs)
     forget(graph)
     release()
@@ -252,15 +260,17 @@ export class LazyBackend extends tf.KernelBackend {
   /**
    * Runs a graph that has been compiled with other inputs.
    * @param results its outputs, or sums of rows of them
+   * @param threading how its threads wait
    * @returns false, with nothing done, if it is compiled no more
    */
-  async computeAgain(graph: Runnable, results: readonly Value[]): Promise<boolean> {
+  async computeAgain(graph: Runnable, results: readonly Value[], threading: Threading): Promise<boolean> {
     while (this.flushing) await this.flushing
-    const session = this.compiled(this.half ? `${graph.key}/half` : graph.key)
-    if (!session) return false
+    const compiled = this.compiled(this.half ? `${graph.key}/half` : graph.key)
+    if (!compiled) return false
     const release = this.outputs.mark()
     const work = async () => {
-      await this.run(session, graph)
+      if (compiled.threading !== threading) await this.recompile(compiled, threading)
+      await this.run(compiled.session, graph)
       RowSums.among(results)?.finish(this.outputs)
       release()
     }
@@ -287,34 +297,50 @@ export class LazyBackend extends tf.KernelBackend {
     this.statistics.runMs += performance.now() - running
   }
 
-  private async session(graph: Graph): Promise<InferenceSession> {
+  private async session(graph: Graph): Promise<Compiled> {
     const locations = this.locations(graph)
     const place = locations ? `${graph.key}@${Object.values(locations).join()}` : graph.key
     const key = this.half ? `${place}/half` : place
     const cached = this.compiled(key)
     if (cached) return cached
-    const started = performance.now()
     const model = this.half ? encodeHalf(graph) : encodeModel(graph)
-    const options = this.half ? withoutMerging(this.options) : this.options
-    const located = locations ? { ...options, preferredOutputLocation: locations } : options
-    const session = await this.ort.InferenceSession.create(model, located)
-    this.sessions.set(key, session)
-    this.statistics.compiled++
-    this.statistics.compileMs += performance.now() - started
+    const own = this.half ? withoutMerging(this.options) : this.options
+    const options = locations ? { ...own, preferredOutputLocation: locations } : own
+    const session = await this.create(model, options)
+    const compiled: Compiled = { session, model, options, threading: 'waiting' }
+    this.sessions.set(key, compiled)
     if (this.sessions.size > this.capacity) {
       const [oldest, unused] = this.sessions.entries().next().value!
       this.sessions.delete(oldest)
-      await unused.release()
+      await unused.session.release()
     }
+    return compiled
+  }
+
+  /** With other threads: the memory that its first ones worked in is given back before. */
+  private async recompile(compiled: Compiled, threading: Threading): Promise<void> {
+    await compiled.session.release()
+    compiled.session = await this.create(compiled.model, withThreading(compiled.options, threading))
+    compiled.threading = threading
+  }
+
+  private async create(
+    model: Uint8Array,
+    options: InferenceSession.SessionOptions,
+  ): Promise<InferenceSession> {
+    const started = performance.now()
+    const session = await this.ort.InferenceSession.create(model, options)
+    this.statistics.compiled++
+    this.statistics.compileMs += performance.now() - started
     return session
   }
 
-  private compiled(key: string): InferenceSession | undefined {
-    const session = this.sessions.get(key)
-    if (!session) return undefined
+  private compiled(key: string): Compiled | undefined {
+    const compiled = this.sessions.get(key)
+    if (!compiled) return undefined
     this.sessions.delete(key)
-    this.sessions.set(key, session)
-    return session
+    this.sessions.set(key, compiled)
+    return compiled
   }
 
   /** Where each output stays: with the device, but for those that are waited for. */

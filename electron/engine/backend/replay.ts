@@ -1,6 +1,8 @@
 import { Value, type Data, type Graph } from './graph'
 import type { LazyBackend, Runnable } from './lazyBackend'
+import { Pace } from './pace'
 import type { RowSum } from './rowSum'
+import { threadsInUse } from './session'
 import { tf } from './tf'
 
 /** What a step computes, and what of it is other data in the next step. */
@@ -62,7 +64,10 @@ export class Replay {
   private before: readonly Sample[] = []
   private trusted = false
 
-  constructor(private readonly backend: LazyBackend) {}
+  constructor(
+    private readonly backend: LazyBackend,
+    readonly pace = new Pace(threadsInUse()),
+  ) {}
 
   /** Resolves to computed tensors, which are the caller's. */
   async run(work: Recurring): Promise<Map<string, tf.Tensor>> {
@@ -106,7 +111,12 @@ export class Replay {
       value.rowSum = { target, places: dataOf(rows.places, arrays), updates: outputs[output]! }
       return value
     })
-    if (!(await this.backend.computeAgain(exchanged(graph, leaves, outputs), values))) return undefined
+    const [started, cpu] = [performance.now(), process.cpuUsage()]
+    const { threading } = this.pace
+    const done = await this.backend.computeAgain(exchanged(graph, leaves, outputs), values, threading)
+    if (!done) return undefined
+    const { user, system } = process.cpuUsage(cpu)
+    this.pace.after(performance.now() - started, (user + system) / 1000)
     this.backend.statistics.replayed++
     const tensors = values.map((value) =>
       tf.engine().makeTensorFromTensorInfo(this.backend.tensor(value), this.backend),

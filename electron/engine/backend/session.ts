@@ -18,23 +18,44 @@ export function useThreads(threads: number): number {
   return chosen
 }
 
+export function threadsInUse(): number {
+  return chosen || availableParallelism()
+}
+
 export async function loadRuntime(): Promise<Ort> {
   const module = await import('onnxruntime-node')
   return module.default ?? module
 }
 
+/** What threads do until there is work again: keep their cores, or sleep; `single`: there is but one. */
+export type Threading = 'spinning' | 'waiting' | 'single'
+
 /** How sessions of ONNX Runtime are made, on the CPU or the GPU. */
 export function sessionOptions(provider: 'cpu' | 'webgpu' = 'cpu'): InferenceSession.SessionOptions {
   return {
     executionProviders: [provider],
-    intraOpNumThreads: chosen || availableParallelism(),
+    intraOpNumThreads: threadsInUse(),
     interOpNumThreads: 1,
     graphOptimizationLevel: 'all',
     // A planned block for all activations is not faster and takes a third more memory than the arena's own reuse.
     enableMemPattern: false,
     logSeverityLevel: 3,
-    // Spinning threads gain 3 % alone and lose a factor of two when a neighbour takes a core.
+    // Spinning threads gain 3 % alone and lose a factor of two when a neighbour takes a core: see Pace.
     extra: { session: { intra_op: { allow_spinning: '0' }, set_denormal_as_zero: '1' } },
+  }
+}
+
+/** The same with threads of another kind. */
+export function withThreading(
+  options: InferenceSession.SessionOptions,
+  threading: Threading,
+): InferenceSession.SessionOptions {
+  const session = options.extra!.session as Record<string, unknown>
+  const intra_op = { allow_spinning: threading === 'spinning' ? '1' : '0' }
+  return {
+    ...options,
+    ...(threading === 'single' && { intraOpNumThreads: 1 }),
+    extra: { ...options.extra, session: { ...session, intra_op } },
   }
 }
 

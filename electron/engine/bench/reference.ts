@@ -18,6 +18,8 @@ export const configurations = {
 export type Configuration = (typeof configurations)[keyof typeof configurations]
 
 const TEACHERS = 3
+/** x * sigmoid(GELU * x) is close to GELU(x) (Hendrycks and Gimpel 2016). */
+const GELU = 1.702
 const WEIGHTING = { strategy: 'entropy', granularity: 'token', temperature: 1, fusion: 'arithmetic' } as const
 const OPTIMIZER = { betas: [0.9, 0.95] as [number, number], weightDecay: 0.01, clip: 1 }
 const RATE = 1e-3
@@ -123,12 +125,13 @@ export class ReferenceStep {
       // The queries are scaled by their weights, which are fewer.
       const scaled = tf.mul(this.of(`${l}.q`), 1 / Math.sqrt(size))
       const weights = [scaled, this.of(`${l}.k`), this.of(`${l}.v`)]
-      const [q, k, v] = weights.map((weight) => split(tf.matMul(h, weight)))
+      const [q, k, v] = weights.map((weight) => split(tf.matMul(h, weight, false, true)))
       const mixed = causalAttention(q!, k!, v!, this.mask)
       const joined = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [batch * time, width]) as tf.Tensor2D
-      x = tf.add(x, tf.matMul(joined, this.of(`${l}.o`)))
-      const inner = tf.matMul(norm(x, `${l}.gain2`), this.of(`${l}.up`))
-      x = tf.add(x, tf.matMul(swish(inner as tf.Tensor2D, 1.702), this.of(`${l}.down`)))
+      x = tf.add(x, tf.matMul(joined, this.of(`${l}.o`), false, true))
+      // x sigmoid(GELU x) = swish(GELU x) / GELU: both factors go to the weights as well.
+      const inner = tf.matMul<tf.Tensor2D>(norm(x, `${l}.gain2`), tf.mul(this.of(`${l}.up`), GELU))
+      x = tf.add(x, tf.matMul(swish(inner), tf.div<tf.Tensor2D>(this.of(`${l}.down`), GELU)))
     }
     return norm(x, 'gain')
   }

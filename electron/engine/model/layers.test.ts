@@ -105,8 +105,8 @@ const layers: [string, Layer, (x: Array64[]) => number[], Array64[]][] = [
   ],
   [
     'swish',
-    (x) => swish(x as tf.Tensor2D, 1.702),
-    ([x]) => Array.from(x!.data, (v) => v * sigmoid(1.702 * v)),
+    (x) => swish(x as tf.Tensor2D),
+    ([x]) => Array.from(x!.data, (v) => v * sigmoid(v)),
     [draw(3, 5)],
   ],
   [

@@ -6,15 +6,13 @@ import { tf } from '../backend/tf'
  * one operator forward where the backend has it, and plain operations elsewhere.
  */
 
-/**
- * x * sigmoid(beta * x): SiLU at beta = 1, an approximation of GELU at 1.702.
- */
-export function swish(x: tf.Tensor2D, beta = 1): tf.Tensor2D {
+/** SiLU (Elfwing et al. 2017): x * sigmoid(x). */
+export function swish(x: tf.Tensor2D): tf.Tensor2D {
   const op = tf.customGrad((input, save) => {
     const value = input as tf.Tensor2D
-    const y = swishOf(value, beta)
-    ;(save as tf.GradSaveFunc)([value])
-    const gradFunc = (dy: tf.Tensor2D, [x]: tf.Tensor[]) => tf.mul(dy, swishSlope(x as tf.Tensor2D, beta))
+    const y = swishOf(value)
+    ;(save as tf.GradSaveFunc)([value, y])
+    const gradFunc = (dy: tf.Tensor2D, [x, y]: tf.Tensor[]) => tf.mul(dy, swishSlope(x!, y!))
     return { value: y, gradFunc }
   })
   return op(x) as tf.Tensor2D
@@ -29,10 +27,10 @@ export function swish(x: tf.Tensor2D, beta = 1): tf.Tensor2D {
 export function swiglu(gate: tf.Tensor2D, up: tf.Tensor2D): tf.Tensor2D {
   const op = tf.customGrad((a, b, save) => {
     const [g, u] = [a as tf.Tensor2D, b as tf.Tensor2D]
-    const y = swishOf(g, 1)
+    const y = swishOf(g)
     ;(save as tf.GradSaveFunc)([g, u, y])
     const gradFunc = (dy: tf.Tensor2D, [g, u, y]: tf.Tensor[]) => [
-      tf.mul(tf.mul(dy, u!), swishSlope(g as tf.Tensor2D, 1)),
+      tf.mul(tf.mul(dy, u!), swishSlope(g!, y!)),
       tf.mul(dy, y!),
     ]
     return { value: tf.mul<tf.Tensor2D>(y, u), gradFunc }
@@ -40,19 +38,15 @@ export function swiglu(gate: tf.Tensor2D, up: tf.Tensor2D): tf.Tensor2D {
   return op(gate, up) as tf.Tensor2D
 }
 
-function swishOf(x: tf.Tensor2D, beta: number): tf.Tensor2D {
-  const [fused] = fusedKernel('Swish', { x }, { beta }) ?? []
-  return (fused as tf.Tensor2D) ?? tf.mul(x, tf.sigmoid(scaled(x, beta)))
+function swishOf(x: tf.Tensor2D): tf.Tensor2D {
+  const [fused] = fusedKernel('Swish', { x }) ?? []
+  return (fused as tf.Tensor2D) ?? tf.mul(x, tf.sigmoid(x))
 }
 
-/** With w = beta * x: sigmoid(w) * (1 + w * sigmoid(-w)). */
-function swishSlope(x: tf.Tensor2D, beta: number): tf.Tensor2D {
-  const w = scaled(x, beta)
-  return tf.mul(tf.sigmoid(w), tf.add(swishOf(w, -1), 1))
-}
-
-function scaled<T extends tf.Tensor>(x: T, factor: number): T {
-  return factor === 1 ? x : tf.mul(x, factor)
+/** With y = x * s and s = sigmoid(x): s + y * (1 - s). Where x is large, s is 1 and the slope exactly that. */
+function swishSlope(x: tf.Tensor, y: tf.Tensor): tf.Tensor {
+  const s = tf.sigmoid(x)
+  return tf.add(tf.mul(tf.sub(1, s), y), s)
 }
 
 /**
@@ -73,7 +67,7 @@ export function rmsNorm(x: tf.Tensor2D, gain: tf.Tensor1D, epsilon: number): tf.
       const product = tf.mul(dy, x!) as tf.Tensor2D
       // Sums over rows and columns as products with a vector: one pass each, with no table between.
       const inner = tf.matMul(product, tf.reshape(g!, [width, 1]))
-      const shrink = tf.mul(inner, tf.mul(tf.pow(r!, 3), 1 / width))
+      const shrink = tf.mul(inner, tf.mul(tf.mul(r!, tf.square(r!)), 1 / width))
       const dx = tf.sub(tf.mul(tf.mul(dy, g!), r!), tf.mul(x!, shrink))
       return [dx, tf.reshape(tf.matMul(r as tf.Tensor2D, product, true), [width])]
     }

@@ -21,6 +21,7 @@ import {
 } from '#contract'
 import { readJsonLines, writeJsonAtomic } from '../../files'
 import { checkHalf, startBackend } from '../backend'
+import type { Threading } from '../backend/session'
 import type { BatchPlan } from '../data/batchPlan'
 import { loadTokenizer, type TextTokenizer } from '../data/tokenizer'
 import { describeEnvironment, threadsSoFar } from '../environment'
@@ -113,6 +114,7 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
   let best = last?.best
   let crossEntropy: number | null | undefined
   let saved = at
+  let threading: Threading | undefined
 
   let batchOfStep = plan.at(at + 1)
   /** Reads the next batch while the step is on the runtime's threads: by the next turn of the loop it is. */
@@ -178,6 +180,11 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
           at,
           `gradients overflow at a loss scale of ${record.lossScale}: no update, half of it next`,
         )
+      const found = student.optimizer.threading
+      if (found && found !== threading && elapsed > WORTH_A_WORD) {
+        log.event('log', at, threadingWords[found])
+        threading = found
+      }
       raise(watch.step(record))
 
       crossEntropy = undefined
@@ -210,6 +217,16 @@ export async function trainRun(job: RunJob, control: Control, emit: Emit): Promi
     log.close()
     await outputs.close()
   }
+}
+
+/** Seconds of a step; of shorter ones nobody minds how they are done. */
+const WORTH_A_WORD = 0.05
+
+const threadingWords: Record<Threading, string> = {
+  single:
+    'another program keeps a core busy: on with one thread, which is faster meanwhile (the same results)',
+  waiting: 'another program keeps a core busy: the threads sleep while they wait, which is faster meanwhile',
+  spinning: 'the cores are free again: on as before',
 }
 
 /** The detectors, as they were after the last record of the log. */

@@ -47,10 +47,10 @@ const rowDotApart: Kernel = ({ a, b }) => {
   return node('ReduceSum', [product, integers([1])], [a!.shape[0]!, 1], 'float32')
 }
 
-/** x * sigmoid(beta * x) */
-const swish: Kernel = ({ x }, { beta }) =>
+/** x * sigmoid(x) */
+const swish: Kernel = ({ x }) =>
   node('QuickGelu', [x!], x!.shape, 'float32', {
-    attributes: { alpha: { float: beta as number } },
+    attributes: { alpha: { float: 1 } },
     domain: 'com.microsoft',
   })
 

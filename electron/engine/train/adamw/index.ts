@@ -1,6 +1,7 @@
 import type { Train } from '#contract'
 import { newReplay } from '../../backend'
 import type { Recurring, Replay } from '../../backend/replay'
+import type { Threading } from '../../backend/session'
 import { tf } from '../../backend/tf'
 import { take, type Gradients } from '../gradients'
 import { InPlace } from './inPlace'
@@ -38,6 +39,11 @@ export class AdamW {
       this.m.set(name, this.inPlace?.moment(name, 'm') ?? tf.variable(tf.zeros(shape), false))
       this.v.set(name, this.inPlace?.moment(name, 'v') ?? tf.variable(tf.zeros(shape), false))
     }
+  }
+
+  /** How the runtime's threads have been found to be faster, where something else wants the cores. */
+  get threading(): Threading | undefined {
+    return this.replay?.pace.found
   }
 
   /** The moments by name, `m.<parameter>` and `v.<parameter>`: with the parameters the whole state. */
