@@ -7,6 +7,9 @@ import { runFiles, type Run } from '#contract'
 import { createServices, type Services } from '../services'
 import { nodeWorkerLauncher } from './nodeWorker'
 
+/** A software GPU; Debian's chromium brings it. */
+const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json'
+
 /** A teacher that was trained here, the same as an ONNX file, and runs with either. */
 let folder: string
 let services: Services
@@ -147,6 +150,21 @@ describe('a teacher from an ONNX file', () => {
       for (const [i, loss] of own.entries()) expect(Math.abs(onnx[i]! - loss)).toBeLessThan(1e-4)
     }
   }, 120_000)
+
+  it('teaches on WebGPU as on the CPU: live, in micro-batches, by hidden states, and cached', async () => {
+    if (existsSync(SWIFTSHADER)) process.env.VK_ICD_FILENAMES ??= SWIFTSHADER
+    const { backends } = await services.call('app.info', {})
+    const { available, note } = backends.find(({ name }) => name === 'webgpu')!
+    if (!available) return void process.stderr.write(`SKIPPED: ONNX teachers of a run on WebGPU: ${note}\n`)
+    const features = { gamma: 0.5, layers: 'uniform', embedding: true }
+    const seen = { loss: { lambda: 0.5, features }, teachers: ['cook-seen'], cache: { mode: 'off' } }
+    const onCpu = await losses(seen)
+    for (const changes of [{ train: { ...train, accumulate: 2 } }, { cache: { mode: 'exact' } }]) {
+      const onGpu = await losses({ ...seen, ...changes, backend: 'webgpu' })
+      expect(onGpu).toHaveLength(onCpu.length)
+      for (const [i, loss] of onCpu.entries()) expect(Math.abs(onGpu[i]! / loss - 1)).toBeLessThan(1e-4)
+    }
+  }, 240_000)
 
   it('is refused where hidden states are asked of it', async () => {
     const { experiments, models } = services.rooms

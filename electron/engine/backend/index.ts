@@ -2,11 +2,12 @@ import { availableParallelism } from 'node:os'
 import { createRequire } from 'node:module'
 import { badInput, failed, type Backend, type SelfTestResult } from '#contract'
 import { registerGradients } from './gradients'
+import { Value, type Dtype } from './graph'
 import { registerKernels } from './kernels'
 import { LazyBackend } from './lazyBackend'
 import { Replay } from './replay'
 import { Residency } from './residency'
-import { loadRuntime, sessionOptions, useThreads } from './session'
+import { loadRuntime, sessionOptions, useProvider, useThreads, type Tensor } from './session'
 import { examineTensorflow, registerTensorflow } from './tensorflow'
 import { tf } from './tf'
 import { chooseProvider, listAdapters, probeHalf, probeWebgpu } from './webgpu'
@@ -85,6 +86,16 @@ export function newReplay(): Replay {
 }
 
 /**
+ * A tensor of tfjs for an output that another session has left in the device's memory, of the same shape. It is the
+ * backend's from now on: its memory is given back when the tensor has been disposed of and no graph reads it any more.
+ */
+export function residentTensor(output: Tensor): tf.Tensor {
+  const value = new Value(output.dims, output.type as Dtype)
+  value.resident = output
+  return tf.engine().makeTensorFromTensorInfo((tf.backend() as LazyBackend).tensor(value))
+}
+
+/**
  * Whether a backend can keep in half precision what waits.
  * @throws bad-input, in one line, where it cannot
  */
@@ -109,6 +120,7 @@ export async function inHalf<T>(work: () => Promise<T>): Promise<T> {
 }
 
 async function use(name: string): Promise<void> {
+  useProvider(name === 'webgpu' ? 'webgpu' : 'cpu')
   if (!(await tf.setBackend(name))) throw failed(`the backend ${name} could not be started`)
   await tf.ready()
 }

@@ -9,8 +9,11 @@ export type { Tensor }
 // trained here is nobody else's business. Set before anything loads the runtime; child processes inherit it.
 process.env.ORT_DISABLE_TELEMETRY ??= '1'
 
-/** Threads of the backend in use. */
+export type Provider = 'cpu' | 'webgpu'
+
+/** Threads of the backend in use, and where it computes. */
 let chosen = 0
+let place: Provider = 'cpu'
 
 /** @param threads inside an operator, of all sessions from now on; 0: all cores */
 export function useThreads(threads: number): number {
@@ -22,6 +25,11 @@ export function threadsInUse(): number {
   return chosen || availableParallelism()
 }
 
+/** @param provider of all sessions from now on that do not ask for another */
+export function useProvider(provider: Provider): void {
+  place = provider
+}
+
 export async function loadRuntime(): Promise<Ort> {
   const module = await import('onnxruntime-node')
   return module.default ?? module
@@ -31,7 +39,7 @@ export async function loadRuntime(): Promise<Ort> {
 export type Threading = 'spinning' | 'waiting' | 'single'
 
 /** How sessions of ONNX Runtime are made, on the CPU or the GPU. */
-export function sessionOptions(provider: 'cpu' | 'webgpu' = 'cpu'): InferenceSession.SessionOptions {
+export function sessionOptions(provider: Provider = place): InferenceSession.SessionOptions {
   return {
     executionProviders: [provider],
     intraOpNumThreads: threadsInUse(),

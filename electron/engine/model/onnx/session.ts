@@ -11,10 +11,14 @@ export interface Past {
   tensors: readonly Tensor[]
 }
 
-/** An output that is asked for, and where it goes: [sequences * time, width]. */
-export interface Wanted {
+/** An output that is asked for. */
+export interface Output {
   name: string
   width: number
+}
+
+/** The same, and where it goes: [sequences * time, width]. */
+export interface Wanted extends Output {
   out: Float32Array<ArrayBuffer>
 }
 
@@ -34,8 +38,16 @@ interface PassOptions {
   past?: Past
 }
 
+interface Opening {
+  /** Logits computed at a time, unless a sequence has more. */
+  largest?: number
+  /** Outputs that stay in the memory of the device, where the backend has one: `readParts` gives them. */
+  resident?: readonly string[]
+}
+
 /**
- * A language model as an ONNX file, run by ONNX Runtime on the CPU with the threads of the backend: token ids to logits.
+ * A language model as an ONNX file, run by ONNX Runtime where the backend computes, on the CPU with its threads or on
+ * WebGPU: token ids to logits. What WebGPU has no operator for is computed on the CPU in between.
  */
 export class OnnxSession {
   private constructor(
@@ -43,19 +55,24 @@ export class OnnxSession {
     private readonly session: Session,
     private readonly signature: Signature,
     private readonly largest: number,
+    /** Whether there are outputs that stay in the memory of the device. */
+    readonly stays: boolean,
   ) {}
 
   /**
-   * @param largest logits computed at a time, unless a sequence has more
    * @throws bad-input when it cannot be opened, or does not map `input_ids` to `logits`
    */
-  static async open(file: string, largest = LARGEST): Promise<OnnxSession> {
+  static async open(file: string, { largest = LARGEST, resident = [] }: Opening = {}): Promise<OnnxSession> {
     const ort = await loadRuntime()
-    const session = await ort.InferenceSession.create(file, sessionOptions()).catch((error: Error) => {
+    const options = sessionOptions()
+    const stays = resident.length > 0 && options.executionProviders![0] === 'webgpu'
+    if (stays)
+      options.preferredOutputLocation = Object.fromEntries(resident.map((name) => [name, 'gpu-buffer']))
+    const session = await ort.InferenceSession.create(file, options).catch((error: Error) => {
       throw badInput(`ONNX Runtime cannot open the model: ${firstLine(error)}`, { file })
     })
     try {
-      return new OnnxSession(ort, session, signatureOf(session, file), largest)
+      return new OnnxSession(ort, session, signatureOf(session, file), largest, stays)
     } catch (error) {
       await session.release()
       throw error
@@ -83,6 +100,22 @@ export class OnnxSession {
    * @param ids [sequences * time]
    */
   async read(ids: Int32Array, time: number, wanted: readonly Wanted[]): Promise<void> {
+    for await (const { first, said } of this.passes(ids, time, wanted))
+      for (const { name, width, out } of wanted) out.set(said[name]!.data, first * time * width)
+  }
+
+  /**
+   * The same, left where it was computed: of each output its parts [sequences, time, width], one after the other, which
+   * are the caller's to dispose of.
+   */
+  async readParts(ids: Int32Array, time: number, wanted: readonly Output[]): Promise<Tensor[][]> {
+    const parts: Tensor[][] = wanted.map(() => [])
+    for await (const { said } of this.passes(ids, time, wanted))
+      for (const [i, { name }] of wanted.entries()) parts[i]!.push(said[name] as unknown as Tensor)
+    return parts
+  }
+
+  private async *passes(ids: Int32Array, time: number, wanted: readonly Output[]) {
     const sequences = ids.length / time
     const numbers = time * wanted.reduce((sum, { width }) => sum + width, 0)
     const most = Math.max(1, Math.min(sequences, Math.floor(this.largest / numbers)))
@@ -90,7 +123,7 @@ export class OnnxSession {
     for (let first = 0; first < sequences; first += rows) {
       const part = ids.subarray(first * time, (first + rows) * time)
       const { said } = await this.pass(part, time, { outputs: wanted.map(({ name }) => name) })
-      for (const { name, width, out } of wanted) out.set(said[name]!.data, first * time * width)
+      yield { first, said }
     }
   }
 
