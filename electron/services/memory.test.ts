@@ -210,6 +210,22 @@ const measured: {
     changes: { loss: { features: false, foreign: { compare: 'uld' } } },
     peak: 445,
   },
+  {
+    kind: 'in half precision',
+    model: { vocab: 768, width: 192, layers: 8, heads: 6 },
+    train: { batch: 8, context: 128, precision: 'f16' },
+    teachers: [{ vocab: 768, width: 96, layers: 3, heads: 4 }],
+    changes: {},
+    peak: 602,
+  },
+  {
+    kind: 'micro-batches in half precision',
+    model: { vocab: 768, width: 320, layers: 5, heads: 10 },
+    train: { batch: 16, context: 128, accumulate: 2, precision: 'f16' },
+    teachers: [{ vocab: 768, width: 96, layers: 3, heads: 4 }],
+    changes: {},
+    peak: 877,
+  },
 ]
 
 const accumulateOf = ({ mend }: MemoryAdvice) => Number(/^train.accumulate=(\d+)$/.exec(mend[0]!)![1])
