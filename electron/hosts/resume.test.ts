@@ -117,6 +117,10 @@ describe('a run killed with -9 and resumed computes what an undisturbed one does
         continue: { run: 'first', retention: { weight: 0.5, tau: 2 } },
       },
     ],
+    [
+      'in half precision of what waits, with its loss scale',
+      { teachers: ['cook', 'clerk'], train: { ...train, precision: 'f16' } },
+    ],
   ])('%s', async (name, changes) => {
     const expected = computed(await undisturbed(`${name.split(' ')[2]}-whole`, changes))
     expect(expected.steps).toHaveLength(30)
