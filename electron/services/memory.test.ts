@@ -176,7 +176,7 @@ const measured: {
     train: { batch: 16, context: 128, accumulate: 16 },
     teachers: [{ vocab: 8192, width: 96, layers: 6, heads: 3 }],
     changes: {},
-    peak: 410,
+    peak: 397,
   },
   {
     kind: 'checkpointing',
@@ -192,7 +192,7 @@ const measured: {
     train: { batch: 4, context: 128, accumulate: 2 },
     teachers: [{ vocab: 2048, width: 96, layers: 6, heads: 3 }],
     changes: { cache: { mode: 'exact' } },
-    peak: 466,
+    peak: 428,
   },
   {
     kind: 'a foreign teacher by uld',
@@ -224,7 +224,7 @@ const measured: {
     train: { batch: 16, context: 128, accumulate: 2, precision: 'f16' },
     teachers: [{ vocab: 768, width: 96, layers: 3, heads: 4 }],
     changes: {},
-    peak: 877,
+    peak: 779,
   },
 ]
 

@@ -63,14 +63,12 @@ export function peakMemory(config: RunConfig): number {
   const layer = layerSize(student, tokens)
   const scores = tokens * heads * context
   const again = checkpointing === 'layers'
-  // Each graph has memory of its own: the first micro-batch's, and the one that adds to its gradients.
-  const graphs = accumulate > 1 ? 2 : 1
   const inside = again ? 1 + AT_WORK : layers + AT_WORK
   const kept = again ? tokens * student.width * layers : 0
   const waiting = FACTORS.activations * (layer * inside + kept) + FACTORS.attention * scores * inside
   const numbers =
     FACTORS.parameters * parameterCount(student) +
-    graphs * waiting * (experiment.train.precision === 'f16' ? FACTORS.halved : 1) +
+    waiting * (experiment.train.precision === 'f16' ? FACTORS.halved : 1) +
     FACTORS.logits * tokens * vocab +
     frozenNumbers(config, tokens) +
     teacherTables(config, tokens)

@@ -13,18 +13,6 @@ export function byName(variables: ReadonlyMap<string, tf.Variable>, grads: tf.Na
   return gradients
 }
 
-/** sum + scale * gradients, kept beyond the tidy it is called in. */
-export function keepSum(sum: Gradients | undefined, gradients: Gradients, scale: number): Gradients {
-  const result: Gradients = new Map()
-  for (const [name, gradient] of gradients) {
-    const scaled = scale === 1 ? gradient : tf.mul(gradient, scale)
-    const before = sum?.get(name)
-    result.set(name, tf.keep(before ? tf.add(before, scaled) : scaled))
-    before?.dispose()
-  }
-  return result
-}
-
 /** The values of a tensor, which is disposed of. */
 export async function take(vector: tf.Tensor): Promise<Float32Array> {
   const values = (await vector.data()) as Float32Array

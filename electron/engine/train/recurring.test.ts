@@ -12,10 +12,12 @@ beforeAll(async () => {
   await startBackend('onnx', { threads: 1 })
 })
 
+const train = { steps: 9, batch: 4, context: 8, warmup: 2, learningRate: 0.01 }
+
 /** The metrics of each step, and the weights after the last. */
-async function train(changes: Record<string, unknown>, wrap: (teacher: TeacherSource) => TeacherSource) {
+async function trained(changes: Record<string, unknown>, wrap: (teacher: TeacherSource) => TeacherSource) {
   const config = runConfig({
-    train: { steps: 9, batch: 4, context: 8, warmup: 2, learningRate: 0.01 },
+    train,
     ...changes,
   })
   const student = new Student(config)
@@ -37,17 +39,17 @@ const replayed = () => (tf.backend() as LazyBackend).statistics.replayed
 it.each([
   ['features', {}],
   ['weights drawn anew each step', { weighting: { strategy: 'random' } }],
-  [
-    'layers computed again',
-    { train: { steps: 9, batch: 4, context: 8, warmup: 2, learningRate: 0.01, checkpointing: 'layers' } },
-  ],
+  ['layers computed again', { train: { ...train, checkpointing: 'layers' } }],
   ['features first, then logits', { loss: { features: { gamma: 0.1, first: 0.5 } } }],
+  ['micro-batches', { train: { ...train, accumulate: 2 } }],
+  ['half precision', { train: { ...train, precision: 'f16' } }],
+  ['micro-batches in half precision', { train: { ...train, accumulate: 4, precision: 'f16' } }],
 ])('steps that are not recorded are bit for bit those that are: %s', async (_, changes) => {
   const start = replayed()
-  const spared = await train(changes, (teacher) => teacher)
+  const spared = await trained(changes, (teacher) => teacher)
   const count = replayed() - start
   // A teacher that prepares something is asked anew each step.
-  const recorded = await train(changes, (teacher) => ({ ...teacher, prepare: async () => {} }))
+  const recorded = await trained(changes, (teacher) => ({ ...teacher, prepare: async () => {} }))
   expect(replayed() - start).toBe(count)
   expect(count).toBeGreaterThanOrEqual(4)
   expect(spared).toEqual(recorded)
@@ -70,10 +72,10 @@ function reader(teacher: TeacherSource, tells: boolean): TeacherSource {
 it('steps whose teachers say what they have prepared are not recorded either', async () => {
   const changes = { loss: { features: false } }
   const start = replayed()
-  const spared = await train(changes, (teacher) => reader(teacher, true))
+  const spared = await trained(changes, (teacher) => reader(teacher, true))
   // Not the first, after which the weights move to where they are changed in place, and two to compare.
   expect(replayed() - start).toBe(6)
-  const recorded = await train(changes, (teacher) => reader(teacher, false))
+  const recorded = await trained(changes, (teacher) => reader(teacher, false))
   expect(replayed() - start).toBe(6)
   expect(spared).toEqual(recorded)
 })

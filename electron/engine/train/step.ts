@@ -21,8 +21,8 @@ import type { ForeignTeacher, ReadBatch } from '../teachers/foreign'
 import { rankForeign } from '../teachers/ranking'
 import { prepareTeachers, type Reading, type TeacherSignal, type TeacherSource } from '../teachers/source'
 import { createRandom } from '../random'
-import { globalNorm } from './adamw'
-import { byName, keepSum, take, type Gradients } from './gradients'
+import { byName, type Gradients } from './gradients'
+import { gradientSum, type GradientSum } from './gradientSum'
 import { learningRate } from './schedule'
 import type { Student } from './student'
 
@@ -53,6 +53,7 @@ export class TrainingStep {
   private readonly weighting: Experiment['weighting']
   /** The fused target's share of the teachers' part of the loss. */
   private readonly share: number
+  private readonly sum: GradientSum
 
   /**
    * @param teachers in the definition's order; not asked when the loss does not need them
@@ -74,6 +75,7 @@ export class TrainingStep {
     const { features } = config.experiment.loss
     this.attention = student.alignments().length > 0 && features !== false && features.attention !== 'none'
     this.teachers = learnsFromTeachers(config.experiment) ? teachers : []
+    this.sum = gradientSum(student.optimizer, config.experiment.train.accumulate)
   }
 
   /** Does step `step` (from 1) and resolves to its metrics. */
@@ -115,43 +117,40 @@ export class TrainingStep {
       if (!prepared) return undefined
       arrays.push(...prepared)
     }
-    return { key: stage, arrays }
+    return { key: `${stage} ${this.student.lossScale?.factor}`, arrays }
   }
 
-  /** Micro-batches, one graph each, so that only one's activations exist at a time; the update is the last graph. */
+  /** Micro-batches, one after the other, so that only one's activations exist at a time; then the update. */
   private async parts(step: number, rate: number, batch: StepBatch): Promise<Measured> {
     const { accumulate, context } = this.experiment.train
     const stage = stageOf(this.experiment, step)
     const size = (this.experiment.train.batch / accumulate) * context
-    let sum: Gradients | undefined
     let total: Float64Array | undefined
     for (let i = 0; i < accumulate; i++) {
-      const inputs = batch.inputs.subarray(i * size, (i + 1) * size)
-      const targets = batch.targets.subarray(i * size, (i + 1) * size)
       const columns = this.teachers.length
-      const drawn = batch.drawn?.subarray(i * size * columns, (i + 1) * size * columns)
-      const foreign = batch.foreign.map((one) => partOf(one, i, accumulate))
-      await this.prepare({ inputs, foreign }, { split: 'train', batch: step - 1, first: i * size })
-      const vector = tf.tidy(() => {
-        const { gradients, metrics } = this.gradients({ inputs, targets, drawn, foreign }, stage)
-        sum = keepSum(sum, gradients, 1 / accumulate)
-        return metrics
-      })
-      const values = await (this.student.lossScale ? inHalf(() => take(vector)) : take(vector))
+      const part = {
+        inputs: batch.inputs.subarray(i * size, (i + 1) * size),
+        targets: batch.targets.subarray(i * size, (i + 1) * size),
+        drawn: batch.drawn?.subarray(i * size * columns, (i + 1) * size * columns),
+        foreign: batch.foreign.map((one) => partOf(one, i, accumulate)),
+      }
+      await this.prepare(part, { split: 'train', batch: step - 1, first: i * size })
+      const add = () => this.sum.add(() => this.gradients(part, stage), this.recurring(part, stage))
+      const values = await (this.student.lossScale ? inHalf(add) : add())
       total ??= new Float64Array(values.length)
       for (const [j, value] of values.entries()) total[j]! += value / accumulate
     }
-    return this.named(total!, await this.update(sum!, step, rate))
+    return this.named(total!, await this.update(this.sum.mean(), step, rate))
   }
 
   /** Resolves to the gradients' norm; if that is no number, a loss scale keeps the update from being done. */
   private async update(gradients: Gradients, step: number, rate: number): Promise<number> {
     const { lossScale, optimizer } = this.student
     if (lossScale) {
-      const [norm] = await take(tf.tidy(() => tf.reshape(globalNorm([...gradients.values()]), [1])))
-      if (!lossScale.judge(norm!)) {
+      const norm = await optimizer.norm(gradients)
+      if (!lossScale.judge(norm)) {
         tf.dispose([...gradients.values()])
-        return norm!
+        return norm
       }
     }
     const updates = step - (lossScale?.skipped ?? 0)

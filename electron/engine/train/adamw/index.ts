@@ -67,7 +67,7 @@ export class AdamW {
     learningRate: number,
     recurring?: Omit<Recurring, 'compute'>,
   ): Promise<{ metrics: Float32Array; norm: number }> {
-    if (this.inPlace) return this.onHost(this.inPlace, compute, step, learningRate, recurring)
+    if (this.inPlace) return this.stepOnHost(this.inPlace, compute, step, learningRate, recurring)
     const vector = tf.tidy(() => {
       const { gradients, metrics } = compute()
       const norm = tf.reshape(this.apply(gradients, step, learningRate), [1])
@@ -78,17 +78,33 @@ export class AdamW {
     return { metrics: Float32Array.from(metrics), norm: norm! }
   }
 
+  /** Whether the update is done on the host's own arrays. */
+  get onHost(): boolean {
+    return this.inPlace !== undefined
+  }
+
+  /** Computes gradients, which are the caller's, and metrics, where the update is done on the host. */
+  async gradients(compute: () => Computed, recurring?: Omit<Recurring, 'compute'>) {
+    return recurring ? this.again({ ...recurring, compute: () => together(compute()) }) : computed(compute)
+  }
+
+  /** The global norm of gradients; they stay the caller's. */
+  async norm(gradients: Gradients): Promise<number> {
+    const all = [...gradients.values()]
+    if (this.inPlace) return this.inPlace.norm(all)
+    const [norm] = await take(tf.tidy(() => tf.reshape(globalNorm(all), [1])))
+    return norm!
+  }
+
   /** What is read makes the backend compute all that is live, the gradients with it. */
-  private async onHost(
+  private async stepOnHost(
     inPlace: InPlace,
     compute: () => Computed,
     step: number,
     learningRate: number,
     recurring?: Omit<Recurring, 'compute'>,
   ) {
-    const { gradients, metrics } = recurring
-      ? await this.again({ ...recurring, compute: () => together(compute()) })
-      : await computed(compute)
+    const { gradients, metrics } = await this.gradients(compute, recurring)
     const norm = inPlace.norm(gradients.values())
     const { clip } = this.setting
     const scale = clip > 0 ? Math.min(clip / (norm + 1e-6), 1) : 1
