@@ -108,6 +108,41 @@ describe('a run whose worker crashes', () => {
   })
 })
 
+describe('runs side by side', () => {
+  it('wait where their memory together is more than the machine had left, and start when there is room', async () => {
+    const { context, experiments, queue, runs } = services.rooms
+    await services.call('settings.set', { concurrency: 2, threads: 1 })
+    const start = (name: string) => experiments.start({ definition: definition(name) }).id
+    const running = () => runs.list().filter(({ status }) => status === 'running').length
+    context.freeMemoryMb = () => 600
+    const [first, second] = [start('first'), start('second')]
+    // Each needs more than 300 MB.
+    expect(runs.row(second)).toMatchObject({
+      status: 'queued',
+      reason: expect.stringMatching(
+        /^waits for memory: it needs about \d+ MB, those at work take \d+ of 600/,
+      ),
+    })
+    await queue.finished(first)
+    const done = await queue.finished(second)
+    expect(done.status, done.reason).toBe('completed')
+    expect(done.reason).toBeUndefined()
+    const at = (run: string, which: 'startedAt' | 'endedAt') => Date.parse(runs.row(run)[which]!)
+    expect(at(second, 'startedAt')).toBeGreaterThanOrEqual(at(first, 'endedAt'))
+    // With room for both they run together.
+    context.freeMemoryMb = () => 8000
+    const pair = [start('third'), start('fourth')]
+    let most = 0
+    for (let i = 0; i < 6000 && pair.some((id) => runs.row(id).status !== 'completed'); i++) {
+      most = Math.max(most, running())
+      await new Promise((resolve) => setTimeout(resolve, 10))
+    }
+    expect(most).toBe(2)
+    delete context.freeMemoryMb
+    await services.call('settings.set', { concurrency: 1, threads: 0 })
+  })
+})
+
 describe('the backend', () => {
   async function train(name: string, more = ''): Promise<Run> {
     const { experiments, queue } = services.rooms

@@ -20,6 +20,8 @@ export interface Context extends WorkerContext {
   pushes: PushLog
   /** Runs computed side by side, where a command says so instead of the setting. */
   jobs?: number
+  /** MB that the machine has left, where it is not asked itself. */
+  freeMemoryMb?(): number
   /** The backend of this process' jobs, where a command says so instead of the setting. */
   chosenBackend?: Backend
 }

@@ -5,6 +5,7 @@ import { writeJsonAtomic } from '../../files'
 import { describeRun, RunFolder } from '../../store'
 import { concurrencyOf, type Context } from '../context'
 import { WorkerDeath } from '../job'
+import { MemoryShare } from './memoryShare'
 import { adoptOrphans, nextWaiting, placeBefore } from './order'
 import { RunProcess } from './process'
 import { RunRows } from './rows'
@@ -50,10 +51,13 @@ const BACK_OFF_MS = 1000
 /** Runs waiting, running and paused. Each runs in a worker of its own; its death is the run's failure, not the app's. */
 export class RunQueue {
   private readonly rows: RunRows
+  private readonly memory: MemoryShare
   private readonly active = new Map<string, Active>()
   private readonly resuming = new Set<string>()
   private readonly failures = new Map<string, RetortError>()
   private readonly own = new Set<string>()
+  /** Runs whose reason is that memory is short. */
+  private readonly short = new Set<string>()
   /** Groups of which nothing is started for now. */
   private readonly held = new Set<string>()
   /** Runs whose worker crashed, waiting out their back-off. */
@@ -70,6 +74,7 @@ export class RunQueue {
     private readonly options: QueueOptions,
   ) {
     this.rows = new RunRows(context)
+    this.memory = new MemoryShare(context)
     this.orphans = adoptOrphans(context)
     // Rows that wait from an earlier life of the app start again, once every room is there.
     if (options.scope === 'all') setImmediate(() => this.startNext())
@@ -202,8 +207,20 @@ export class RunQueue {
     while (!this.closing && !settings.queuePaused && this.active.size < concurrencyOf(this.context)) {
       const next = nextWaiting(runs, (row) => this.mayStart(row))
       if (!next) return
+      const obstacle = this.memory.obstacle(next.id, [...this.active.keys()])
+      if (obstacle !== undefined) {
+        this.waitForMemory(next, obstacle)
+        return
+      }
       this.start(next.id)
     }
+  }
+
+  /** It stays the next one: smaller ones behind it would put it off for ever. */
+  private waitForMemory({ id, reason }: Run, obstacle: string): void {
+    if (reason === obstacle) return
+    this.short.add(id)
+    this.rows.change(id, { reason: obstacle })
   }
 
   private mayStart({ id, group, cluster }: Run): boolean {
@@ -214,6 +231,7 @@ export class RunQueue {
   }
 
   private start(id: string): void {
+    if (this.short.delete(id)) this.rows.change(id, { reason: undefined })
     const process = new RunProcess(this.context, this.rows, id, {
       resumed: this.resuming.delete(id),
       onStart: this.options.onStart,
