@@ -50,11 +50,15 @@ export function gridCommands(program: Command): void {
         const { grids, context } = rooms
         const began = Date.now()
         const definition = readDefinition(file)
-        if (own.jobs === 'auto' && own.cluster === undefined) {
+        if (own.jobs === 'auto' && own.cluster !== undefined)
+          process.stderr.write(
+            '--jobs auto is not measured: the cluster decides how many cells run at once\n',
+          )
+        else if (own.jobs === 'auto') {
           const { jobs, why } = await grids.chooseJobs({ definition }, file, { signal })
           process.stderr.write(`${jobs} side by side (${why})\n`)
           context.jobs = jobs
-        } else if (own.jobs !== 'auto' && own.jobs !== undefined) context.jobs = own.jobs
+        } else if (own.jobs !== undefined) context.jobs = own.jobs
         const { cluster, force } = own
         const foretold = cluster === undefined && `${costs(grids.estimate({ definition }, file))}\n`
         const { id } = grids.start({ definition, cluster, force }, file)
