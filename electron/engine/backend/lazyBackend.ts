@@ -265,11 +265,12 @@ export class LazyBackend extends tf.KernelBackend {
    */
   async computeAgain(graph: Runnable, results: readonly Value[], threading: Threading): Promise<boolean> {
     while (this.flushing) await this.flushing
-    const compiled = this.compiled(this.half ? `${graph.key}/half` : graph.key)
+    const key = this.half ? `${graph.key}/half` : graph.key
+    const compiled = this.compiled(key)
     if (!compiled) return false
     const release = this.outputs.mark()
     const work = async () => {
-      if (compiled.threading !== threading) await this.recompile(compiled, threading)
+      if (compiled.threading !== threading) await this.recompile(key, compiled, threading)
       await this.run(compiled.session, graph)
       RowSums.among(results)?.finish(this.outputs)
       release()
@@ -318,10 +319,12 @@ export class LazyBackend extends tf.KernelBackend {
   }
 
   /** With other threads: the memory that its first ones worked in is given back before. */
-  private async recompile(compiled: Compiled, threading: Threading): Promise<void> {
+  private async recompile(key: string, compiled: Compiled, threading: Threading): Promise<void> {
+    this.sessions.delete(key)
     await compiled.session.release()
     compiled.session = await this.create(compiled.model, withThreading(compiled.options, threading))
     compiled.threading = threading
+    this.sessions.set(key, compiled)
   }
 
   private async create(
