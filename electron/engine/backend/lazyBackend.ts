@@ -239,7 +239,7 @@ export class LazyBackend extends tf.KernelBackend {
     this.statistics.traceMs += performance.now() - started
 
     // Of sums whose parts are known already the graph is empty, and the runtime refuses such.
-    if (graph.nodes.length) await this.run((await this.session(graph)).session, graph)
+    if (graph.nodes.length) await this.run(await this.session(graph), graph)
     sums?.finish(this.outputs)
     forget(graph)
     release()
@@ -265,7 +265,7 @@ export class LazyBackend extends tf.KernelBackend {
    */
   async computeAgain(graph: Runnable, results: readonly Value[], threading: Threading): Promise<boolean> {
     while (this.flushing) await this.flushing
-    const key = this.half ? `${graph.key}/half` : graph.key
+    const key = this.keyOf(graph.key)
     const compiled = this.compiled(key)
     if (!compiled) return false
     const release = this.outputs.mark()
@@ -298,24 +298,23 @@ export class LazyBackend extends tf.KernelBackend {
     this.statistics.runMs += performance.now() - running
   }
 
-  private async session(graph: Graph): Promise<Compiled> {
+  private async session(graph: Graph): Promise<InferenceSession> {
     const locations = this.locations(graph)
     const place = locations ? `${graph.key}@${Object.values(locations).join()}` : graph.key
-    const key = this.half ? `${place}/half` : place
+    const key = this.keyOf(place)
     const cached = this.compiled(key)
-    if (cached) return cached
+    if (cached) return cached.session
     const model = this.half ? encodeHalf(graph) : encodeModel(graph)
     const own = this.half ? withoutMerging(this.options) : this.options
     const options = locations ? { ...own, preferredOutputLocation: locations } : own
     const session = await this.create(model, options)
-    const compiled: Compiled = { session, model, options, threading: 'waiting' }
-    this.sessions.set(key, compiled)
+    this.sessions.set(key, { session, model, options, threading: 'waiting' })
     if (this.sessions.size > this.capacity) {
       const [oldest, unused] = this.sessions.entries().next().value!
       this.sessions.delete(oldest)
       await unused.session.release()
     }
-    return compiled
+    return session
   }
 
   /** With other threads: the memory that its first ones worked in is given back before. */
@@ -336,6 +335,11 @@ export class LazyBackend extends tf.KernelBackend {
     this.statistics.compiled++
     this.statistics.compileMs += performance.now() - started
     return session
+  }
+
+  /** A graph in half precision is another session than the same in full. */
+  private keyOf(graph: string): string {
+    return this.half ? `${graph}/half` : graph
   }
 
   private compiled(key: string): Compiled | undefined {
