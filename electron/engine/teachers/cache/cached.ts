@@ -1,81 +1,22 @@
 import { join } from 'node:path'
 import { hiddenWidth, type CacheAbout, type Teacher } from '#contract'
-import {
-  bytesPerToken,
-  readCacheAbout,
-  statisticsBytes,
-  takeFileLock,
-  teacherCacheFolder,
-  touchTeacherCache,
-  WRITER_LOCK,
-  writeCacheAbout,
-} from '../../../files'
+import { readCacheAbout, takeFileLock, touchTeacherCache, WRITER_LOCK, writeCacheAbout } from '../../../files'
 import { tf } from '../../backend/tf'
 import type { Reading, TeacherSignal, TeacherSource } from '../source'
+import { Answers, type Block, type CachedSplit, type CacheShape } from './answers'
 import { askTeacher } from './ask'
-import { BlockFile } from './blockFile'
-import { decode, DecodedMemory, encode, floatsOf, type Coding } from './codec'
-import type { Disk } from './disk'
-import { fromHalf, toHalf } from './half'
 
-export interface TokenIds {
-  inputs: Int32Array
-  targets: Int32Array
-}
-
-/** A sequence of batches that a run reads, and the cache's key of the teacher's answers to them. */
-export interface CachedSplit {
-  key: string
-  /** Names of the corpora that the batches are of. */
-  corpora: readonly string[]
-  count: number
-  at(batch: number): TokenIds
-  coding: Coding
-  /** Layers whose hidden states are read too. */
-  layers: readonly number[]
-  /** Layers whose hidden states are kept beside them for others, where they are computed. */
-  sharedLayers: readonly number[]
-}
-
-export interface CachedTeacherOptions {
-  dataDir: string
-  row: Teacher
+export interface CachedTeacherOptions extends CacheShape {
   /** The run that reads. */
   reader: string
   splits: ReadonlyMap<string, CachedSplit>
-  /** Reads and writes; of all the run's teachers, and closed by whoever opened it. */
-  disk: Disk
-  /** Tokens of a batch, and of a sequence. */
-  tokens: number
+  /** Tokens of a sequence. */
   context: number
-  /** The run's, at which approximations are kept; what is exact is kept at temperature 1. */
-  tau: number
   /** Opens the teacher itself: to write the cache, or where a block is damaged. */
   openLive(): Promise<TeacherSource>
   warn(message: string): void
   /** Computed at a time, at most, if a sequence has no more. */
   logits?: number
-}
-
-/** Files of one split: distributions with their statistics, and a file of hidden states a layer. */
-interface Streams {
-  folder: string
-  logits: BlockFile
-  hidden: Map<number, BlockFile>
-  /** For others: written, never read. */
-  shared: Map<number, BlockFile>
-  memory: DecodedMemory
-}
-
-interface Block {
-  split: string
-  batch: number
-  logits: Float32Array
-  /** Entropy, then label's log-probability, of every token. */
-  statistics: Float32Array
-  /** Of the log-probabilities that the logits are once they are divided by it, and of the entropy. */
-  temperature: number
-  hidden: Map<number, Float32Array>
 }
 
 /** A teacher whose answers are read from `cache/teachers`; what is not there, or is damaged, it computes and keeps. */
@@ -86,17 +27,17 @@ export class CachedTeacher implements TeacherSource {
   /** That computing took here, and that reading took less than computing would have. */
   seconds = 0
   secondsSaved = 0
-  private readonly streams = new Map<string, Streams>()
+  private readonly answers = new Map<string, Answers>()
   private readonly computedHere = new Set<string>()
   private readonly secondsPerToken = new Map<string, number>()
   private live: TeacherSource | undefined
-  private current: { block: Block; first: number } | undefined
+  private current: { split: string; batch: number; block: Block; first: number } | undefined
   /** A split's next block, being read. */
   private readonly ahead = new Map<string, { batch: number; block: Promise<Block | undefined> }>()
 
   constructor(private readonly options: CachedTeacherOptions) {
     this.row = options.row
-    for (const [name, split] of options.splits) this.streams.set(name, this.openStreams(split))
+    for (const [name, split] of options.splits) this.answers.set(name, new Answers(split, options))
   }
 
   /** Batches over all splits, and those of them that the cache lacks. */
@@ -104,7 +45,7 @@ export class CachedTeacher implements TeacherSource {
     let [all, missing] = [0, 0]
     for (const [name, { count }] of this.options.splits) {
       all += count
-      missing += this.gaps(name).length
+      missing += this.answers.get(name)!.missing().length
     }
     return { all, missing }
   }
@@ -119,9 +60,9 @@ export class CachedTeacher implements TeacherSource {
     const { all } = this.missing()
     let done = 0
     for (const [name, split] of this.options.splits) {
-      const { folder } = this.streams.get(name)!
-      if (this.gaps(name).length) {
-        const lock = takeFileLock(join(folder, WRITER_LOCK))
+      const answers = this.answers.get(name)!
+      if (answers.missing().length) {
+        const lock = takeFileLock(join(answers.folder, WRITER_LOCK))
         if (!('release' in lock)) return false
         try {
           await this.write(name, split, proceed, (n) => progress((done + n) / all))
@@ -160,7 +101,7 @@ export class CachedTeacher implements TeacherSource {
     }
     writeCacheAbout(dataDir, split.key, about)
     // Another writer may have filled the gaps while the lock was sought.
-    const gaps = this.gaps(name)
+    const gaps = this.answers.get(name)!.missing()
     let [seconds, timed] = [0, 0]
     let writing: Promise<unknown> | undefined
     for (const [n, batch] of gaps.entries()) {
@@ -194,14 +135,14 @@ export class CachedTeacher implements TeacherSource {
       return this.live.prepare?.(inputs)
     }
     const { split, batch, first } = reading
-    if (current?.block.split === split && current.block.batch === batch) {
-      this.current = { block: current.block, first }
+    if (current?.split === split && current.batch === batch) {
+      this.current = { ...current, first }
       return
     }
     const started = performance.now()
     const ahead = this.ahead.get(split)
     this.ahead.delete(split)
-    let block = await (ahead?.batch === batch ? ahead.block : this.read(split, batch))
+    let block = await (ahead?.batch === batch ? ahead.block : this.answers.get(split)!.read(batch))
     if (block && !this.computedHere.has(`${split}/${batch}`)) {
       const took = (performance.now() - started) / 1000
       this.secondsSaved += Math.max(0, (this.secondsPerToken.get(split) ?? 0) * this.options.tokens - took)
@@ -214,9 +155,9 @@ export class CachedTeacher implements TeacherSource {
       await written
       this.tokens.computed += this.options.tokens
       this.closeLive()
-      block = await this.read(split, batch)
+      block = await this.answers.get(split)!.read(batch)
     }
-    this.current = block && { block, first }
+    this.current = block && { split, batch, block, first }
     if (batch + 1 < plan.count) this.readAhead(split, batch + 1)
   }
 
@@ -255,93 +196,24 @@ export class CachedTeacher implements TeacherSource {
   }
 
   private readAhead(split: string, batch: number): void {
-    const block = this.read(split, batch)
+    const block = this.answers.get(split)!.read(batch)
     // Its failure is told to whoever awaits it, which is at the next batch.
     block.catch(() => {})
     this.ahead.set(split, { batch, block })
   }
 
-  private openStreams({ key, coding, layers, sharedLayers }: CachedSplit): Streams {
-    const { dataDir, disk, tokens, row } = this.options
-    const folder = teacherCacheFolder(dataDir, key)
-    const exact = coding.mode === 'exact'
-    const kept = { exact: '', 'top-k': `-${coding.k}`, sample: `-${coding.samples}` }[coding.mode]
-    const name = exact ? 'exact' : `${coding.mode}${kept}-tau-${this.options.tau}`
-    const size = tokens * hiddenWidth(row.model) * (exact ? 4 : 2)
-    const states = (of: readonly number[]) =>
-      new Map(
-        of.map((layer) => {
-          const file = join(folder, `hidden-${layer}-${exact ? 'f32' : 'f16'}.bin`)
-          return [layer, new BlockFile(file, size, disk)] as const
-        }),
-      )
-    return {
-      folder,
-      memory: new DecodedMemory(),
-      logits: new BlockFile(
-        join(folder, `${name}.bin`),
-        tokens * bytesPerToken(coding.mode, coding.vocab, coding),
-        disk,
-      ),
-      hidden: states(layers),
-      shared: states(sharedLayers.filter((layer) => !layers.includes(layer))),
-    }
-  }
-
-  private gaps(name: string): number[] {
-    const { count } = this.options.splits.get(name)!
-    const { logits, hidden } = this.streams.get(name)!
-    const gaps = new Set([logits, ...hidden.values()].flatMap((file) => file.missing(count)))
-    return [...gaps].sort((a, b) => a - b)
-  }
-
-  /** One pass over the batch, kept in all streams; `written` once it is in their files. */
+  /** One pass over the batch; `written` once it is in the files. */
   private async compute(name: string, batch: number): Promise<{ written: Promise<unknown> }> {
-    const { splits, context, tau } = this.options
-    const { at, coding, key } = splits.get(name)!
-    const streams = this.streams.get(name)!
-    const hiddenFiles = [...streams.hidden, ...streams.shared]
-    const { inputs, targets } = at(batch)
+    const { context } = this.options
+    const answers = this.answers.get(name)!
     const live = (this.live ??= await this.options.openLive())
-    const exact = coding.mode === 'exact'
-    const layers = hiddenFiles.map(([layer]) => layer)
-    const question = { inputs, targets, context, layers, tau: exact ? 1 : tau }
-    const [distributions, ...rest] = await askTeacher(live, question, this.options.logits)
-    const hidden = rest.slice(0, hiddenFiles.length)
-    const statistics = rest.slice(hiddenFiles.length).map(bytesOf)
-    const packed = encode(coding, distributions!, `teacher-cache/${key}/${batch}`)
-    const written = [streams.logits.write(batch, [...statistics, packed], inputs)]
-    for (const [i, [, file]] of hiddenFiles.entries()) {
-      const states = hidden[i]!
-      written.push(file.write(batch, [exact ? bytesOf(states) : toHalf(states)], inputs))
-    }
+    const { tau, layers } = answers.asked
+    const question = { ...answers.split.at(batch), context, layers, tau }
+    const written = answers.write(batch, await askTeacher(live, question, this.options.logits))
     this.computedHere.add(`${name}/${batch}`)
-    const all = Promise.all(written)
     // Its failure is told to whoever awaits it, which is after the next batch.
-    all.catch(() => {})
-    return { written: all }
-  }
-
-  private async read(name: string, batch: number): Promise<Block | undefined> {
-    const { splits, tokens, tau } = this.options
-    const { at, coding } = splits.get(name)!
-    const { inputs } = at(batch)
-    const streams = this.streams.get(name)!
-    const [payload, ...states] = await Promise.all(
-      [streams.logits, ...streams.hidden.values()].map((file) => file.read(batch, inputs)),
-    )
-    if (!payload || states.some((s) => !s)) return undefined
-    const head = tokens * statisticsBytes
-    // The losses divide by tau what is the logarithm of a distribution at tau already.
-    const logits = decode(coding, payload.subarray(head), tokens, streams.memory.next(coding, tokens), tau)
-    const statistics = floatsOf(payload.subarray(0, head))
-    const hidden = new Map(
-      [...streams.hidden.keys()].map((layer, i) => [
-        layer,
-        coding.mode === 'exact' ? floatsOf(states[i]!) : fromHalf(states[i]!),
-      ]),
-    )
-    return { split: name, batch, logits, statistics, temperature: coding.mode === 'exact' ? 1 : tau, hidden }
+    written.catch(() => {})
+    return { written }
   }
 
   private closeLive(): void {
@@ -349,5 +221,3 @@ export class CachedTeacher implements TeacherSource {
     this.live = undefined
   }
 }
-
-const bytesOf = (values: Float32Array) => Buffer.from(values.buffer, values.byteOffset, values.byteLength)
