@@ -1,6 +1,6 @@
-import type { Weighting } from '#contract'
+import type { Experiment, Weighting } from '#contract'
 import { tf } from '../backend/tf'
-import type { Random } from '../random'
+import { createRandom, type Random } from '../random'
 
 /** Keeps 1 / (H + eps) finite for a teacher that is certain. Nats. */
 const EPSILON = 1e-6
@@ -94,6 +94,21 @@ export function drawWeights(
     for (let token = start; token < start + group; token++) weights.set(row, token * teachers)
   }
   return weights
+}
+
+/**
+ * The weights of the strategy `random` for a batch, [tokens * teachers]: a function of the seed and the stream's name
+ * alone. Undefined for the other strategies, and without teachers.
+ */
+export function drawnWeights(
+  { seed, weighting, train }: Pick<Experiment, 'seed' | 'weighting' | 'train'>,
+  stream: string,
+  sequences: number,
+  teachers: number,
+): Float32Array | undefined {
+  if (weighting.strategy !== 'random' || !teachers) return undefined
+  const random = createRandom(seed, `weighting/${stream}`)
+  return drawWeights(random, weighting.granularity, sequences, train.context, teachers)
 }
 
 function normalise(weights: tf.Tensor2D): tf.Tensor2D {

@@ -11,16 +11,13 @@ import { partsOf, scoringWindows, type WindowBatch, type WindowPart } from '../e
 import { generate } from '../model/generate'
 import { nativeModel } from '../model/languageModel'
 import { createTables, forward, type Tables } from '../model/llama'
-import { drawWeights } from '../distill/weighting'
-import { finite } from '../finite'
-import { createRandom } from '../random'
+import { drawnWeights } from '../distill/weighting'
 import type { ForeignTeacher, ReadBatch } from '../teachers/foreign'
 import { rankForeign } from '../teachers/ranking'
 import { prepareTeachers, type TeacherSource } from '../teachers/source'
+import { scoreOf, means, Said, SUMS } from './scores'
 import type { Student } from './student'
 
-/** Sums over the scored tokens of one batch of windows, in the order the device returns them. */
-const SUMS = ['tokens', 'nll', 'entropy', 'kl', 'klTau', 'agreement'] as const
 const PROMPT_TOKENS = 24
 const SAMPLE_TOKENS = 40
 
@@ -123,31 +120,15 @@ export class HeldOut {
       const values = await sums.data()
       sums.dispose()
       for (let i = 0; i < total.length; i++) total[i]! += values[i]!
-      said?.add(values[2]!, values.subarray(total.length) as Float32Array, part)
+      said?.add(values[SUMS.indexOf('entropy')]!, values.subarray(total.length) as Float32Array, part)
     }
-    const tokens = total[0]!
-    const mean = (i: number) => finite(total[i]! / tokens)
-    const { tau } = this.config.experiment.loss
-    const score: CorpusScore = {
+    return scoreOf(total, {
       corpus: split.id,
-      tokens,
       bytes: split.text.bytes,
-      crossEntropy: mean(1),
-      perplexity: finite(Math.exp(total[1]! / tokens)),
-      bitsPerByte: finite(total[1]! / Math.LN2 / split.text.bytes),
-    }
-    if (foreign.length) {
-      const at = SUMS.length + teachers.length
-      score.foreign = foreign.map((_, j) => finite(total[at + 2 * j]! / total[at + 2 * j + 1]!))
-    }
-    if (!teachers.length) return score
-    return {
-      ...score,
-      klToFused: mean(3),
-      distillationLoss: finite((total[4]! / tokens) * tau * tau),
-      agreement: mean(5),
-      alpha: teachers.map((_, k) => total[SUMS.length + k]! / tokens),
-    }
+      tau: this.config.experiment.loss.tau,
+      teachers: teachers.length,
+      foreign: foreign.length,
+    })
   }
 
   /** The teachers' weights and target as the experiment has them, for one batch of windows. */
@@ -168,11 +149,10 @@ export class HeldOut {
 
   /** The weights of the strategy `random`: the same at every evaluation. */
   draw(split: Split, { at, inputs }: WindowPart, teachers: number): Float32Array | undefined {
-    const { seed, weighting, train } = this.config.experiment
-    if (weighting.strategy !== 'random' || !teachers) return undefined
-    const random = createRandom(seed, `weighting/held-out/${split.id}/${at.batch}`)
-    const drawn = drawWeights(random, weighting.granularity, train.batch, train.context, teachers)
-    return drawn.subarray(at.first * teachers, (at.first + inputs.length) * teachers)
+    const { experiment } = this.config
+    const stream = `held-out/${split.id}/${at.batch}`
+    const drawn = drawnWeights(experiment, stream, experiment.train.batch, teachers)
+    return drawn?.subarray(at.first * teachers, (at.first + inputs.length) * teachers)
   }
 
   /** [SUMS, alpha of each teacher, sum and weight of each foreign one's distances, the student's likeliest token at each position] */
@@ -243,64 +223,7 @@ export class HeldOut {
   }
 }
 
-/** What the student says of all scored positions: how surely, and which tokens. */
-class Said {
-  private entropy = 0
-  private tokens = 0
-  private readonly likeliest = new Map<number, number>()
-  private readonly labels = new Map<number, number>()
-
-  /** @param likeliest token of each position of the part */
-  add(entropy: number, likeliest: Float32Array, { weights, targets }: WindowPart): void {
-    this.entropy += entropy
-    for (const [i, weight] of weights.entries()) {
-      if (!weight) continue
-      this.tokens++
-      count(this.likeliest, likeliest[i]!)
-      count(this.labels, targets[i]!)
-    }
-  }
-
-  figures(): Pick<EvaluationRecord, 'studentEntropy' | 'topToken'> {
-    const [top, times] = [...this.likeliest].reduce((a, b) => (b[1] > a[1] ? b : a), [-1, 0])
-    const share = (n: number) => (this.tokens ? n / this.tokens : 0)
-    return {
-      studentEntropy: finite(this.entropy / this.tokens),
-      topToken: { share: share(times), labels: share(this.labels.get(top) ?? 0) },
-    }
-  }
-}
-
-const count = (counts: Map<number, number>, token: number) => counts.set(token, (counts.get(token) ?? 0) + 1)
-
 /** KL(p || q) per token, [tokens, 1], from p and log q, [tokens, vocab]. */
 function divergence(p: tf.Tensor2D, logQ: tf.Tensor2D): tf.Tensor {
   return tf.neg(tf.add(rowDot(p, logQ), entropyOfProbabilities(p)))
-}
-
-/** Means over the corpora, each weighed by its scored tokens; bits per byte by its bytes. */
-function means(
-  corpora: readonly CorpusScore[],
-): Omit<EvaluationRecord, 'split' | 'step' | 'corpora' | 'seconds'> {
-  const tokens = corpora.reduce((sum, c) => sum + c.tokens, 0)
-  const bytes = corpora.reduce((sum, c) => sum + c.bytes, 0)
-  const mean = (key: 'crossEntropy' | 'klToFused' | 'distillationLoss' | 'agreement') =>
-    finite(corpora.reduce((sum, c) => sum + (c[key] ?? NaN) * c.tokens, 0) / tokens)
-  const crossEntropy = mean('crossEntropy')
-  const own = {
-    crossEntropy,
-    perplexity: crossEntropy === null ? null : finite(Math.exp(crossEntropy)),
-    bitsPerByte: crossEntropy === null ? null : (crossEntropy * tokens) / Math.LN2 / bytes,
-  }
-  const foreign = corpora[0]?.foreign?.map((_, j) =>
-    finite(corpora.reduce((sum, c) => sum + (c.foreign![j] ?? NaN) * c.tokens, 0) / tokens),
-  )
-  const all = { ...own, ...(foreign && { foreign }) }
-  if (corpora[0]?.klToFused === undefined) return all
-  return {
-    ...all,
-    klToFused: mean('klToFused'),
-    distillationLoss: mean('distillationLoss'),
-    agreement: mean('agreement'),
-  }
 }

@@ -1,8 +1,7 @@
-import { learnsFromTeachers, type Experiment, type RunConfig, type StepRecord } from '#contract'
+import { learnsFromTeachers, type Experiment, type RunConfig } from '#contract'
 import { inHalf } from '../backend'
 import { tf } from '../backend/tf'
-import { logProbabilities } from '../distill/divergence'
-import { distillationLoss, type MixedLoss } from '../distill/losses'
+import type { MixedLoss } from '../distill/losses'
 import { partOf, type AlignedBatch } from '../data/spanWindow'
 import { chunkedLoss, chunksOf, rowsOf, type Chunk } from '../distill/chunks'
 import { lossWithForeign, ownWeighting, teacherShares, type ForeignTarget } from '../distill/foreign'
@@ -14,15 +13,15 @@ import {
   type Objective,
   type Stage,
 } from '../distill/objective'
-import { drawWeights } from '../distill/weighting'
-import { finite } from '../finite'
-import { forward, type Output, type Tables } from '../model/llama'
+import { withRetention } from '../distill/retention'
+import { drawnWeights } from '../distill/weighting'
+import { forward, type Tables } from '../model/llama'
 import type { ForeignTeacher, ReadBatch } from '../teachers/foreign'
 import { rankForeign } from '../teachers/ranking'
 import { prepareTeachers, type Reading, type TeacherSignal, type TeacherSource } from '../teachers/source'
-import { createRandom } from '../random'
 import { byName, type Gradients } from './gradients'
 import { gradientSum, type GradientSum } from './gradientSum'
+import { joined, keptLosses, measuredVector, readMeasured, type Measured, type StepMetrics } from './measured'
 import { learningRate } from './schedule'
 import type { Student } from './student'
 
@@ -40,9 +39,6 @@ interface StepBatch extends TokenBatch {
   drawn?: Float32Array
   foreign: readonly ReadBatch[]
 }
-
-/** What a step computes, before the clock is added. */
-export type StepMetrics = Omit<StepRecord, 'tokens' | 'seconds' | 'tokensPerSecond'>
 
 /** The training step of one run: forward, losses, backward, update. */
 export class TrainingStep {
@@ -81,9 +77,11 @@ export class TrainingStep {
   /** Does step `step` (from 1) and resolves to its metrics. */
   async run(step: number, batch: TokenBatch): Promise<StepMetrics> {
     const rate = learningRate(this.experiment.train, step)
-    const { accumulate } = this.experiment.train
+    const { accumulate, context } = this.experiment.train
     const foreign = this.foreign.map((teacher) => aligned(teacher, batch))
-    const whole = { ...batch, drawn: this.draw(step, batch.inputs.length), foreign }
+    const sequences = batch.inputs.length / context
+    const drawn = drawnWeights(this.experiment, String(step), sequences, this.teachers.length)
+    const whole = { ...batch, drawn, foreign }
     // With a loss scale the gradients are looked at before the update, so that it is a graph of its own.
     const { lossScale } = this.student
     const factor = lossScale && { lossScale: lossScale.factor }
@@ -164,10 +162,7 @@ export class TrainingStep {
     await rankForeign(this.config, student, this.foreign, foreign, true)
   }
 
-  /**
-   * Gradients of the loss, and the vector [loss, kd, ce, features, retention, foreign..., disagreement, alpha...,
-   * entropy...].
-   */
+  /** Gradients of the loss, and what `readMeasured` reads. */
   private gradients(
     { inputs, targets, drawn, foreign }: StepBatch,
     stage: Stage,
@@ -186,7 +181,8 @@ export class TrainingStep {
       const others = this.foreign.map((teacher, j) => teacher.target(foreign[j]!, chunk, said[j]))
       return { labels, target: this.target(signals, labels, drawn, chunk), foreign: others }
     })
-    const alpha = join(parts, (target) => target.alpha)
+    const fused = parts.flatMap(({ target }) => target ?? [])
+    const alpha = joined(fused, ({ alpha }) => alpha)
 
     const earlier = this.earlier && forward(this.config.student, this.earlier, tokens, this.tables)
     const variables = this.student.parameters()
@@ -200,23 +196,18 @@ export class TrainingStep {
       })
       const { normal, head } = output.final
       const lossOf = (logits: tf.Tensor2D, i: number) =>
-        this.retaining(this.logitLoss(logits, parts[i]!), logits, earlier, chunks[i]!)
+        withRetention(this.experiment, this.logitLoss(logits, parts[i]!), logits, earlier?.final, chunks[i]!)
       const mixed = chunkedLoss(normal, head, chunks, lossOf, scale)
       const o: Objective = alpha
         ? withFeatures(this.experiment, mixed, output, alpha, signals, this.student.alignments(), stage)
         : mixed
-      for (const part of [o.kd, o.ce, o.features, mixed.retention])
-        losses.push(tf.keep(part ? tf.clone(part) : tf.scalar(0)))
-      if (mixed.foreign) losses.push(tf.keep(tf.clone(mixed.foreign)))
+      losses.push(...keptLosses({ ...mixed, ...o }))
       return scale ? tf.mul(o.loss, scale) : o.loss
     }, [...variables.values()])
-    const means = alpha ? summary(parts, alpha) : []
-    const loss = scale ? tf.div(value, scale) : value
-    const metrics = tf.concat([loss, ...losses, ...means].map((t) => tf.reshape(t, [-1])))
-    tf.dispose(losses)
+    const metrics = measuredVector(scale ? tf.div(value, scale) : value, losses, fused, alpha)
     const gradients = byName(variables, grads)
     if (scale) for (const [name, gradient] of gradients) gradients.set(name, tf.div(gradient, scale))
-    return { gradients, metrics: metrics as tf.Tensor1D }
+    return { gradients, metrics }
   }
 
   private logitLoss(logits: tf.Tensor2D, { labels, target, foreign }: Part): MixedLoss {
@@ -263,51 +254,17 @@ export class TrainingStep {
     })
   }
 
-  /** The weights of the strategy `random`: a function of seed and step alone. */
-  private draw(step: number, tokens: number): Float32Array | undefined {
-    const { seed, weighting, train } = this.experiment
-    if (weighting.strategy !== 'random' || !this.teachers.length) return undefined
-    const random = createRandom(seed, `weighting/${step}`)
-    const sequences = tokens / train.context
-    return drawWeights(random, weighting.granularity, sequences, train.context, this.teachers.length)
-  }
-
-  /** The loss of a chunk with weight * tau^2 KL(earlier self || student) added, where there is something to retain. */
-  private retaining(
-    mixed: MixedLoss,
-    logits: tf.Tensor2D,
-    earlier: Output | undefined,
-    chunk: Chunk,
-  ): MixedLoss {
-    const setting = this.experiment.continue?.retention
-    if (!earlier || !setting) return mixed
-    const { normal, head } = earlier.final
-    const before = tf.matMul<tf.Tensor2D>(rowsOf(normal, chunk), head, false, true)
-    const p = tf.exp<tf.Tensor2D>(logProbabilities(before, setting.tau))
-    const retention = distillationLoss(logits, p, setting.tau)
-    return { ...mixed, retention, loss: tf.add(mixed.loss, tf.mul(retention, setting.weight)) }
-  }
-
   private named(values: ArrayLike<number>, norm: number): Measured {
-    const count = this.teachers.length
-    const at = (i: number) => finite(values[i]!)
-    const measured: Measured = { loss: at(0), ce: at(2), gradNorm: finite(norm) }
-    if (this.earlier) measured.retention = at(4)
-    const others = this.foreign.length
-    if (others) measured.foreign = Array.from({ length: others }, (_, j) => at(5 + j))
-    if (!count) return measured
-    const next = 5 + others
-    measured.kd = at(1)
-    if (this.student.alignments().length) measured.features = at(3)
-    measured.disagreement = values[next]!
-    measured.alpha = Array.from({ length: count }, (_, k) => values[next + 1 + k]!)
-    measured.teacherEntropy = Array.from({ length: count }, (_, k) => values[next + 1 + count + k]!)
-    return measured
+    return readMeasured(values, norm, {
+      teachers: this.teachers.length,
+      foreign: this.foreign.length,
+      features: this.student.alignments().length > 0,
+      retention: this.earlier !== undefined,
+    })
   }
 }
 
-type Measured = Omit<StepMetrics, 'step' | 'learningRate'>
-
+/** What is said of the tokens of one chunk. */
 interface Part {
   labels: tf.Tensor1D
   target: FusedTarget | undefined
@@ -316,17 +273,4 @@ interface Part {
 
 function aligned(teacher: ForeignTeacher, { corpora, starts }: TokenBatch): AlignedBatch {
   return teacher.read({ split: 'train', corpora: corpora!, starts: starts! })
-}
-
-/** A table of all tokens from those of the chunks; undefined without teachers. */
-function join(parts: readonly Part[], of: (target: FusedTarget) => tf.Tensor2D): tf.Tensor2D | undefined {
-  const tables = parts.flatMap(({ target }) => (target ? [of(target)] : []))
-  return tables.length > 1 ? tf.concat(tables) : tables[0]
-}
-
-/** Means over the tokens: disagreement, alpha per teacher, entropy per teacher. */
-function summary(parts: readonly Part[], alpha: tf.Tensor2D): tf.Tensor[] {
-  const apart = join(parts, (target) => target.disagreement)!
-  const entropies = join(parts, (target) => target.entropies)!
-  return [tf.mean(apart), tf.mean(alpha, 0), tf.mean(entropies, 0)]
 }

@@ -1,4 +1,16 @@
-import type { Alarm, AlarmSignature, EvaluationRecord, RunConfig, StepRecord } from '#contract'
+import { join } from 'node:path'
+import {
+  isEvaluation,
+  runFiles,
+  type Alarm,
+  type AlarmSignature,
+  type EvaluationRecord,
+  type LoggedEvent,
+  type MetricsLine,
+  type RunConfig,
+  type StepRecord,
+} from '#contract'
+import { readJsonLines } from '../../../files'
 import { divergence } from './divergence'
 import { homogeneousTeachers } from './homogeneousTeachers'
 import { miscalibratedTeacher } from './miscalibratedTeacher'
@@ -52,4 +64,16 @@ export class Watch {
     for (const { signature } of alarms) this.raised.add(signature)
     return alarms
   }
+}
+
+/** The detectors, as they were after the last record of the log. */
+export function watchFrom(config: RunConfig, folder: string): Watch {
+  const events = readJsonLines(join(folder, runFiles.events)).records as LoggedEvent[]
+  const raised = events.flatMap(({ alarm }) => (alarm ? [alarm.signature] : []))
+  const watch = new Watch(config, raised)
+  for (const line of readJsonLines(join(folder, runFiles.metrics)).records as MetricsLine[]) {
+    if (isEvaluation(line)) watch.evaluation(line)
+    else watch.step(line)
+  }
+  return watch
 }

@@ -1,0 +1,26 @@
+import type { Experiment } from '#contract'
+import { tf } from '../backend/tf'
+import type { Output } from '../model/llama'
+import { rowsOf, type Chunk } from './chunks'
+import { logProbabilities } from './divergence'
+import { distillationLoss, type MixedLoss } from './losses'
+
+/**
+ * The loss of a chunk with weight * tau^2 KL(earlier self || student) added, where there is something to retain.
+ *
+ * @param earlier what the logits of the student's earlier self are the product of, for all tokens
+ */
+export function withRetention(
+  { continue: continued }: Pick<Experiment, 'continue'>,
+  mixed: MixedLoss,
+  logits: tf.Tensor2D,
+  earlier: Output['final'] | undefined,
+  chunk: Chunk,
+): MixedLoss {
+  const setting = continued?.retention
+  if (!earlier || !setting) return mixed
+  const before = tf.matMul<tf.Tensor2D>(rowsOf(earlier.normal, chunk), earlier.head, false, true)
+  const p = tf.exp<tf.Tensor2D>(logProbabilities(before, setting.tau))
+  const retention = distillationLoss(logits, p, setting.tau)
+  return { ...mixed, retention, loss: tf.add(mixed.loss, tf.mul(retention, setting.weight)) }
+}

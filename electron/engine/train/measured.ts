@@ -1,0 +1,74 @@
+import type { StepRecord } from '#contract'
+import { tf } from '../backend/tf'
+import type { FusedTarget, Objective } from '../distill/objective'
+import type { MixedLoss } from '../distill/losses'
+import { finite } from '../finite'
+
+/** What a step computes, before the clock is added. */
+export type StepMetrics = Omit<StepRecord, 'tokens' | 'seconds' | 'tokensPerSecond'>
+
+/** What of it the device tells. */
+export type Measured = Omit<StepMetrics, 'step' | 'learningRate'>
+
+/** The terms of the loss before their weights, kept beyond the graph of the gradients: kd, ce, features, retention, foreign... */
+export function keptLosses(o: Objective & Pick<MixedLoss, 'retention' | 'foreign'>): tf.Tensor[] {
+  const kept = (part: tf.Tensor | undefined) => tf.keep(part ? tf.clone(part) : tf.scalar(0))
+  const losses = [o.kd, o.ce, o.features, o.retention].map(kept)
+  return o.foreign ? [...losses, kept(o.foreign)] : losses
+}
+
+/**
+ * One vector, so that a step reads from the device once: [loss, kd, ce, features, retention, foreign..., disagreement,
+ * alpha..., entropy...], the last three as means over the tokens where there are teachers.
+ *
+ * @param losses of `keptLosses`; disposed of
+ * @param alpha of all tokens, [tokens, K]
+ */
+export function measuredVector(
+  loss: tf.Tensor,
+  losses: readonly tf.Tensor[],
+  fused: readonly FusedTarget[],
+  alpha: tf.Tensor2D | undefined,
+): tf.Tensor1D {
+  const means = alpha ? summary(fused, alpha) : []
+  const vector = tf.concat([loss, ...losses, ...means].map((t) => tf.reshape(t, [-1])))
+  tf.dispose([...losses])
+  return vector as tf.Tensor1D
+}
+
+/** Means over the tokens: disagreement, alpha per teacher, entropy per teacher. */
+function summary(fused: readonly FusedTarget[], alpha: tf.Tensor2D): tf.Tensor[] {
+  const apart = joined(fused, ({ disagreement }) => disagreement)!
+  const entropies = joined(fused, ({ entropies }) => entropies)!
+  return [tf.mean(apart), tf.mean(alpha, 0), tf.mean(entropies, 0)]
+}
+
+/** A table of all tokens from those of the chunks; undefined without any. */
+export function joined(
+  fused: readonly FusedTarget[],
+  of: (target: FusedTarget) => tf.Tensor2D,
+): tf.Tensor2D | undefined {
+  const tables = fused.map(of)
+  return tables.length > 1 ? tf.concat(tables) : tables[0]
+}
+
+/** The vector's numbers by name. What is absent from the run is left out. */
+export function readMeasured(
+  values: ArrayLike<number>,
+  norm: number,
+  run: { teachers: number; foreign: number; features: boolean; retention: boolean },
+): Measured {
+  const at = (i: number) => finite(values[i]!)
+  const measured: Measured = { loss: at(0), ce: at(2), gradNorm: finite(norm) }
+  if (run.retention) measured.retention = at(4)
+  if (run.foreign) measured.foreign = Array.from({ length: run.foreign }, (_, j) => at(5 + j))
+  const count = run.teachers
+  if (!count) return measured
+  const next = 5 + run.foreign
+  measured.kd = at(1)
+  if (run.features) measured.features = at(3)
+  measured.disagreement = values[next]!
+  measured.alpha = Array.from({ length: count }, (_, k) => values[next + 1 + k]!)
+  measured.teacherEntropy = Array.from({ length: count }, (_, k) => values[next + 1 + count + k]!)
+  return measured
+}

@@ -1,0 +1,94 @@
+import { join } from 'node:path'
+import { badInput, runFiles, type Checkpoint, type Job, type RunConfig } from '#contract'
+import { checkHalf, startBackend, type BackendInfo } from '../backend'
+import type { BatchPlan } from '../data/batchPlan'
+import { loadTokenizer, type TextTokenizer } from '../data/tokenizer'
+import { threadsSoFar } from '../environment'
+import { calibrateTeachers } from '../evaluate/calibrateModels'
+import { openForeignTeachers, type ForeignTeacher } from '../teachers/foreign'
+import { listCheckpoints, readCheckpoint, type TrainingState } from './checkpoint'
+import { readEarlier, type Earlier } from './earlier'
+import { HeldOut } from './evaluation'
+import { initialWeights, type Initial } from './initial'
+import { openBatchPlan, openTeachers, type TeachersRead } from './readings'
+import type { Emit } from './runLog'
+
+export type RunJob = Extract<Job, { kind: 'run' }>
+
+/** All that a run reads, and what it goes on from. */
+export interface OpenedRun extends TeachersRead {
+  dataDir: string
+  /** The run's own, and the one of its checkpoints. */
+  folder: string
+  checkpoints: string
+  /** With the teachers' temperatures, where it needs them. */
+  config: RunConfig
+  /** The step to train to: the last one, or the one that was asked for. */
+  end: number
+  backend: BackendInfo
+  plan: BatchPlan
+  heldOut: HeldOut
+  foreign: readonly ForeignTeacher[]
+  /** The student that a continued run begins with. */
+  earlier?: Earlier
+  initial: Initial
+  /** The checkpoint that the run goes on from; absent at its beginning. */
+  last?: { row: Checkpoint; state: TrainingState }
+}
+
+/**
+ * Opens everything that may be refused, before the run's first file is written.
+ *
+ * @throws bad-input, failed: whatever the run needs is not there, does not fit or has changed
+ */
+export async function openRun(job: RunJob, emit: Emit): Promise<OpenedRun> {
+  const { dataDir } = job
+  const { experiment } = job.config
+  checkContext(job.config)
+  const folder = join(dataDir, 'runs', job.config.id)
+  const checkpoints = join(folder, runFiles.checkpoints)
+  const row = job.resume ? listCheckpoints(checkpoints).at(-1) : undefined
+  // Sums are split among threads: with another number of them it would not go on as it began.
+  const threads = (row && threadsSoFar(join(folder, runFiles.environment))) ?? job.threads
+  const own = experiment.backend === 'auto' ? job.backend : experiment.backend
+  const backend = await startBackend(own, { threads })
+  if (experiment.train.precision === 'f16') await checkHalf(backend.kind)
+
+  const tokenizer = await loadTokenizer(dataDir, job.config.tokenizer)
+  const plan = await openBatchPlan(dataDir, job.config, emit)
+  const config = await withTemperatures(job, tokenizer, emit)
+  const heldOut = await HeldOut.open(dataDir, config, tokenizer)
+  const earlier = await readEarlier(dataDir, config)
+  const initial = earlier ?? (await initialWeights(dataDir, config))
+  const last = row && { row, state: await readCheckpoint(checkpoints, row) }
+  const teachers = await openTeachers(job, config, { tokenizer, plan, heldOut, first: !last }, emit)
+  const foreign = await openForeignTeachers(dataDir, config, tokenizer, (phase, fraction) =>
+    emit({ type: 'progress', phase, fraction }),
+  )
+  const { steps } = experiment.train
+  const end = Math.min(job.until ?? steps, steps)
+  const read = { ...teachers, plan, heldOut, foreign, earlier, initial, last }
+  return { dataDir, folder, checkpoints, config, end, backend, ...read }
+}
+
+function checkContext({ experiment, student }: RunConfig): void {
+  if (experiment.train.context <= student.context) return
+  throw badInput(`the student reads at most ${student.context} tokens`, {
+    field: 'train.context',
+    expected: `at most ${student.context}`,
+  })
+}
+
+/** The configuration with its teachers' temperatures, where it needs them and has not been started with them. */
+async function withTemperatures(
+  { dataDir, config }: RunJob,
+  tokenizer: TextTokenizer,
+  emit: Emit,
+): Promise<RunConfig> {
+  const { strategy } = config.experiment.weighting
+  if (strategy !== 'calibrated-entropy' || !config.teachers.length || config.temperatures) return config
+  const temperatures = await calibrateTeachers(dataDir, config, tokenizer, (teacher, calibration) =>
+    emit({ type: 'calibration', teacher, calibration }),
+  )
+  return { ...config, temperatures }
+}
