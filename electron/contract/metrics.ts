@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parse } from './parse'
 
 /** A loss that has become NaN or infinite crosses JSON as null. */
 const value = z.number().nullable()
@@ -138,8 +139,18 @@ export const evaluationRecord = z.object({
 })
 export type EvaluationRecord = z.output<typeof evaluationRecord>
 
-export const metricsLine = z.union([evaluationRecord, stepRecord])
-export type MetricsLine = z.output<typeof metricsLine>
+export type MetricsLine = EvaluationRecord | StepRecord
+
+/**
+ * A line of `metrics.jsonl`.
+ *
+ * @param where the file and the line, for the message
+ * @throws bad-input when it is none
+ */
+export function parseMetricsLine(value: unknown, where: string): MetricsLine {
+  const evaluation = typeof value === 'object' && value !== null && 'split' in value
+  return evaluation ? parse(evaluationRecord, value, where) : parse(stepRecord, value, where)
+}
 
 export function isEvaluation(line: MetricsLine): line is EvaluationRecord {
   return 'split' in line

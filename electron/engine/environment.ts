@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { environment, parse, SCHEMA_VERSION, VERSION, type Environment } from '#contract'
+import { readJson } from '../files'
 import type { BackendInfo } from './backend'
 
 /** What a run is computed with, for `environment.json`. */
@@ -30,7 +31,7 @@ export function describeEnvironment(backend: BackendInfo): Environment {
  */
 export function threadsSoFar(path: string): number | undefined {
   if (!existsSync(path)) return undefined
-  const { backend, threads } = parse(environment, JSON.parse(readFileSync(path, 'utf8')), path)
+  const { backend, threads } = parse(environment, readJson(path), path)
   return backend === 'cpu' ? undefined : threads
 }
 

@@ -1,4 +1,5 @@
 export * from './atomic'
+export * from './json'
 export * from './jsonLines'
 export * from './digest'
 export * from './random'

@@ -1,6 +1,8 @@
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { RetortError } from '#contract'
 import { writeFileAtomic } from './atomic'
+import { parseJson } from './json'
 
 /** An append-only log, one JSON object a line. `append` returns once the line is with the operating system. */
 export class JsonLinesWriter {
@@ -25,27 +27,46 @@ export class JsonLinesWriter {
   }
 }
 
-export interface JsonLines {
-  records: unknown[]
+export interface JsonLines<T> {
+  records: T[]
   /** Whether a last line without its end was dropped. */
   torn: boolean
 }
 
-/** Reads a log; a torn last line is dropped and told. A missing file is an empty log. */
-export function readJsonLines(path: string): JsonLines {
+export interface JsonLinesReading<T> {
+  /** Parses a line; `where` is for its message. Without it the line is taken as it is. */
+  parse?(value: unknown, where: string): T
+  /** Hears of every line that is damaged, which is then left out. */
+  damaged?(problem: RetortError): void
+}
+
+/**
+ * Reads a log; a torn last line is dropped and told. A missing file is an empty log.
+ *
+ * @throws bad-input naming file and line of the first damaged line, where nobody hears of it
+ */
+export function readJsonLines<T = unknown>(path: string, reading: JsonLinesReading<T> = {}): JsonLines<T> {
   if (!existsSync(path)) return { records: [], torn: false }
   const text = readFileSync(path, 'utf8')
   const end = text.lastIndexOf('\n') + 1
-  const records: unknown[] = []
-  for (const line of text.slice(0, end).split('\n')) {
-    if (line) records.push(JSON.parse(line))
+  const records: T[] = []
+  for (const [i, line] of text.slice(0, end).split('\n').entries()) {
+    if (!line) continue
+    const where = `${path}: line ${i + 1}`
+    try {
+      const value = parseJson(line, where)
+      records.push(reading.parse ? reading.parse(value, where) : (value as T))
+    } catch (error) {
+      if (!reading.damaged || !(error instanceof RetortError)) throw error
+      reading.damaged(error)
+    }
   }
   return { records, torn: end < text.length }
 }
 
-/** Keeps only the records that `keep` accepts, atomically. A torn last line goes too. */
+/** Keeps only the records that `keep` accepts, atomically. A torn last line goes too, and what is damaged. */
 export function filterJsonLines(path: string, keep: (record: unknown) => boolean): void {
-  writeJsonLinesAtomic(path, readJsonLines(path).records.filter(keep))
+  writeJsonLinesAtomic(path, readJsonLines(path, { damaged: () => {} }).records.filter(keep))
 }
 
 /** A whole log at once. */

@@ -11,7 +11,7 @@ import {
   type Run,
   type RunConfig,
 } from '#contract'
-import { writeJsonAtomic } from '../files'
+import { readJson, writeJsonAtomic } from '../files'
 import { catalogueSchema, emptyCatalogue, type CatalogueData } from './catalogue'
 import { libraryNouns, paths, type LibraryNoun } from './dataDirectory'
 import { migrate } from './migrations'
@@ -44,7 +44,7 @@ export function rebuildCatalogue(dataDir: string): Rebuilt {
   for (const noun of libraryNouns) {
     const found = folders(paths.library(dataDir, noun)).flatMap((id) => {
       const row = join(paths.libraryItem(dataDir, noun, id), ROW)
-      return attempt(problems, () => [parse(rows[noun], JSON.parse(readFileSync(row, 'utf8')), row)])
+      return attempt(problems, () => [parse(rows[noun], readJson(row), row)])
     })
     merge(data, noun, found)
   }

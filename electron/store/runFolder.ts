@@ -6,9 +6,11 @@ import {
   checkpointFolder,
   environment,
   evaluationDetail,
+  heldOutDocument,
   isEvaluation,
   loggedEvent,
   parse,
+  parseMetricsLine,
   runConfig,
   runFiles,
   teacherOutputs,
@@ -18,12 +20,11 @@ import {
   type EvaluationRecord,
   type HeldOutDocument,
   type LoggedEvent,
-  type MetricsLine,
   type RunConfig,
   type StepRecord,
   type TeacherOutputs,
 } from '#contract'
-import { readJsonLines, writeJsonAtomic } from '../files'
+import { readJson, readJsonLines, writeJsonAtomic } from '../files'
 import { paths } from './dataDirectory'
 import { isAlive } from './lock'
 
@@ -47,12 +48,12 @@ export class RunFolder {
     return this.read(runFiles.environment, environment)
   }
 
-  /** All records; a torn last line is left out. Lines are trusted: their only writer is the engine. */
+  /** All records; a torn last line is left out. */
   metrics(): { steps: StepRecord[]; evaluations: EvaluationRecord[]; torn: boolean } {
-    const { records, torn } = readJsonLines(join(this.path, runFiles.metrics))
+    const { records, torn } = this.readLines(runFiles.metrics, parseMetricsLine)
     const steps: StepRecord[] = []
     const evaluations: EvaluationRecord[] = []
-    for (const line of records as MetricsLine[]) {
+    for (const line of records) {
       if (isEvaluation(line)) evaluations.push(line)
       else steps.push(line)
     }
@@ -61,13 +62,14 @@ export class RunFolder {
 
   /** What the evaluation at the last step left beside its record; empty for runs that never came to it. */
   lastEvaluation(): { documents: HeldOutDocument[]; detail?: EvaluationDetail } {
-    const { records } = readJsonLines(join(this.path, runFiles.heldOut))
-    return { documents: records as HeldOutDocument[], detail: this.read(runFiles.detail, evaluationDetail) }
+    const { records: documents } = this.readLines(runFiles.heldOut, (value, where) =>
+      parse(heldOutDocument, value, where),
+    )
+    return { documents, detail: this.read(runFiles.detail, evaluationDetail) }
   }
 
   log(): LoggedEvent[] {
-    const { records } = readJsonLines(join(this.path, runFiles.events))
-    return records.map((record) => parse(loggedEvent, record, join(this.path, runFiles.events)))
+    return this.readLines(runFiles.events, (value, where) => parse(loggedEvent, value, where)).records
   }
 
   /** What the outputs of its teachers cost a run that a cluster computes; empty for others. */
@@ -120,10 +122,14 @@ export class RunFolder {
     rmSync(this.path, { recursive: true, force: true })
   }
 
+  private readLines<T>(name: string, parse: (value: unknown, where: string) => T) {
+    return readJsonLines(join(this.path, name), { parse })
+  }
+
   private read<S extends Parameters<typeof parse>[0]>(name: string, schema: S) {
     const file = join(this.path, name)
     if (!existsSync(file)) return undefined
-    return parse(schema, JSON.parse(readFileSync(file, 'utf8')), file)
+    return parse(schema, readJson(file), file)
   }
 }
 

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { badInput, parse, type ModelConfig } from '#contract'
-import { readJson } from './modelFolder'
+import { readJson } from '../../files'
 import { decodeSafetensors } from './safetensors'
 import { checkWeights, HEAD, type Weights } from './weights'
 

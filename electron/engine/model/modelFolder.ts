@@ -10,7 +10,7 @@ import {
   type ModelConfig,
   type OnnxModelConfig,
 } from '#contract'
-import { sha256, writeFileAtomic, writeJsonAtomic } from '../../files'
+import { readJson, sha256, writeFileAtomic, writeJsonAtomic } from '../../files'
 import { decodeSafetensors, encodeSafetensors } from './safetensors'
 import { checkWeights, type Weights } from './weights'
 
@@ -50,13 +50,4 @@ export function readOnnxConfig(folder: string): OnnxModelConfig | undefined {
   if (!raw || raw.family !== 'onnx') return undefined
   const { schemaVersion: _, ...config } = parse(storedOnnxConfig, raw, file)
   return config
-}
-
-/** @throws bad-input when the file is not JSON */
-export function readJson(file: string): unknown {
-  try {
-    return JSON.parse(readFileSync(file, 'utf8'))
-  } catch (error) {
-    throw badInput(`the file cannot be read as JSON (${(error as Error).message})`, { file })
-  }
 }

@@ -1,12 +1,13 @@
 import { join } from 'node:path'
 import {
   isEvaluation,
+  loggedEvent,
+  parse,
+  parseMetricsLine,
   runFiles,
   type Alarm,
   type AlarmSignature,
   type EvaluationRecord,
-  type LoggedEvent,
-  type MetricsLine,
   type RunConfig,
   type StepRecord,
 } from '#contract'
@@ -68,10 +69,12 @@ export class Watch {
 
 /** The detectors, as they were after the last record of the log. */
 export function watchFrom(config: RunConfig, folder: string): Watch {
-  const events = readJsonLines(join(folder, runFiles.events)).records as LoggedEvent[]
+  const read = <T>(name: string, parse: (value: unknown, where: string) => T) =>
+    readJsonLines(join(folder, name), { parse }).records
+  const events = read(runFiles.events, (value, where) => parse(loggedEvent, value, where))
   const raised = events.flatMap(({ alarm }) => (alarm ? [alarm.signature] : []))
   const watch = new Watch(config, raised)
-  for (const line of readJsonLines(join(folder, runFiles.metrics)).records as MetricsLine[]) {
+  for (const line of read(runFiles.metrics, parseMetricsLine)) {
     if (isEvaluation(line)) watch.evaluation(line)
     else watch.step(line)
   }
