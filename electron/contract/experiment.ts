@@ -240,6 +240,27 @@ export function learnsFromTeachers({ teachers, loss }: Experiment): boolean {
   return teachers.length > 0 && (loss.lambda > 0 || gamma > 0)
 }
 
+/** Whether the student is evaluated after this step, from 1. */
+export function evaluatesAt(
+  { evaluate, train }: Pick<Experiment, 'evaluate' | 'train'>,
+  step: number,
+): boolean {
+  return isDue(evaluate.every, train, step)
+}
+
+/** Whether the run writes a checkpoint after this step, from 1, whatever it finds there. */
+export function checkpointsAt(
+  { checkpoint, train }: Pick<Experiment, 'checkpoint' | 'train'>,
+  step: number,
+): boolean {
+  return isDue(checkpoint.every, train, step)
+}
+
+/** @param every 0: at the last step alone */
+function isDue(every: number, { steps }: Pick<Experiment['train'], 'steps'>, step: number): boolean {
+  return step === steps || (every > 0 && step % every === 0)
+}
+
 /** Whether teachers of this experiment whose outputs are kept are read from there; else they are asked themselves. */
 export function readsCache(
   { loss, weighting }: Experiment,

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
@@ -60,8 +60,18 @@ async function killed(
   name: string,
   changes: object,
   step: number,
-  meanwhile: () => Promise<unknown> = async () => {},
+  meanwhile: (folder: string) => Promise<unknown> | unknown = () => {},
 ): Promise<Run> {
+  const id = await killedAt(name, changes, step)
+  await meanwhile(services.rooms.runs.folder(id).path)
+  services.rooms.queue.resume(id)
+  const run = await services.rooms.queue.finished(id)
+  expect(run, run.reason).toMatchObject({ status: 'completed', step: 30 })
+  return run
+}
+
+/** Its worker killed with -9 once it has logged `step`. */
+async function killedAt(name: string, changes: object, step: number): Promise<string> {
   const { experiments, queue, runs } = services.rooms
   const { id } = experiments.start({ definition: definition(name, changes) })
   const folder = runs.folder(id)
@@ -71,11 +81,7 @@ async function killed(
   }
   process.kill(Number(readFileSync(join(folder.path, 'worker.pid'), 'utf8')), 'SIGKILL')
   expect(await queue.finished(id)).toMatchObject({ status: 'failed' })
-  await meanwhile()
-  queue.resume(id)
-  const run = await queue.finished(id)
-  expect(run, run.reason).toMatchObject({ status: 'completed', step: 30 })
-  return run
+  return id
 }
 
 /** What a run computed: everything of its records but the clock, and the digest of its last weights. */
@@ -138,5 +144,74 @@ describe('a run killed with -9 and resumed computes what an undisturbed one does
     expect(computed(run)).toEqual(computed(whole))
     // A new run has what the setting says.
     expect(threads(await undisturbed('threads-more', {}))).toBe(more.threads)
+  })
+})
+
+describe('a run that was killed, and whose folder was damaged then', () => {
+  const metrics = (folder: string) => join(folder, 'metrics.jsonl')
+  const linesOf = (folder: string) => readFileSync(metrics(folder), 'utf8').split('\n')
+  const newest = (folder: string, file: string) => join(folder, 'checkpoints', 'step-000020', file)
+  let whole: ReturnType<typeof computed>
+  beforeAll(async () => {
+    whole = computed(await undisturbed('damaged-whole', {}))
+  })
+
+  it.each<[string, (folder: string) => void, RegExp]>([
+    [
+      'a log that ends before the newest checkpoint',
+      (folder) => writeFileSync(metrics(folder), linesOf(folder).slice(0, 15).join('\n')),
+      /^step-000020 is passed over: metrics\.jsonl lacks the record of step 14; on from step-000010$/,
+    ],
+    [
+      "a log without the checkpoint's own evaluation",
+      (folder) => {
+        const before = linesOf(folder).findIndex(
+          (line) => line.includes('"step":20,') && line.includes('split'),
+        )
+        writeFileSync(metrics(folder), `${linesOf(folder).slice(0, before).join('\n')}\n{"split":"held`)
+      },
+      /^step-000020 is passed over: metrics\.jsonl lacks the evaluation of step 20; on from step-000010$/,
+    ],
+    [
+      'a line of the log that is no record',
+      (folder) => {
+        const lines = linesOf(folder)
+        lines[12] = lines[12]!.slice(0, 40)
+        writeFileSync(metrics(folder), lines.join('\n'))
+      },
+      /^step-000020 is passed over: metrics\.jsonl lacks the record of step 12; on from step-000010$/,
+    ],
+    [
+      'a state that is cut off',
+      (folder) => truncateSync(newest(folder, 'optimizer.safetensors'), 1000),
+      /^step-000020 is passed over: .*optimizer\.safetensors: the content is not what.*; on from step-000010$/,
+    ],
+    [
+      'a checkpoint whose description is cut off',
+      (folder) => truncateSync(newest(folder, 'checkpoint.json'), 60),
+      /^step-000020 is passed over: .*checkpoint\.json: it cannot be read as JSON .*; on from step-000010$/,
+    ],
+  ])('goes on from an older checkpoint, bit for bit: %s', async (name, damage, told) => {
+    const run = await killed(name.split(' ').slice(-3).join('-'), {}, 22, damage)
+    expect(computed(run)).toEqual(whole)
+    const warned = services.rooms.runs
+      .folder(run.id)
+      .log()
+      .filter(({ message }) => message?.includes('passed over'))
+    expect(warned.map(({ message }) => message)).toEqual([expect.stringMatching(told)])
+  })
+
+  it('is refused where no checkpoint will do, and left as it is', async () => {
+    const { queue, runs } = services.rooms
+    const id = await killedAt('damaged-lost', {}, 22)
+    const folder = runs.folder(id)
+    rmSync(metrics(folder.path))
+    queue.resume(id)
+    const { status, reason } = await queue.finished(id)
+    expect(status).toBe('failed')
+    expect(reason).toMatch(
+      /checkpoints: the run can go on from none of its checkpoints \(step-000020: metrics\.jsonl lacks the record of step 1; step-000010: .*\); expected/,
+    )
+    expect(folder.checkpoints().map(({ step }) => step)).toEqual([10, 20])
   })
 })

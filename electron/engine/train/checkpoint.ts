@@ -5,12 +5,13 @@ import {
   checkpoint,
   checkpointFolder,
   parse,
+  RetortError,
   SCHEMA_VERSION,
   type Checkpoint,
   type LossScaleState,
   type ModelConfig,
 } from '#contract'
-import { sha256File, syncFolder, writeFileAtomic, writeJsonAtomic } from '../../files'
+import { readJson, sha256File, syncFolder, writeFileAtomic, writeJsonAtomic } from '../../files'
 import { writeModel } from '../model/modelFolder'
 import { decodeSafetensors, encodeSafetensors } from '../model/safetensors'
 import type { Weights } from '../model/weights'
@@ -56,14 +57,28 @@ export async function writeCheckpoint(
   return row
 }
 
-/** The checkpoints below `folder`, oldest first. Left-overs of an interrupted write are not among them. */
-export function listCheckpoints(folder: string): Checkpoint[] {
+/**
+ * The checkpoints below `folder`, oldest first. Left-overs of an interrupted write are not among them.
+ *
+ * @param damaged hears of those whose description cannot be read, which are then left out
+ * @throws bad-input naming the first of these, where nobody hears of it
+ */
+export function listCheckpoints(
+  folder: string,
+  damaged?: (step: number, problem: RetortError) => void,
+): Checkpoint[] {
   if (!existsSync(folder)) return []
   return readdirSync(folder)
     .filter((name) => /^step-\d+$/.test(name) && existsSync(join(folder, name, 'checkpoint.json')))
-    .map((name) => {
+    .flatMap((name) => {
       const file = join(folder, name, 'checkpoint.json')
-      return parse(checkpoint, JSON.parse(readFileSync(file, 'utf8')), file)
+      try {
+        return parse(checkpoint, readJson(file), file)
+      } catch (error) {
+        if (!damaged || !(error instanceof RetortError)) throw error
+        damaged(Number(name.slice('step-'.length)), error)
+        return []
+      }
     })
     .sort((a, b) => a.step - b.step)
 }
@@ -73,13 +88,15 @@ export async function readCheckpoint(folder: string, row: Checkpoint): Promise<T
   const path = join(folder, checkpointFolder(row.step))
   const read = async (name: (typeof STATE_FILES)[number]): Promise<Weights> => {
     const file = join(path, name)
+    const digest = row.files[name]
+    if (!digest)
+      throw badInput('no digest is recorded', { file: join(path, 'checkpoint.json'), field: `files.${name}` })
     if (!existsSync(file)) throw badInput('the file is missing', { file })
-    if ((await sha256File(file)) !== row.files[name]) {
+    if ((await sha256File(file)) !== digest)
       throw badInput('the content is not what the checkpoint recorded', {
         file,
-        expected: `SHA-256 ${row.files[name]}`,
+        expected: `SHA-256 ${digest}`,
       })
-    }
     return decodeSafetensors(readFileSync(file), file)
   }
   const [weights, moments, projections] = [
@@ -90,9 +107,17 @@ export async function readCheckpoint(folder: string, row: Checkpoint): Promise<T
   return { weights, moments, projections, ...(row.lossScale && { lossScale: row.lossScale }) }
 }
 
-/** Removes all but the last `keep` periodic checkpoints, the best one and the newest. */
+/** Removes the checkpoints after a step: a run that goes on from it computes them again. */
+export function removeCheckpointsAfter(folder: string, step: number): void {
+  for (const name of existsSync(folder) ? readdirSync(folder) : []) {
+    const [, number] = /^step-(\d+)$/.exec(name) ?? []
+    if (number && Number(number) > step) rmSync(join(folder, name), { recursive: true, force: true })
+  }
+}
+
+/** Removes all but the last `keep` periodic checkpoints, the best one and the newest; what is damaged stays. */
 export function pruneCheckpoints(folder: string, keep: number, bestStep: number | undefined): void {
-  const rows = listCheckpoints(folder)
+  const rows = listCheckpoints(folder, () => {})
   const kept = new Set(rows.slice(-Math.max(1, keep)).map((row) => row.step))
   if (bestStep !== undefined) kept.add(bestStep)
   for (const row of rows) {

@@ -1,16 +1,16 @@
 import { join } from 'node:path'
-import { badInput, runFiles, type Checkpoint, type Job, type RunConfig } from '#contract'
+import { badInput, runFiles, type Job, type RunConfig } from '#contract'
 import { checkHalf, startBackend, type BackendInfo } from '../backend'
 import type { BatchPlan } from '../data/batchPlan'
 import { loadTokenizer, type TextTokenizer } from '../data/tokenizer'
 import { threadsSoFar } from '../environment'
 import { calibrateTeachers } from '../evaluate/calibrateModels'
 import { openForeignTeachers, type ForeignTeacher } from '../teachers/foreign'
-import { listCheckpoints, readCheckpoint, type TrainingState } from './checkpoint'
 import { readEarlier, type Earlier } from './earlier'
 import { HeldOut } from './evaluation'
 import { initialWeights, type Initial } from './initial'
 import { openBatchPlan, openTeachers, type TeachersRead } from './readings'
+import { findResumePoint, type ResumePoint } from './resume'
 import type { Emit } from './runLog'
 
 export type RunJob = Extract<Job, { kind: 'run' }>
@@ -33,7 +33,7 @@ export interface OpenedRun extends TeachersRead {
   earlier?: Earlier
   initial: Initial
   /** The checkpoint that the run goes on from; absent at its beginning. */
-  last?: { row: Checkpoint; state: TrainingState }
+  last?: ResumePoint
 }
 
 /**
@@ -47,9 +47,9 @@ export async function openRun(job: RunJob, emit: Emit): Promise<OpenedRun> {
   checkContext(job.config)
   const folder = join(dataDir, 'runs', job.config.id)
   const checkpoints = join(folder, runFiles.checkpoints)
-  const row = job.resume ? listCheckpoints(checkpoints).at(-1) : undefined
+  const last = job.resume ? await findResumePoint(folder, job.config) : undefined
   // Sums are split among threads: with another number of them it would not go on as it began.
-  const threads = (row && threadsSoFar(join(folder, runFiles.environment))) ?? job.threads
+  const threads = (last && threadsSoFar(join(folder, runFiles.environment))) ?? job.threads
   const own = experiment.backend === 'auto' ? job.backend : experiment.backend
   const backend = await startBackend(own, { threads })
   if (experiment.train.precision === 'f16') await checkHalf(backend.kind)
@@ -60,7 +60,6 @@ export async function openRun(job: RunJob, emit: Emit): Promise<OpenedRun> {
   const heldOut = await HeldOut.open(dataDir, config, tokenizer)
   const earlier = await readEarlier(dataDir, config)
   const initial = earlier ?? (await initialWeights(dataDir, config))
-  const last = row && { row, state: await readCheckpoint(checkpoints, row) }
   const teachers = await openTeachers(job, config, { tokenizer, plan, heldOut, first: !last }, emit)
   const foreign = await openForeignTeachers(dataDir, config, tokenizer, (phase, fraction) =>
     emit({ type: 'progress', phase, fraction }),

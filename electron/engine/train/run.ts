@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import {
   checkpointFolder,
+  checkpointsAt,
+  evaluatesAt,
   failed,
   memoryWords,
   outOfMemory,
@@ -22,7 +24,7 @@ import { toTensors } from '../model/weights'
 import { describeForeign, foreignOutputs } from '../teachers/foreign'
 import { watchFrom, type Watch } from './alarms'
 import { readTeachers } from './alarms/teacherFigures'
-import { pruneCheckpoints, writeCheckpoint } from './checkpoint'
+import { pruneCheckpoints, removeCheckpointsAfter, writeCheckpoint } from './checkpoint'
 import type { Control } from './control'
 import { keepEarlier } from './earlier'
 import { completeEvaluation } from './lastEvaluation'
@@ -101,8 +103,9 @@ class Training {
 
   /** What the run is computed from and with goes into its folder. */
   private begin(): void {
-    const { dataDir, folder, checkpoints, config, earlier, backend } = this.opened
+    const { dataDir, folder, checkpoints, config, earlier, backend, last } = this.opened
     mkdirSync(checkpoints, { recursive: true })
+    if (last) removeCheckpointsAfter(checkpoints, last.row.step)
     writeJsonAtomic(join(folder, runFiles.config), config)
     if (earlier) keepEarlier(dataDir, config, earlier)
     const environment = describeEnvironment(backend)
@@ -113,7 +116,11 @@ class Training {
   private announce(): void {
     const { log, config } = this
     const { last, initial, foreign } = this.opened
-    if (last) return log.event('resumed', last.row.step)
+    if (last) {
+      const { row, passedOver } = last
+      for (const why of passedOver) log.warn(row.step, `${why}; on from ${checkpointFolder(row.step)}`)
+      return log.event('resumed', row.step)
+    }
     log.event('started', 0)
     if (config.temperatures) {
       const fitted = config.teachers.map((row, k) => `${row.name} ${config.temperatures![k]!.toFixed(3)}`)
@@ -148,8 +155,7 @@ class Training {
   }
 
   async step(): Promise<void> {
-    const { steps } = this.config.experiment.train
-    const { evaluate, checkpoint } = this.config.experiment
+    const { experiment } = this.config
     const started = performance.now()
     const next = this.at + 1
     const [metrics, batch] = await Promise.all([this.training.run(next, this.batch), this.batchOf(next + 1)])
@@ -171,14 +177,13 @@ class Training {
     if (word) this.note(word)
     this.raise(this.watch.step(record))
 
-    const due = (every: number) => next === steps || (every > 0 && next % every === 0)
     this.crossEntropy = undefined
-    if (due(evaluate.every)) {
+    if (evaluatesAt(experiment, next)) {
       const crossEntropy = (this.crossEntropy = await this.evaluate())
       if (crossEntropy !== null && (!this.best || crossEntropy < this.best.crossEntropy))
         this.best = { step: next, crossEntropy }
     }
-    if (due(checkpoint.every) || this.best?.step === next) await this.checkpoint()
+    if (checkpointsAt(experiment, next) || this.best?.step === next) await this.checkpoint()
   }
 
   /** Reads a batch while the step before it is on the runtime's threads: by the next turn of the loop it is. */
@@ -203,10 +208,11 @@ class Training {
     const { at: step, tokensPerStep, seconds, crossEntropy, best } = this
     const { checkpoints, config } = this.opened
     const about = { step, tokens: step * tokensPerStep, seconds, crossEntropy, best }
+    // A checkpoint must not be on the disk before the records that it goes on from.
+    this.log.sync()
     const checkpoint = await writeCheckpoint(checkpoints, config.student, await this.student.state(), about)
     pruneCheckpoints(checkpoints, config.experiment.checkpoint.keep, best?.step)
     this.saved = step
-    this.log.sync()
     this.log.event('checkpoint', step)
     this.emit({ type: 'checkpoint', checkpoint })
   }

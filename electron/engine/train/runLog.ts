@@ -50,6 +50,12 @@ export class RunLog {
     this.events.append({ at: now(), event, step, message } satisfies LoggedEvent)
   }
 
+  /** What a person ought to know though the run goes on. */
+  warn(step: number, message: string): void {
+    this.event('log', step, message)
+    this.emit({ type: 'log', level: 'warn', message })
+  }
+
   alarm(alarm: Alarm): void {
     const { step, message } = alarm
     this.events.append({ at: now(), event: 'alarm', step, message, alarm } satisfies LoggedEvent)
