@@ -32,9 +32,10 @@ export function onPush(listener: (push: Push) => void): void {
   listeners.add(listener)
 }
 
-/** Called when pushes were missed: fetch everything anew. */
-export function onLost(listener: () => void): void {
+/** Called when pushes were missed: fetch everything anew. Returns the function that ends it. */
+export function onLost(listener: () => void): () => void {
   lostListeners.add(listener)
+  return () => lostListeners.delete(listener)
 }
 
 export function pathPicker(): Transport['pickPath'] {

@@ -4,6 +4,7 @@ import { computed, ref, watch } from 'vue'
 import type { AppInfo, Settings, Task } from '#contract'
 import { call, onPush } from '../api/client'
 import { createLoader } from './loader'
+import { createRows } from './rows'
 
 export const useApp = defineStore('app', () => {
   const info = ref<AppInfo>()
@@ -25,16 +26,10 @@ export const useApp = defineStore('app', () => {
 })
 
 export const useTasks = defineStore('tasks', () => {
-  const rows = ref<Task[]>([])
+  const { rows, put, ...loader } = createRows<Task>(() => call('tasks.list', {}))
   const running = computed(() => rows.value.filter(({ status }) => status === 'running'))
-  const loader = createLoader(async () => {
-    rows.value = await call('tasks.list', {})
-  })
   onPush((push) => {
-    if (push.topic !== 'task') return
-    const at = rows.value.findIndex(({ id }) => id === push.task.id)
-    if (at < 0) rows.value.push(push.task)
-    else rows.value[at] = push.task
+    if (push.topic === 'task') put(push.task)
   })
   return { rows, running, ...loader }
 })

@@ -3,6 +3,7 @@ import { ref } from 'vue'
 import type { Corpus, ExperimentRow, ModelScore, ReportRow, Teacher, Tokenizer } from '#contract'
 import { call, onPush } from '../api/client'
 import { createLoader } from './loader'
+import { createRows } from './rows'
 
 export const useLibrary = defineStore('library', () => {
   const corpora = ref<Corpus[]>([])
@@ -25,24 +26,10 @@ export const useLibrary = defineStore('library', () => {
   return { corpora, tokenizers, teachers, scores, ...loader }
 })
 
-export const useExperiments = defineStore('experiments', () => {
-  const rows = ref<ExperimentRow[]>([])
-  const loader = createLoader(async () => {
-    rows.value = await call('experiments.list', {})
-  })
-  onPush((push) => {
-    if (push.topic === 'library' && push.noun === 'experiments') void loader.load()
-  })
-  return { rows, ...loader }
-})
+export const useExperiments = defineStore('experiments', () =>
+  createRows<ExperimentRow>(() => call('experiments.list', {}), 'experiments'),
+)
 
-export const useReports = defineStore('reports', () => {
-  const rows = ref<ReportRow[]>([])
-  const loader = createLoader(async () => {
-    rows.value = await call('reports.list', {})
-  })
-  onPush((push) => {
-    if (push.topic === 'library' && push.noun === 'reports') void loader.load()
-  })
-  return { rows, ...loader }
-})
+export const useReports = defineStore('reports', () =>
+  createRows<ReportRow>(() => call('reports.list', {}), 'reports'),
+)

@@ -1,5 +1,6 @@
-import { ref, type Ref } from 'vue'
+import { getCurrentScope, onScopeDispose, ref, type Ref } from 'vue'
 import { onLost } from '../api/client'
+import { errorText } from '../ui/format'
 
 export interface Loader {
   state: Ref<'idle' | 'loading' | 'ready' | 'error'>
@@ -9,7 +10,10 @@ export interface Loader {
   ensure(): Promise<void>
 }
 
-/** The states every list has: loading, ready, error with another try. Loads anew when pushes were missed. */
+/**
+ * The states of everything that is fetched, a store's rows or what one page shows: loading, ready, error with another
+ * try. Loads anew when pushes were missed, as long as whoever made it is there.
+ */
 export function createLoader(fetch: () => Promise<void>): Loader {
   const state = ref<'idle' | 'loading' | 'ready' | 'error'>('idle')
   const error = ref('')
@@ -20,13 +24,14 @@ export function createLoader(fetch: () => Promise<void>): Loader {
       await fetch()
       state.value = 'ready'
     } catch (reason) {
-      error.value = reason instanceof Error ? reason.message : String(reason)
+      error.value = errorText(reason)
       state.value = 'error'
     }
   }
-  onLost(() => {
+  const forget = onLost(() => {
     if (state.value !== 'idle') void load()
   })
+  if (getCurrentScope()) onScopeDispose(forget)
   return {
     state,
     error,

@@ -2,7 +2,7 @@ import { defineStore } from 'pinia'
 import { computed, reactive, ref, shallowReactive } from 'vue'
 import type { Checkpoint, EvaluationRecord, LoggedEvent, Run, StepRecord } from '#contract'
 import { call, onLost, onPush } from '../api/client'
-import { createLoader } from './loader'
+import { createRows } from './rows'
 
 /** What of a run's folder the page has fetched. */
 export interface RunData {
@@ -15,24 +15,15 @@ export interface RunData {
 }
 
 export const useRuns = defineStore('runs', () => {
-  const rows = ref<Run[]>([])
+  const { rows, put, ...loader } = createRows<Run>(() => call('runs.list', {}))
   const data = reactive(new Map<string, RunData>())
   const selected = ref<string[]>([])
 
-  const loader = createLoader(async () => {
-    rows.value = await call('runs.list', {})
-  })
   /** Newest first. */
   const sorted = computed(() => [...rows.value].sort((a, b) => b.createdAt.localeCompare(a.createdAt)))
   const active = computed(() =>
     rows.value.filter(({ status }) => ['running', 'paused', 'queued'].includes(status)),
   )
-
-  function put(run: Run): void {
-    const at = rows.value.findIndex(({ id }) => id === run.id)
-    if (at < 0) rows.value.push(run)
-    else rows.value[at] = run
-  }
 
   async function open(id: string): Promise<RunData> {
     const known = data.get(id)

@@ -1,5 +1,6 @@
 import { useToast } from '@nuxt/ui/composables'
 import { ref } from 'vue'
+import { errorText } from './format'
 
 /** A button's work: busy while it goes on, an error as a message that stays. */
 export function useAction() {
@@ -12,7 +13,7 @@ export function useAction() {
     } catch (error) {
       toast.add({
         title: what,
-        description: error instanceof Error ? error.message : String(error),
+        description: errorText(error),
         color: 'error',
         icon: 'i-lucide-triangle-alert',
         duration: 15_000,

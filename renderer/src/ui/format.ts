@@ -5,6 +5,11 @@ export function plural(amount: number, noun: string): string {
   return `${amount.toLocaleString('en-GB')} ${noun}${amount === 1 ? '' : 's'}`
 }
 
+/** What a call was refused with, or what broke. */
+export function errorText(reason: unknown): string {
+  return reason instanceof Error ? reason.message : String(reason)
+}
+
 /** Four significant digits; a dash where there is no number. */
 export function show(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return '–'
