@@ -1,10 +1,9 @@
 import { AxeBuilder } from '@axe-core/playwright'
 import type { Page } from '@playwright/test'
-import { expect, furnishGrid, rail, test as base } from './fixtures'
+import { expect, rail, test } from './fixtures'
 
 const exact = { exact: true } as const
-const test = base.extend({ furnishing: async ({}, use) => use(furnishGrid) })
-test.use({ contextOptions: { reducedMotion: 'reduce' } })
+test.use({ library: 'grid', contextOptions: { reducedMotion: 'reduce' } })
 
 /**
  * What axe finds serious or critical on the page, in light and in dark. A rule that axe had to give up counts as found:

@@ -1,6 +1,6 @@
 import { expect, test } from './fixtures'
 
-test.use({ pair: true })
+test.use({ library: 'pair' })
 
 test('held-out tokens show where teachers disagree, by pointer, by keyboard and from the table', async ({
   app,

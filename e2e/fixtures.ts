@@ -1,6 +1,6 @@
 import { test as base, type Locator, type Page } from '@playwright/test'
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { stringify } from 'yaml'
@@ -95,24 +95,44 @@ async function stopHost(child: ChildProcess): Promise<void> {
   await new Promise((resolve) => child.once('exit', resolve))
 }
 
+const libraries = {
+  empty: undefined,
+  small: (dataDir: string) => furnish(dataDir),
+  pair: (dataDir: string) => furnish(dataDir, true),
+  grid: furnishGrid,
+}
+/** Libraries are filled once in a process; each test has a copy. */
+const filled = new Map<keyof typeof libraries, string>()
+process.on('exit', () => {
+  for (const folder of filled.values()) rmSync(folder, { recursive: true, force: true })
+})
+
+async function fill(dataDir: string, library: keyof typeof libraries): Promise<void> {
+  const furnishing = libraries[library]
+  if (!furnishing) return
+  let source = filled.get(library)
+  if (!source) {
+    source = mkdtempSync(join(tmpdir(), 'retort-'))
+    filled.set(library, source)
+    await furnishing(source)
+  }
+  cpSync(source, dataDir, { recursive: true })
+}
+
 interface Fixtures {
-  furnished: boolean
-  pair: boolean
-  /** Fills the data directory before the host opens it. */
-  furnishing: (dataDir: string) => Promise<void>
+  /** What is in the data directory before the host opens it. */
+  library: keyof typeof libraries
   host: Host
   app: Page
 }
 
 /** `app` is the page, opened on a host of its own; an error in its console fails the test. */
 export const test = base.extend<Fixtures>({
-  furnished: [true, { option: true }],
-  pair: [false, { option: true }],
-  furnishing: async ({ pair }, use) => use((dataDir) => furnish(dataDir, pair)),
-  host: async ({ furnished, furnishing }, use) => {
+  library: ['small', { option: true }],
+  host: async ({ library }, use) => {
     const folder = mkdtempSync(join(tmpdir(), 'retort-'))
     const dataDir = join(folder, 'data')
-    if (furnished) await furnishing(dataDir)
+    await fill(dataDir, library)
     const { url, child } = await startHost(dataDir)
     await use({ url, dataDir })
     await stopHost(child)

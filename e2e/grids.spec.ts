@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
-import { expect, furnishGrid, rail, test as base } from './fixtures'
+import { expect, rail, test } from './fixtures'
 
 const exact = { exact: true } as const
 
-const test = base.extend({ furnishing: async ({}, use) => use(furnishGrid) })
+test.use({ library: 'grid' })
 
 test('a grid’s results are looked at over any two axes, down to the runs, and saved as files', async ({
   app,

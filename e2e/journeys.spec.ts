@@ -5,7 +5,7 @@ import { expect, exportModel, rail, test } from './fixtures'
 const button = { exact: true } as const
 
 test.describe('on an empty data directory', () => {
-  test.use({ furnished: false })
+  test.use({ library: 'empty' })
 
   test('every page says what to do first, and the demo is offered', async ({ app }) => {
     await expect(app.getByRole('region', { name: 'Demo' })).toBeVisible()
