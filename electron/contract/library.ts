@@ -8,6 +8,9 @@ export const id = z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'an id is lower-case 
 export const digest = z.string().regex(/^[0-9a-f]{64}$/)
 export const timestamp = z.iso.datetime()
 
+/** The file in each folder of the library that says what the catalogue says of it. */
+export const LIBRARY_ROW = 'row.json'
+
 /** Files of task examples; as a corpus, each example is a document of prompt and answer. */
 export const taskFormats = ['sst2', 'mrpc', 'conll', 'squad', 'summarization', 'text-to-text'] as const
 export type TaskFormat = (typeof taskFormats)[number]

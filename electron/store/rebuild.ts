@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   corpus,
+  LIBRARY_ROW,
   parameterCount,
   parse,
   teacher,
@@ -16,6 +17,8 @@ import { catalogueSchema, emptyCatalogue, type CatalogueData } from './catalogue
 import { libraryNouns, paths, type LibraryNoun } from './dataDirectory'
 import { migrate } from './migrations'
 import { RunFolder } from './runFolder'
+
+export { LIBRARY_ROW as ROW } from '#contract'
 
 export interface Rebuilt {
   runs: number
@@ -43,7 +46,7 @@ export function rebuildCatalogue(dataDir: string): Rebuilt {
   const rows = { corpora: corpus, tokenizers: tokenizer, teachers: teacher }
   for (const noun of libraryNouns) {
     const found = folders(paths.library(dataDir, noun)).flatMap((id) => {
-      const row = join(paths.libraryItem(dataDir, noun, id), ROW)
+      const row = join(paths.libraryItem(dataDir, noun, id), LIBRARY_ROW)
       return attempt(problems, () => [parse(rows[noun], readJson(row), row)])
     })
     merge(data, noun, found)
@@ -62,9 +65,6 @@ export function rebuildCatalogue(dataDir: string): Rebuilt {
   const library = libraryNouns.reduce((sum, noun) => sum + data[noun].length, 0)
   return { runs: data.runs.length, library, problems, kept }
 }
-
-/** The name of the file in a library folder that says what the catalogue says of it. */
-export const ROW = 'row.json'
 
 /** A run's catalogue row, from its folder alone. */
 export function rowOf(config: RunConfig, folder: RunFolder): Run {

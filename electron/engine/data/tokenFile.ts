@@ -51,13 +51,12 @@ async function tokenize(
   progress: Progress,
 ): Promise<Omit<TokenFile, 'path'>> {
   const tokenizer = await loadTokenizer(dataDir, row)
-  const folder = join(dataDir, 'library', 'corpora', corpus.id)
   let ids = new Int32Array(1 << 16)
   let length = 0
   let bytes = 0
   let documents = 0
   const share = split === 'train' ? 0.9 : 0.05
-  for await (const text of readDocuments(folder, split)) {
+  for await (const text of readDocuments(dataDir, corpus, split)) {
     const encoded = tokenizer.encode(text)
     while (length + encoded.length + 1 > ids.length) {
       const larger = new Int32Array(ids.length * 2)

@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers'
 import { z } from 'zod'
-import { badInput, parse, type Tokenizer } from '#contract'
+import { badInput, failed, parse, type Tokenizer } from '#contract'
+import { sha256File } from '../../files'
 import { createByteBpe } from './byteBpe'
 import { charactersToBytes, NO_BYTES } from './bytes'
 import { createLlama2cTokenizer, readLlama2cPieces } from './llama2cTokenizer'
@@ -24,12 +25,18 @@ export function tokenizerFile(dataDir: string, row: Pick<Tokenizer, 'id' | 'kind
   return join(dataDir, 'library', 'tokenizers', row.id, name)
 }
 
-/** Opens a tokenizer of the library. */
+/**
+ * Opens a tokenizer of the library.
+ *
+ * @throws failed when it is not the one that joined it
+ */
 export async function loadTokenizer(
   dataDir: string,
-  row: Pick<Tokenizer, 'id' | 'kind'>,
+  row: Pick<Tokenizer, 'id' | 'kind' | 'name' | 'digest'>,
 ): Promise<TextTokenizer> {
   const file = tokenizerFile(dataDir, row)
+  if ((await sha256File(file)) !== row.digest)
+    throw failed(`tokenizer "${row.name}" has changed since it joined the library (${file}); import it again`)
   return openTokenizer(file, row.kind)
 }
 

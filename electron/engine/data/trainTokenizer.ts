@@ -16,8 +16,7 @@ export async function trainTokenizer(
 ): Promise<Tokenizer> {
   const counts = new Map<string, number>()
   for (const [i, corpus] of job.corpora.entries()) {
-    const folder = join(job.dataDir, 'library', 'corpora', corpus.id)
-    for await (const text of readDocuments(folder, 'train')) countWords(text, counts)
+    for await (const text of readDocuments(job.dataDir, corpus, 'train')) countWords(text, counts)
     progress(`counting words of ${corpus.name}`, (0.5 * (i + 1)) / job.corpora.length)
   }
   const bpe = learnMerges(counts, job.vocab, (fraction) => progress('merging pairs', 0.5 + 0.5 * fraction))

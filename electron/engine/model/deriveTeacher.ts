@@ -1,7 +1,7 @@
 import { mkdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Job, Teacher } from '#contract'
-import { readModel, writeModel } from './modelFolder'
+import { readTeacher, writeModel } from './modelFolder'
 import { FINAL_NORM } from './weights'
 
 type DeriveTeacherJob = Extract<Job, { kind: 'derive-teacher' }>
@@ -13,7 +13,7 @@ type DeriveTeacherJob = Extract<Job, { kind: 'derive-teacher' }>
  */
 export async function deriveTeacher(job: DeriveTeacherJob): Promise<Teacher> {
   const library = join(job.dataDir, 'library', 'teachers')
-  const { config, weights } = await readModel(join(library, job.from.id))
+  const { config, weights } = await readTeacher(job.dataDir, job.from)
   const { shape, data } = weights.get(FINAL_NORM)!
   weights.set(FINAL_NORM, { shape, data: data.map((value) => value * job.logitScale) })
   const folder = join(library, job.id)

@@ -3,8 +3,8 @@ import { failed, longestSequence, parameterCount, type ModelConfig } from '#cont
 import { tf } from '../backend/tf'
 import { Decoder } from './decoder'
 import { createTables, forward } from './llama'
-import { readModel, readOnnxConfig } from './modelFolder'
-import { readOnnxFile } from './onnx/file'
+import { checkDigest, readModel, readOnnxConfig, recordOf } from './modelFolder'
+import { onnxDigest, readOnnxFile } from './onnx/file'
 import { OnnxDecoder } from './onnx/decoder'
 import { ONNX_FILE } from './onnx/importOnnx'
 import { firstLine, OnnxSession } from './onnx/session'
@@ -46,7 +46,11 @@ export interface LanguageModel {
   dispose(): void
 }
 
-/** Opens the model of a folder. */
+/**
+ * Opens the model of a folder.
+ *
+ * @throws failed when it is another one than was recorded there
+ */
 export async function openLanguageModel(folder: string): Promise<LanguageModel> {
   const onnx = readOnnxConfig(folder)
   if (!onnx) {
@@ -54,7 +58,9 @@ export async function openLanguageModel(folder: string): Promise<LanguageModel> 
     return nativeModel(config, toTensors(weights))
   }
   const file = join(folder, ONNX_FILE)
-  const { parameters } = readOnnxFile(file)
+  const { parameters, external } = readOnnxFile(file)
+  const recorded = recordOf(folder)
+  if (recorded) checkDigest(await onnxDigest(file, external), recorded, file)
   const session = await OnnxSession.open(file)
   const { vocab } = onnx
   return {

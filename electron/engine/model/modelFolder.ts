@@ -3,12 +3,17 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import {
   badInput,
+  checkpoint,
+  digest as digestSchema,
+  failed,
+  LIBRARY_ROW,
   modelConfig,
   onnxModelConfig,
   parse,
   SCHEMA_VERSION,
   type ModelConfig,
   type OnnxModelConfig,
+  type Teacher,
 } from '#contract'
 import { readJson, sha256, writeFileAtomic, writeJsonAtomic } from '../../files'
 import { decodeSafetensors, encodeSafetensors } from './safetensors'
@@ -25,8 +30,40 @@ export async function writeModel(folder: string, config: ModelConfig, weights: W
   return sha256(bytes)
 }
 
-/** @throws bad-input when a file is missing, damaged, of another model, or an ONNX model's */
-export async function readModel(folder: string): Promise<{ config: ModelConfig; weights: Weights }> {
+/** What is known of a model's bytes from when they were written. */
+export interface Recorded {
+  /** SHA-256 of its weights; of an ONNX model with the files beside it. */
+  digest: string
+  /** What is to be said when they are others now. */
+  changed: string
+}
+
+/** What the description beside a model says of it: a checkpoint's, or a teacher's of the library. */
+export function recordOf(folder: string): Recorded | undefined {
+  const [description, row] = [join(folder, 'checkpoint.json'), join(folder, LIBRARY_ROW)]
+  if (existsSync(description)) {
+    const digest = parse(checkpoint, readJson(description), description).files['model.safetensors']
+    if (!digest)
+      throw badInput('no digest is recorded', { file: description, field: 'files.model.safetensors' })
+    return { digest, changed: 'the weights have changed since the checkpoint was written' }
+  }
+  if (!existsSync(row)) return undefined
+  const { digest } = parse(z.object({ digest: digestSchema }), readJson(row), row)
+  return { digest, changed: 'the model has changed since it joined the library; import it again' }
+}
+
+/**
+ * Reads a model of ours. Its weights are held against what was recorded of them: a changed bit would be a result of
+ * another model.
+ *
+ * @param recorded by default what lies beside it
+ * @throws bad-input when a file is missing, damaged, of another model, or an ONNX model's; failed when the weights are
+ *   not those that were recorded
+ */
+export async function readModel(
+  folder: string,
+  recorded: Recorded | undefined = recordOf(folder),
+): Promise<{ config: ModelConfig; weights: Weights }> {
   if (readOnnxConfig(folder)) {
     throw badInput('the layers of an ONNX model cannot be read', {
       file: join(folder, 'model.onnx'),
@@ -38,9 +75,26 @@ export async function readModel(folder: string): Promise<{ config: ModelConfig; 
     if (!existsSync(file)) throw badInput('the file is missing', { file })
   }
   const { schemaVersion: _, ...config } = parse(storedConfig, readJson(configFile), configFile)
-  const weights = decodeSafetensors(readFileSync(weightsFile), weightsFile)
+  const bytes = readFileSync(weightsFile)
+  if (recorded) checkDigest(sha256(bytes), recorded, weightsFile)
+  const weights = decodeSafetensors(bytes, weightsFile)
   checkWeights(config, weights, weightsFile)
   return { config, weights }
+}
+
+/**
+ * Reads a teacher of the library that is a model of ours.
+ *
+ * @throws as `readModel`
+ */
+export function readTeacher(dataDir: string, { id, name, digest }: Pick<Teacher, 'id' | 'name' | 'digest'>) {
+  const changed = `the weights of teacher "${name}" have changed since it joined the library; import it again`
+  return readModel(join(dataDir, 'library', 'teachers', id), { digest, changed })
+}
+
+/** @throws failed when the file's digest is another one than the recorded */
+export function checkDigest(found: string, { digest, changed }: Recorded, file: string): void {
+  if (found !== digest) throw failed(`${changed} (${file}; expected SHA-256 ${digest})`)
 }
 
 /** What a folder's `model.json` says it is; undefined when that is no ONNX model. */

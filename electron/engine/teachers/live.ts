@@ -1,9 +1,7 @@
-import { join } from 'node:path'
-import { badInput, failed, longestSequence, type Teacher } from '#contract'
-import { sha256File } from '../../files'
+import { badInput, longestSequence, type Teacher } from '#contract'
 import { tf } from '../backend/tf'
 import { createTables, forward } from '../model/llama'
-import { readModel } from '../model/modelFolder'
+import { readTeacher } from '../model/modelFolder'
 import { toTensors } from '../model/weights'
 import { openOnnxTeacher } from './onnx'
 import type { TeacherSource } from './source'
@@ -23,13 +21,7 @@ export async function openLiveTeacher(
 ): Promise<TeacherSource> {
   checkContext(row, time)
   if (row.model.family === 'onnx') return openOnnxTeacher(dataDir, row, time, layers)
-  const folder = join(dataDir, 'library', 'teachers', row.id)
-  if ((await sha256File(join(folder, 'model.safetensors'))) !== row.digest) {
-    throw failed(
-      `the weights of teacher "${row.name}" have changed since it joined the library; import it again`,
-    )
-  }
-  const { config, weights } = await readModel(folder)
+  const { config, weights } = await readTeacher(dataDir, row)
   const parameters = toTensors(weights)
   const tables = createTables(config, time)
   return {

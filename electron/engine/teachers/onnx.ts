@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { failed, type Teacher } from '#contract'
 import { residentTensor } from '../backend'
 import { tf } from '../backend/tf'
+import { checkDigest } from '../model/modelFolder'
 import { onnxDigest, readOnnxFile } from '../model/onnx/file'
 import { ONNX_FILE } from '../model/onnx/importOnnx'
 import { firstLine, OnnxSession, type Output, type Wanted } from '../model/onnx/session'
@@ -26,10 +27,8 @@ export async function openOnnxTeacher(
   layers: readonly number[] = [],
 ): Promise<TeacherSource> {
   const file = join(dataDir, 'library', 'teachers', row.id, ONNX_FILE)
-  if ((await onnxDigest(file, readOnnxFile(file).external)) !== row.digest)
-    throw failed(
-      `the model of teacher "${row.name}" has changed since it joined the library; import it again`,
-    )
+  const changed = `the model of teacher "${row.name}" has changed since it joined the library; import it again`
+  checkDigest(await onnxDigest(file, readOnnxFile(file).external), { digest: row.digest, changed }, file)
   return onnxSource(file, row, time, layers)
 }
 

@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkpointFolder, failed, runFiles, type RunConfig } from '#contract'
-import { sha256File, syncFolder } from '../../files'
+import { syncFolder } from '../../files'
 import { readModel } from '../model/modelFolder'
 import type { Weights } from '../model/weights'
 
@@ -31,9 +31,8 @@ export async function readEarlier(dataDir: string, config: RunConfig): Promise<E
   const what = `the student of run "${continues.name}" at step ${continues.step}`
   if (!existsSync(join(folder, FILES[1])))
     throw failed(`${what} is gone: ${folder} does not exist any more; continue another run`)
-  if ((await sha256File(join(folder, FILES[1]))) !== continues.digest)
-    throw failed(`${what} has changed since this run was defined (${folder}); start the run anew`)
-  const { weights } = await readModel(folder)
+  const changed = `${what} has changed since this run was defined; start the run anew`
+  const { weights } = await readModel(folder, { digest: continues.digest, changed })
   return { weights, note: what, folder }
 }
 

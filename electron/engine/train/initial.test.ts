@@ -30,7 +30,8 @@ async function withTeacher(
   const teacherModel = { ...model, layers, ...changes }
   config.teachers[0]!.model = teacherModel
   const teacher = initialise(teacherModel, 99)
-  await writeModel(join(dataDir, 'library', 'teachers', config.teachers[0]!.id), teacherModel, teacher)
+  const folder = join(dataDir, 'library', 'teachers', config.teachers[0]!.id)
+  config.teachers[0]!.digest = await writeModel(folder, teacherModel, teacher)
   return { config, teacher }
 }
 

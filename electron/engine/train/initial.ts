@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import {
   badInput,
   layeredModel,
@@ -8,7 +7,7 @@ import {
   type Teacher,
   type TeacherModel,
 } from '#contract'
-import { readModel } from '../model/modelFolder'
+import { readTeacher } from '../model/modelFolder'
 import {
   EMBEDDING,
   HEAD,
@@ -44,7 +43,7 @@ export async function initialWeights(dataDir: string, config: RunConfig): Promis
     }
   }
   const layers = chooseLayers(init, student.layers, layeredModel(teacher).layers)
-  const { weights } = await readModel(join(dataDir, 'library', 'teachers', teacher.id))
+  const { weights } = await readTeacher(dataDir, teacher)
   return {
     weights: copied(student, drawn(), weights, layers),
     note: `layers ${layers.join(', ')} of teacher "${teacher.name}"`,
