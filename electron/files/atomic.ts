@@ -1,23 +1,28 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { randomBytes } from 'node:crypto'
+import { withRoom } from './room'
 
 /**
  * Writes a file so that a reader, at any moment and after any crash, finds the old content or the new one, never a
  * part: temporary file beside it, fsync, rename, fsync of the folder.
+ *
+ * @throws failed when the disk is full
  */
 export function writeFileAtomic(path: string, data: string | Uint8Array): void {
   mkdirSync(dirname(path), { recursive: true })
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
   const bytes = typeof data === 'string' ? Buffer.from(data) : data
   try {
-    const file = openSync(temporary, 'w')
-    try {
-      for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at, bytes.length - at)
-      fsyncSync(file)
-    } finally {
-      closeSync(file)
-    }
+    withRoom(path, bytes.length, () => {
+      const file = openSync(temporary, 'w')
+      try {
+        for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at, bytes.length - at)
+        fsyncSync(file)
+      } finally {
+        closeSync(file)
+      }
+    })
     renameSync(temporary, path)
   } catch (error) {
     rmSync(temporary, { force: true })

@@ -1,25 +1,56 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  writeSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import { RetortError } from '#contract'
 import { writeFileAtomic } from './atomic'
 import { parseJson } from './json'
+import { withRoom } from './room'
 
-/** An append-only log, one JSON object a line. `append` returns once the line is with the operating system. */
+/**
+ * An append-only log, one JSON object a line, of one writer. `append` returns once the line is with the operating
+ * system.
+ */
 export class JsonLinesWriter {
   private readonly file: number
+  /** Bytes of whole lines. */
+  private size: number
 
-  constructor(path: string) {
+  constructor(private readonly path: string) {
     mkdirSync(dirname(path), { recursive: true })
     this.file = openSync(path, 'a')
+    this.size = fstatSync(this.file).size
   }
 
-  /** One write call a record: a killed process leaves whole lines, or one torn last line. */
+  /**
+   * One write call a record: a killed process leaves whole lines, or one torn last line.
+   *
+   * @throws failed when the disk is full; nothing of the line stays then
+   */
   append(record: unknown): void {
-    writeSync(this.file, `${JSON.stringify(record)}\n`)
+    const line = Buffer.from(`${JSON.stringify(record)}\n`)
+    try {
+      withRoom(this.path, line.length, () => {
+        for (let at = 0; at < line.length;) at += writeSync(this.file, line, at)
+      })
+    } catch (error) {
+      if (fstatSync(this.file).size > this.size) ftruncateSync(this.file, this.size)
+      throw error
+    }
+    this.size += line.length
   }
 
+  /** @throws failed when the disk is full */
   sync(): void {
-    fsyncSync(this.file)
+    withRoom(this.path, 0, () => fsyncSync(this.file))
   }
 
   close(): void {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { cacheAbout, hiddenWidth, parse, type CacheAbout, type RunConfig, type Teacher } from '#contract'
 import { writeJsonAtomic } from './atomic'
 import { sha256 } from './digest'
+import { isDiskFull } from './room'
 
 /**
  * The teacher-output cache: `cache/teachers/<key>/`, one folder for a teacher and the batches it reads. A training plan
@@ -149,14 +150,18 @@ export function writeCacheAbout(dataDir: string, key: string, about: CacheAbout)
   writeJsonAtomic(join(teacherCacheFolder(dataDir, key), ABOUT), about)
 }
 
-/** Marks it as used now, the longest unused goes first; `reader` is a run that found it whole. */
+/** Marks it as used now, the longest unused goes first; `reader` is a run that found it whole, noted as far as there is room. */
 export function touchTeacherCache(dataDir: string, key: string, reader?: string): void {
   const folder = teacherCacheFolder(dataDir, key)
   const now = new Date()
   utimesSync(join(folder, ABOUT), now, now)
   // A resumed run finds it once more; a line at a time is whole whoever else writes.
-  if (reader !== undefined && !readersOf(dataDir, key).has(reader))
+  if (reader === undefined || readersOf(dataDir, key).has(reader)) return
+  try {
     appendFileSync(join(folder, READERS), `${reader}\n`)
+  } catch (error) {
+    if (!isDiskFull(error)) throw error
+  }
 }
 
 function readersOf(dataDir: string, key: string): Set<string> {

@@ -1,7 +1,7 @@
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { badInput, type Job, type Tokenizer } from '#contract'
-import { sha256 } from '../../files'
+import { copyFile, sha256 } from '../../files'
 import { BOUNDARY } from './byteBpe'
 import { openTokenizer, tokenizerFile } from './tokenizer'
 
@@ -35,7 +35,7 @@ export async function importTokenizer(job: Extract<Job, { kind: 'import-tokenize
   const folder = dirname(file)
   rmSync(`${folder}.tmp`, { recursive: true, force: true })
   mkdirSync(`${folder}.tmp`, { recursive: true })
-  copyFileSync(job.path, join(`${folder}.tmp`, basename(file)))
+  copyFile(job.path, join(`${folder}.tmp`, basename(file)))
   rmSync(folder, { recursive: true, force: true })
   renameSync(`${folder}.tmp`, folder)
   return row

@@ -1,8 +1,9 @@
 import { createWriteStream, mkdirSync, renameSync, rmSync } from 'node:fs'
-import { once } from 'node:events'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import { badInput, type Corpus } from '#contract'
+import { diskFull, isDiskFull } from '../../files'
 import { isHeldOut } from './documents'
 
 type CorpusIdentity = Pick<Corpus, 'id' | 'name' | 'format' | 'source'>
@@ -43,19 +44,23 @@ export async function writeCorpus(
 }
 
 async function writeDocuments(file: string, documents: Iterable<string> | AsyncIterable<string>) {
-  const out = createWriteStream(file, { highWaterMark: 1 << 20 })
   const hash = createHash('sha256')
   const described = { bytes: 0, documents: 0, heldOutDocuments: 0, sample: '' }
-  for await (const text of documents) {
-    const line = `${JSON.stringify({ text })}\n`
-    hash.update(line)
-    if (isHeldOut(described.documents)) described.heldOutDocuments++
-    if (!described.documents) described.sample = text.slice(0, SAMPLE)
-    described.documents++
-    described.bytes += Buffer.byteLength(text)
-    if (!out.write(line)) await once(out, 'drain')
+  async function* lines(): AsyncGenerator<string> {
+    for await (const text of documents) {
+      const line = `${JSON.stringify({ text })}\n`
+      hash.update(line)
+      if (isHeldOut(described.documents)) described.heldOutDocuments++
+      if (!described.documents) described.sample = text.slice(0, SAMPLE)
+      described.documents++
+      described.bytes += Buffer.byteLength(text)
+      yield line
+    }
   }
-  out.end()
-  await once(out, 'finish')
+  try {
+    await pipeline(lines, createWriteStream(file, { highWaterMark: 1 << 20 }))
+  } catch (error) {
+    throw isDiskFull(error) ? diskFull(file, described.bytes, error) : error
+  }
   return { ...described, digest: hash.digest('hex') }
 }

@@ -1,7 +1,7 @@
-import { copyFileSync, existsSync, mkdirSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { badInput, type Job } from '#contract'
-import { writeFileAtomic, writeJsonAtomic } from '../../files'
+import { copyFile, writeFileAtomic, writeJsonAtomic } from '../../files'
 import { loadTokenizer, tokenizerFile } from '../data/tokenizer'
 import type { Progress } from '../progress'
 import { huggingFaceConfig } from './huggingface'
@@ -20,26 +20,32 @@ export async function exportModel(
   progress('reading the model', 0)
   const { config, weights } = await readModel(job.model.folder)
   const onnx = job.format === 'onnx' && encodeOnnxModel(config, weights, job.hiddenStates)
-  mkdirSync(job.out, { recursive: true })
+  const created = mkdirSync(job.out, { recursive: true })
+  progress('writing', 0.5)
   const files: string[] = []
   const path = (name: string) => {
     files.push(join(job.out, name))
     return files[files.length - 1]!
   }
-  progress('writing', 0.5)
-  if (onnx) {
-    writeFileAtomic(path('model.onnx'), onnx)
-  } else if (job.format === 'llama2c') {
-    writeFileAtomic(path('model.bin'), encodeLlama2c(config, weights))
-  } else {
-    const { bos } = await loadTokenizer(job.dataDir, job.model.tokenizer)
-    writeJsonAtomic(path('config.json'), huggingFaceConfig(config, bos))
-    writeFileAtomic(path('model.safetensors'), encodeSafetensors(weights))
-  }
-  const tokenizer = tokenizerFile(job.dataDir, job.model.tokenizer)
-  if (existsSync(tokenizer)) {
-    const name = job.model.tokenizer.kind === 'llama2c' ? 'tokenizer.bin' : 'tokenizer.json'
-    copyFileSync(tokenizer, path(name))
+  try {
+    if (onnx) {
+      writeFileAtomic(path('model.onnx'), onnx)
+    } else if (job.format === 'llama2c') {
+      writeFileAtomic(path('model.bin'), encodeLlama2c(config, weights))
+    } else {
+      const { bos } = await loadTokenizer(job.dataDir, job.model.tokenizer)
+      writeJsonAtomic(path('config.json'), huggingFaceConfig(config, bos))
+      writeFileAtomic(path('model.safetensors'), encodeSafetensors(weights))
+    }
+    const tokenizer = tokenizerFile(job.dataDir, job.model.tokenizer)
+    if (existsSync(tokenizer)) {
+      const name = job.model.tokenizer.kind === 'llama2c' ? 'tokenizer.bin' : 'tokenizer.json'
+      copyFile(tokenizer, path(name))
+    }
+  } catch (error) {
+    // What was in a folder that was there is not ours to remove.
+    if (created) rmSync(created, { recursive: true, force: true })
+    throw error
   }
   return { files }
 }

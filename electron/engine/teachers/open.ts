@@ -8,7 +8,7 @@ import {
   type Teacher,
   type TeacherOutputs,
 } from '#contract'
-import { calibrationPlan, heldOutPlan, sha256, trainingPlan, type StoredMode } from '../../files'
+import { calibrationPlan, heldOutPlan, runBytes, sha256, trainingPlan, type StoredMode } from '../../files'
 import type { BatchPlan } from '../data/batchPlan'
 import { layerPairs } from '../distill/features'
 import { CALIBRATION_SPLIT } from '../evaluate/calibrationText'
@@ -47,9 +47,13 @@ export class RunTeachers {
     readonly sources: readonly TeacherSource[],
     private readonly config: RunConfig,
     private readonly disk: Disk,
+    private readonly warnings: { hear(message: string): void },
   ) {}
 
-  /** @throws bad-input when a teacher's context is too short */
+  /**
+   * @param warn hears what a person ought to know of them
+   * @throws bad-input when a teacher's context is too short
+   */
   static async open(
     dataDir: string,
     config: RunConfig,
@@ -60,6 +64,7 @@ export class RunTeachers {
     const { context, batch } = config.experiment.train
     const sources: TeacherSource[] = []
     const disk = new Disk()
+    const warnings = { hear: warn }
     for (const row of config.teachers) {
       checkContext(row, context)
       const asked = [...ownLayers(config, row), ...sharedLayers(readings, row)]
@@ -69,12 +74,23 @@ export class RunTeachers {
         continue
       }
       const splits = cachedSplits(config, row, mode, readings)
-      const shape = { tokens: batch * context, context, tau: config.experiment.loss.tau }
+      const { tau } = config.experiment.loss
       sources.push(
-        new CachedTeacher({ dataDir, row, reader: config.id, splits, disk, ...shape, openLive, warn }),
+        new CachedTeacher({
+          ...{ dataDir, row, splits, disk, context, tau, openLive },
+          tokens: batch * context,
+          reader: config.id,
+          reserve: runBytes(config),
+          warn: (message) => warnings.hear(message),
+        }),
       )
     }
-    return new RunTeachers(sources, config, disk)
+    return new RunTeachers(sources, config, disk, warnings)
+  }
+
+  /** From here on `listener` hears what a person ought to know of them. */
+  warnInto(listener: (message: string) => void): void {
+    this.warnings.hear = listener
   }
 
   /** Ends the thread that reads the cache: no teacher can be asked for a batch of it any more. */

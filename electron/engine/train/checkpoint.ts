@@ -11,7 +11,15 @@ import {
   type LossScaleState,
   type ModelConfig,
 } from '#contract'
-import { readJson, sha256File, syncFolder, writeFileAtomic, writeJsonAtomic } from '../../files'
+import {
+  diskFull,
+  isDiskFull,
+  readJson,
+  sha256File,
+  syncFolder,
+  writeFileAtomic,
+  writeJsonAtomic,
+} from '../../files'
 import { writeModel } from '../model/modelFolder'
 import { decodeSafetensors, encodeSafetensors } from '../model/safetensors'
 import type { Weights } from '../model/weights'
@@ -32,6 +40,8 @@ const STATE_FILES = ['model.safetensors', 'optimizer.safetensors', 'projections.
 /**
  * Writes `step-000500/` below `folder`: first beside it under another name, then renamed, so that a checkpoint is
  * whole or not there.
+ *
+ * @throws failed when the disk is full; nothing is left of it then
  */
 export async function writeCheckpoint(
   folder: string,
@@ -42,19 +52,35 @@ export async function writeCheckpoint(
   const temporary = join(folder, `.${checkpointFolder(about.step)}.tmp`)
   const final = join(folder, checkpointFolder(about.step))
   rmSync(temporary, { recursive: true, force: true })
-  mkdirSync(temporary, { recursive: true })
-  await writeModel(temporary, model, state.weights)
-  writeFileAtomic(join(temporary, 'optimizer.safetensors'), encodeSafetensors(state.moments))
-  writeFileAtomic(join(temporary, 'projections.safetensors'), encodeSafetensors(state.projections))
-  const files: Record<string, string> = {}
-  for (const name of STATE_FILES) files[name] = await sha256File(join(temporary, name))
-  const { lossScale } = state
-  const row: Checkpoint = { schemaVersion: SCHEMA_VERSION, ...about, ...(lossScale && { lossScale }), files }
-  writeJsonAtomic(join(temporary, 'checkpoint.json'), row)
-  rmSync(final, { recursive: true, force: true })
-  renameSync(temporary, final)
-  syncFolder(folder)
-  return row
+  try {
+    mkdirSync(temporary, { recursive: true })
+    await writeModel(temporary, model, state.weights)
+    writeFileAtomic(join(temporary, 'optimizer.safetensors'), encodeSafetensors(state.moments))
+    writeFileAtomic(join(temporary, 'projections.safetensors'), encodeSafetensors(state.projections))
+    const files: Record<string, string> = {}
+    for (const name of STATE_FILES) files[name] = await sha256File(join(temporary, name))
+    const { lossScale } = state
+    const row: Checkpoint = {
+      schemaVersion: SCHEMA_VERSION,
+      ...about,
+      ...(lossScale && { lossScale }),
+      files,
+    }
+    writeJsonAtomic(join(temporary, 'checkpoint.json'), row)
+    rmSync(final, { recursive: true, force: true })
+    renameSync(temporary, final)
+    syncFolder(folder)
+    return row
+  } catch (error) {
+    rmSync(temporary, { recursive: true, force: true })
+    throw isDiskFull(error) ? diskFull(final, sizeOf(state), error) : error
+  }
+}
+
+/** Bytes that a state takes on the disk, but for names. */
+function sizeOf({ weights, moments, projections }: TrainingState): number {
+  const tensors = [weights, moments, projections].flatMap((part) => [...part.values()])
+  return tensors.reduce((sum, { data }) => sum + data.byteLength, 0)
 }
 
 /**
@@ -107,11 +133,15 @@ export async function readCheckpoint(folder: string, row: Checkpoint): Promise<T
   return { weights, moments, projections, ...(row.lossScale && { lossScale: row.lossScale }) }
 }
 
-/** Removes the checkpoints after a step: a run that goes on from it computes them again. */
-export function removeCheckpointsAfter(folder: string, step: number): void {
-  for (const name of existsSync(folder) ? readdirSync(folder) : []) {
+/**
+ * Removes what a run that goes on does not need: checkpoints after the step it goes on from, which it computes again, and
+ * the left-overs of interrupted writes.
+ */
+export function removeStale(folder: string, step: number): void {
+  for (const name of readdirSync(folder)) {
     const [, number] = /^step-(\d+)$/.exec(name) ?? []
-    if (number && Number(number) > step) rmSync(join(folder, name), { recursive: true, force: true })
+    if (number ? Number(number) > step : /^\.step-\d+\.tmp$/.test(name))
+      rmSync(join(folder, name), { recursive: true, force: true })
   }
 }
 

@@ -1,7 +1,7 @@
-import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkpointFolder, failed, runFiles, type RunConfig } from '#contract'
-import { syncFolder } from '../../files'
+import { copyFile, syncFolder } from '../../files'
 import { readModel } from '../model/modelFolder'
 import type { Weights } from '../model/weights'
 
@@ -43,7 +43,7 @@ export function keepEarlier(dataDir: string, config: RunConfig, { folder }: Earl
   const temporary = `${kept}.tmp`
   rmSync(temporary, { recursive: true, force: true })
   mkdirSync(temporary, { recursive: true })
-  for (const name of FILES) copyFileSync(join(folder, name), join(temporary, name))
+  for (const name of FILES) copyFile(join(folder, name), join(temporary, name))
   renameSync(temporary, kept)
   syncFolder(join(dataDir, 'runs', config.id))
 }

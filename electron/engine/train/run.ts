@@ -15,7 +15,7 @@ import {
   type RunConfig,
   type TeacherOutputs,
 } from '#contract'
-import { writeJsonAtomic } from '../../files'
+import { isDiskFull, writeJsonAtomic } from '../../files'
 import type { BatchPlan } from '../data/batchPlan'
 import { describeEnvironment } from '../environment'
 import { peakMemoryMb } from '../heap'
@@ -24,7 +24,7 @@ import { toTensors } from '../model/weights'
 import { describeForeign, foreignOutputs } from '../teachers/foreign'
 import { watchFrom, type Watch } from './alarms'
 import { readTeachers } from './alarms/teacherFigures'
-import { pruneCheckpoints, removeCheckpointsAfter, writeCheckpoint } from './checkpoint'
+import { pruneCheckpoints, removeStale, writeCheckpoint } from './checkpoint'
 import type { Control } from './control'
 import { keepEarlier } from './earlier'
 import { completeEvaluation } from './lastEvaluation'
@@ -105,7 +105,7 @@ class Training {
   private begin(): void {
     const { dataDir, folder, checkpoints, config, earlier, backend, last } = this.opened
     mkdirSync(checkpoints, { recursive: true })
-    if (last) removeCheckpointsAfter(checkpoints, last.row.step)
+    if (last) removeStale(checkpoints, last.row.step)
     writeJsonAtomic(join(folder, runFiles.config), config)
     if (earlier) keepEarlier(dataDir, config, earlier)
     const environment = describeEnvironment(backend)
@@ -134,6 +134,7 @@ class Training {
   async prepare(): Promise<void> {
     const { outputs, foreign, calibration, earlier, end } = this.opened
     const { emit, control } = this
+    outputs.warnInto((message) => this.log.warn(this.at, message))
     const tell = (own: TeacherOutputs[]) => this.tell(own)
     if ((outputs.sources.length || foreign.length) && this.at < end) {
       await outputs.fill({
@@ -235,14 +236,19 @@ class Training {
     const error = memory
       ? failed(`out of memory after step ${this.at}: ${memoryWords(message)}`, thrown)
       : thrown
-    if (memory) this.raise(this.watch.fresh([shortOfMemory(this.config, this.at, message)]))
-    this.log.event('failed', this.at, toErrorShape(error).message)
+    try {
+      if (memory) this.raise(this.watch.fresh([shortOfMemory(this.config, this.at, message)]))
+      this.log.event('failed', this.at, toErrorShape(error).message)
+    } catch (unwritten) {
+      // Whoever started the run hears of it; there is no room to write it down.
+      if (!isDiskFull(unwritten)) throw unwritten
+    }
     return error
   }
 
   async close(): Promise<void> {
-    this.log.close()
     await this.opened.outputs.close()
+    this.log.close()
   }
 
   /** @throws failed when one of them says that the run has diverged */

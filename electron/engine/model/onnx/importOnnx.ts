@@ -1,8 +1,8 @@
-import { copyFileSync, existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { badInput, SCHEMA_VERSION, type OnnxModelConfig } from '#contract'
-import { readJson, writeJsonAtomic } from '../../../files'
+import { copyFile, readJson, writeJsonAtomic } from '../../../files'
 import { onnxDigest, readOnnxFile, type OnnxFile } from './file'
 import { firstLine, OnnxSession, type Pass } from './session'
 import { hiddenOutput, LOGITS } from './signature'
@@ -39,10 +39,10 @@ export async function checkOnnx(file: string, vocab: number): Promise<CheckedOnn
 /** Copies the model with all its files into a folder; returns its digest. */
 export async function storeOnnx({ file, external, config }: CheckedOnnx, folder: string): Promise<string> {
   const target = join(folder, ONNX_FILE)
-  copyFileSync(file, target)
+  copyFile(file, target)
   for (const name of external) {
     mkdirSync(dirname(join(folder, name)), { recursive: true })
-    copyFileSync(join(dirname(file), name), join(folder, name))
+    copyFile(join(dirname(file), name), join(folder, name))
   }
   writeJsonAtomic(join(folder, 'model.json'), { schemaVersion: SCHEMA_VERSION, ...config })
   return onnxDigest(target, external)

@@ -91,35 +91,60 @@ export class Answers {
     return [...gaps].sort((a, b) => a - b)
   }
 
+  /** Bytes that a batch takes in the files. */
+  get bytesPerBatch(): number {
+    return [this.logits, ...this.hidden.values(), ...this.shared.values()].reduce(
+      (sum, { stride }) => sum + stride,
+      0,
+    )
+  }
+
   /**
    * Resolves once they are in the files.
    *
-   * @param answers log-probabilities, the asked layers' states, entropies, labels' log-probabilities; copied before this
+   * @param said log-probabilities, the asked layers' states, entropies, labels' log-probabilities; copied before this
    *   returns
+   * @throws failed when the disk is full
    */
-  async write(batch: number, [distributions, ...rest]: readonly Float32Array[]): Promise<unknown> {
-    const { coding, key, at } = this.split
-    const { inputs } = at(batch)
+  async write(batch: number, said: readonly Float32Array[]): Promise<unknown> {
+    const { inputs } = this.split.at(batch)
+    const { distributions, states } = this.pack(batch, said)
     const files = [...this.hidden.values(), ...this.shared.values()]
-    const statistics = rest.slice(files.length).map(bytesOf)
-    const packed = encode(coding, distributions!, `teacher-cache/${key}/${batch}`)
-    const written = [this.logits.write(batch, [...statistics, packed], inputs)]
-    for (const [i, file] of files.entries()) {
-      const states = rest[i]!
-      written.push(file.write(batch, [this.exact ? bytesOf(states) : toHalf(states)], inputs))
-    }
+    const written = [this.logits.write(batch, distributions, inputs)]
+    for (const [i, file] of files.entries()) written.push(file.write(batch, [states[i]!], inputs))
     return Promise.all(written)
+  }
+
+  /** What `read` would give of answers that were written; they go through the same coding. */
+  kept(batch: number, said: readonly Float32Array[]): Block {
+    const { distributions, states } = this.pack(batch, said)
+    return this.unpack(Buffer.concat(distributions), states)
   }
 
   /** Undefined where it is not there or damaged. Valid until the second batch after it is asked for. */
   async read(batch: number): Promise<Block | undefined> {
-    const { coding, at } = this.split
-    const { tokens } = this.shape
-    const { inputs } = at(batch)
+    const { inputs } = this.split.at(batch)
     const [payload, ...states] = await Promise.all(
       [this.logits, ...this.hidden.values()].map((file) => file.read(batch, inputs)),
     )
     if (!payload || states.some((s) => !s)) return undefined
+    return this.unpack(payload, states as Buffer[])
+  }
+
+  /** As they lie in the files: entropies, labels' log-probabilities and distributions, then each layer's states. */
+  private pack(batch: number, [logP, ...rest]: readonly Float32Array[]) {
+    const { coding, key } = this.split
+    const layers = this.hidden.size + this.shared.size
+    const packed = encode(coding, logP!, `teacher-cache/${key}/${batch}`)
+    return {
+      distributions: [...rest.slice(layers).map(bytesOf), packed],
+      states: rest.slice(0, layers).map((states) => (this.exact ? bytesOf(states) : toHalf(states))),
+    }
+  }
+
+  private unpack(payload: Buffer, states: readonly Buffer[]): Block {
+    const { coding } = this.split
+    const { tokens } = this.shape
     const head = tokens * statisticsBytes
     const memory = this.memory.next(coding, tokens)
     return {

@@ -13,7 +13,8 @@ const ANSWERED = 8
  * trailer, so a file is whole or has gaps wherever its writer died, and the next one fills them.
  */
 export class BlockFile {
-  private readonly stride: number
+  /** Bytes of a block in the file. */
+  readonly stride: number
   /** Memory of blocks that nobody uses: fresh megabytes a step are what the garbage collector is slowest at. */
   private readonly spare: ArrayBuffer[] = []
   /** That of the latest reads, the oldest first. */

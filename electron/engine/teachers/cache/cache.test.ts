@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -211,6 +211,51 @@ describe('an exact cache', () => {
     expect(seen).toBe(false)
     expect(await second.source.fill(always, nothing)).toBe(true)
     expect(second.asked).toHaveLength(0)
+  })
+})
+
+describe('a disk without room for the cache', () => {
+  const fullAfterTwo = `import { parentPort } from 'node:worker_threads'
+    let room = 2
+    parentPort.on('message', ({ id, kind, buffer }) => {
+      const error = { code: 'ENOSPC', message: 'ENOSPC: no space left on device, write' }
+      const answer = kind === 'read' ? { whole: false } : room-- > 0 ? {} : { error }
+      parentPort.postMessage({ id, buffer, ...answer }, [buffer])
+    })`
+
+  it.each(['exact', 'top-k', 'sample'] as const)(
+    'is told beforehand, and %s answers are the same bit for bit',
+    async (mode) => {
+      const kept = teacher(mode, { tau: 2 })
+      await kept.source.fill(always, nothing)
+      const expected = [await signalOf(kept.source, 0), await signalOf(kept.source, 3)]
+      rmSync(join(folder, 'cache'), { recursive: true })
+      const { source, asked, warnings } = teacher(mode, { tau: 2, reserve: 2 ** 52 })
+      expect(await source.fill(always, nothing)).toBe(true)
+      expect(asked).toHaveLength(0)
+      expect([await signalOf(source, 0), await signalOf(source, 3)]).toEqual(expected)
+      expect(asked).toHaveLength(2)
+      expect(source.tokens).toEqual({ computed: 64, reused: 0 })
+      expect(warnings).toEqual([
+        expect.stringMatching(
+          /^outputs of teacher "teacher" for train are not kept in .* \(they take 0\.1 MB, the run 4294967296 MB, .* MB are free\); it is asked for each batch instead$/,
+        ),
+      ])
+      expect(existsSync(join(folder, 'cache'))).toBe(false)
+    },
+  )
+
+  it('that fills while they are written is left with what there was before, and the run goes on', async () => {
+    const own = new Disk(new URL(`data:text/javascript,${encodeURIComponent(fullAfterTwo)}`))
+    const { source, warnings } = teacher('exact', { disk: own })
+    expect(await source.fill(always, nothing)).toBe(true)
+    expect(existsSync(join(folder, 'cache', 'teachers', 'k'))).toBe(false)
+    for (const batch of [0, 1, 3])
+      expect(await signalOf(source, batch)).toMatchObject(await liveSignal(batch))
+    expect(warnings).toEqual([
+      expect.stringMatching(/are not kept .*the disk is full: .*\.bin takes 0\.1 MB, /),
+    ])
+    await own.close()
   })
 })
 

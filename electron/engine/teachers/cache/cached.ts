@@ -1,6 +1,16 @@
 import { join } from 'node:path'
 import { hiddenWidth, type CacheAbout, type Teacher } from '#contract'
-import { readCacheAbout, takeFileLock, touchTeacherCache, WRITER_LOCK, writeCacheAbout } from '../../../files'
+import {
+  freeBytes,
+  isDiskFull,
+  megabytes,
+  readCacheAbout,
+  removeTeacherCache,
+  takeFileLock,
+  touchTeacherCache,
+  WRITER_LOCK,
+  writeCacheAbout,
+} from '../../../files'
 import { tf } from '../../backend/tf'
 import type { Reading, TeacherSignal, TeacherSource } from '../source'
 import { Answers, type Block, type CachedSplit, type CacheShape } from './answers'
@@ -12,14 +22,19 @@ export interface CachedTeacherOptions extends CacheShape {
   splits: ReadonlyMap<string, CachedSplit>
   /** Tokens of a sequence. */
   context: number
-  /** Opens the teacher itself: to write the cache, or where a block is damaged. */
+  /** Bytes that must stay free on the disk: what the run itself is going to write. */
+  reserve?: number
+  /** Opens the teacher itself: to write the cache, or where a block is damaged or there is no room for it. */
   openLive(): Promise<TeacherSource>
   warn(message: string): void
   /** Computed at a time, at most, if a sequence has no more. */
   logits?: number
 }
 
-/** A teacher whose answers are read from `cache/teachers`; what is not there, or is damaged, it computes and keeps. */
+/**
+ * A teacher whose answers are read from `cache/teachers`; what is not there, or is damaged, it computes and keeps. Where
+ * the disk has no room for them it computes them as they are asked for: the same answers, bit for bit.
+ */
 export class CachedTeacher implements TeacherSource {
   readonly row: Teacher
   /** Tokens whose outputs were computed here, and those found in the cache, as far as it was filled. */
@@ -30,6 +45,8 @@ export class CachedTeacher implements TeacherSource {
   private readonly answers = new Map<string, Answers>()
   private readonly computedHere = new Set<string>()
   private readonly secondsPerToken = new Map<string, number>()
+  /** Splits that the disk has no room for. */
+  private readonly unkept = new Set<string>()
   private live: TeacherSource | undefined
   private current: { split: string; batch: number; block: Block; first: number } | undefined
   /** A split's next block, being read. */
@@ -61,19 +78,15 @@ export class CachedTeacher implements TeacherSource {
     let done = 0
     for (const [name, split] of this.options.splits) {
       const answers = this.answers.get(name)!
-      if (answers.missing().length) {
-        const lock = takeFileLock(join(answers.folder, WRITER_LOCK))
-        if (!('release' in lock)) return false
-        try {
-          await this.write(name, split, proceed, (n) => progress((done + n) / all))
-        } finally {
-          lock.release()
-        }
+      if (answers.missing().length && this.hasRoom(name)) {
+        const tell = (batches: number) => progress((done + batches) / all)
+        if (!(await this.writeIfFree(name, split, proceed, tell))) return false
       }
       done += split.count
       const { dataDir, tokens, reader } = this.options
+      const absent = new Set(this.unkept.has(name) ? answers.missing() : [])
       const found = [...Array(split.count).keys()].filter(
-        (i) => !this.computedHere.has(`${name}/${i}`),
+        (i) => !absent.has(i) && !this.computedHere.has(`${name}/${i}`),
       ).length
       this.tokens.reused += tokens * found
       const about = readCacheAbout(dataDir, split.key)
@@ -81,6 +94,56 @@ export class CachedTeacher implements TeacherSource {
       if (about) touchTeacherCache(dataDir, split.key, found === split.count ? reader : undefined)
     }
     this.closeLive()
+    return true
+  }
+
+  /** Whether the disk has room for what is missing; that it has not is told once. */
+  private hasRoom(name: string): boolean {
+    const { reserve = 0 } = this.options
+    const answers = this.answers.get(name)!
+    const bytes = answers.missing().length * answers.bytesPerBatch
+    const free = freeBytes(answers.folder)
+    if (free === undefined || bytes + reserve <= free) return true
+    this.leave(
+      name,
+      `they take ${megabytes(bytes)}, the run ${megabytes(reserve)}, ${megabytes(free)} are free`,
+    )
+    return false
+  }
+
+  private leave(name: string, why: string): void {
+    if (this.unkept.has(name)) return
+    this.unkept.add(name)
+    this.options.warn(
+      `outputs of teacher "${this.row.name}" for ${name} are not kept in ${this.answers.get(name)!.folder} (${why}); it is asked for each batch instead`,
+    )
+  }
+
+  /** @returns false when another process is writing them */
+  private async writeIfFree(
+    name: string,
+    split: CachedSplit,
+    proceed: () => Promise<boolean>,
+    progress: (batches: number) => void,
+  ): Promise<boolean> {
+    const { dataDir } = this.options
+    const fresh = !readCacheAbout(dataDir, split.key)
+    let lock: ReturnType<typeof takeFileLock> | undefined
+    try {
+      lock = takeFileLock(join(this.answers.get(name)!.folder, WRITER_LOCK))
+      if (!('release' in lock)) return false
+      await this.write(name, split, proceed, progress)
+    } catch (error) {
+      if (!isDiskFull(error)) throw error
+      this.leave(name, (error as Error).message)
+      // The run needs the room more than a part of what it will ask for again.
+      if (fresh) {
+        removeTeacherCache(dataDir, split.key)
+        for (const key of this.computedHere) if (key.startsWith(`${name}/`)) this.computedHere.delete(key)
+      }
+    } finally {
+      if (lock && 'release' in lock) lock.release()
+    }
     return true
   }
 
@@ -108,9 +171,13 @@ export class CachedTeacher implements TeacherSource {
       if (!(await proceed())) break
       const started = performance.now()
       // The teacher reads the next batch while this one is written.
-      const { written } = await this.compute(name, batch)
+      const said = await this.ask(name, batch)
+      const written = this.answers.get(name)!.write(batch, said)
+      // Its failure is told to whoever awaits it, which is after the next batch.
+      written.catch(() => {})
       await writing
       writing = written
+      this.computedHere.add(`${name}/${batch}`)
       this.tokens.computed += tokens
       const took = (performance.now() - started) / 1000
       this.seconds += took
@@ -147,18 +214,32 @@ export class CachedTeacher implements TeacherSource {
       const took = (performance.now() - started) / 1000
       this.secondsSaved += Math.max(0, (this.secondsPerToken.get(split) ?? 0) * this.options.tokens - took)
     }
-    if (!block) {
+    block ??= await this.computeAnew(split, batch)
+    this.current = { split, batch, block, first }
+    if (batch + 1 < plan.count && !this.unkept.has(split)) this.readAhead(split, batch + 1)
+  }
+
+  /** A batch that could not be read; it is kept, if there is room. */
+  private async computeAnew(split: string, batch: number): Promise<Block> {
+    const answers = this.answers.get(split)!
+    if (!this.unkept.has(split)) {
       this.options.warn(
         `outputs of teacher "${this.row.name}" for batch ${batch + 1} of ${split} are damaged; computed anew`,
       )
-      const { written } = await this.compute(split, batch)
-      await written
-      this.tokens.computed += this.options.tokens
-      this.closeLive()
-      block = await this.answers.get(split)!.read(batch)
     }
-    this.current = block && { split, batch, block, first }
-    if (batch + 1 < plan.count) this.readAhead(split, batch + 1)
+    const started = performance.now()
+    const said = await this.ask(split, batch)
+    this.seconds += (performance.now() - started) / 1000
+    this.tokens.computed += this.options.tokens
+    if (!this.unkept.has(split)) {
+      this.computedHere.add(`${split}/${batch}`)
+      await answers.write(batch, said).catch((error: Error) => {
+        if (!isDiskFull(error)) throw error
+        this.leave(split, error.message)
+      })
+    }
+    if (!this.unkept.has(split)) this.closeLive()
+    return answers.kept(batch, said)
   }
 
   prepared(): Float32Array[] | undefined {
@@ -202,18 +283,12 @@ export class CachedTeacher implements TeacherSource {
     this.ahead.set(split, { batch, block })
   }
 
-  /** One pass over the batch; `written` once it is in the files. */
-  private async compute(name: string, batch: number): Promise<{ written: Promise<unknown> }> {
-    const { context } = this.options
-    const answers = this.answers.get(name)!
+  /** One pass over the batch. */
+  private async ask(name: string, batch: number): Promise<Float32Array[]> {
+    const { context, logits } = this.options
+    const { split, asked } = this.answers.get(name)!
     const live = (this.live ??= await this.options.openLive())
-    const { tau, layers } = answers.asked
-    const question = { ...answers.split.at(batch), context, layers, tau }
-    const written = answers.write(batch, await askTeacher(live, question, this.options.logits))
-    this.computedHere.add(`${name}/${batch}`)
-    // Its failure is told to whoever awaits it, which is after the next batch.
-    written.catch(() => {})
-    return { written }
+    return askTeacher(live, { ...split.at(batch), context, ...asked }, logits)
   }
 
   private closeLive(): void {

@@ -1,10 +1,14 @@
 import { Worker } from 'node:worker_threads'
 import { failed } from '#contract'
+import { diskFull, isDiskFull } from '../../../files'
 import type { BlockAnswer, BlockRequest } from './diskThread.mjs'
 
 type Order = Omit<BlockRequest, 'id' | 'kind'>
 
 interface Waiting {
+  path: string
+  /** Bytes of the block's payload. */
+  size: number
   resolve(answer: BlockAnswer): void
   reject(error: Error): void
 }
@@ -37,7 +41,11 @@ export class Disk {
     return { buffer, whole }
   }
 
-  /** Writes a block with its checksum, the payload first. The file and its folder are made where there are none. */
+  /**
+   * Writes a block with its checksum, the payload first. The file and its folder are made where there are none.
+   *
+   * @throws failed when the disk is full
+   */
   async write(order: Order): Promise<ArrayBuffer> {
     return (await this.order('write', order)).buffer
   }
@@ -54,7 +62,8 @@ export class Disk {
     const thread = (this.thread ??= this.start())
     const request: BlockRequest = { id: ++this.orders, kind, ...order }
     return new Promise((resolve, reject) => {
-      this.waiting.set(request.id, { resolve, reject })
+      const { id, path, size } = request
+      this.waiting.set(id, { path, size, resolve, reject })
       thread.ref()
       thread.postMessage(request, [order.buffer])
     })
@@ -68,12 +77,14 @@ export class Disk {
     thread.on('error', (error) => died(error.message))
     thread.on('exit', (code) => died(`exit status ${code}`))
     thread.on('message', (answer: BlockAnswer) => {
-      const { resolve, reject } = this.waiting.get(answer.id)!
+      const { path, size, resolve, reject } = this.waiting.get(answer.id)!
       this.waiting.delete(answer.id)
       // It is no reason for the process to stay: only what is awaited is.
       if (!this.waiting.size) thread.unref()
-      if (answer.error) reject(answer.error)
-      else resolve(answer)
+      if (!answer.error) return resolve(answer)
+      const { message, code } = answer.error
+      const error = Object.assign(new Error(`${path}: ${message}`), { code })
+      reject(isDiskFull(error) ? diskFull(path, size, error) : error)
     })
     return thread
   }

@@ -27,7 +27,7 @@ import { crc32 } from 'node:zlib'
  * @property {number} id
  * @property {ArrayBuffer} buffer
  * @property {boolean} [whole] of a read: all of it was there and the checksum is right
- * @property {Error} [error]
+ * @property {{ message: string, code?: string }} [error] an error's code does not survive the way between threads
  */
 
 /** In the way of the runtime's threads it would cost twice its own time: they wait for one another. */
@@ -88,7 +88,7 @@ function answer(request) {
   } catch (thrown) {
     const error = /** @type {NodeJS.ErrnoException} */ (thrown)
     if (request.kind === 'read' && error.code === 'ENOENT') return { whole: false }
-    return { error }
+    return { error: { message: error.message, code: error.code } }
   }
 }
 
