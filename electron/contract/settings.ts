@@ -1,18 +1,21 @@
 import { z } from 'zod'
 import { backends } from './experiment'
 import { selfTestResult } from './job'
+import { threadCount } from './job/base'
+
+/** Runs at the same time, at most. */
+const MOST_RUNS = 256
 
 export const settings = z.strictObject({
   /** Where workers run: Electron's utility process, or a plain Node process (see `launcherReason`). */
   launcher: z.enum(['auto', 'utility', 'node']).default('auto'),
-  /** Intra-op threads of a worker; 0: as many as there are cores. */
-  threads: z.number().int().nonnegative().default(0),
+  threads: threadCount,
   /** What computes, where a definition leaves it open. */
   backend: z.enum(backends).default('auto'),
   /** Most memory that a run may need; 0: what the machine has left. */
   memoryGb: z.number().nonnegative().default(0),
   /** Runs computed at the same time. */
-  concurrency: z.number().int().positive().default(1),
+  concurrency: z.number().int().positive().max(MOST_RUNS, `expected at most ${MOST_RUNS}`).default(1),
   /** The teacher-output cache: what is longest unused goes first, above this size or after so many days. */
   cacheGb: z.number().positive().default(20),
   cacheDays: z.number().positive().default(30),

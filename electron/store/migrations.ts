@@ -1,4 +1,4 @@
-import { badInput, SCHEMA_VERSION } from '#contract'
+import { badInput, SCHEMA_VERSION, settings } from '#contract'
 
 type Step = (data: Record<string, unknown>) => Record<string, unknown>
 
@@ -18,5 +18,14 @@ export function migrate(raw: unknown, file: string): unknown {
     })
   }
   for (const step of steps.slice(version)) data = step(data)
-  return data
+  return { ...data, settings: withinBounds(data.settings) }
+}
+
+/** Settings were once kept without bounds: one that is beyond them is what it is by default, and nothing else is lost. */
+function withinBounds(kept: unknown): unknown {
+  if (typeof kept !== 'object' || kept === null) return kept
+  const { shape } = settings
+  const fits = ([key, value]: [string, unknown]) =>
+    !(key in shape) || shape[key as keyof typeof shape].safeParse(value).success
+  return Object.fromEntries(Object.entries(kept).filter(fits))
 }

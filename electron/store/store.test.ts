@@ -74,6 +74,13 @@ describe('the catalogue', () => {
     expect(new Catalogue(dataDir, 'read').data).toEqual(emptyCatalogue())
   })
 
+  it('has settings within their bounds, the others as they were', () => {
+    const kept = { threads: 1e9, cacheGb: 7 }
+    writeFileSync(file(), JSON.stringify({ schemaVersion: 1, settings: kept }))
+    const { settings } = new Catalogue(dataDir, 'read').data
+    expect(settings).toMatchObject({ threads: 0, cacheGb: 7 })
+  })
+
   it('a rebuild says which run folders it could not read, and leaves no temporary files', () => {
     mkdirSync(join(dataDir, 'runs', 'broken'), { recursive: true })
     writeFileSync(join(dataDir, 'runs', 'broken', 'config.json'), '{}')
