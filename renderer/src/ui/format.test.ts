@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { bytes, duration, show, showSigned } from './format'
+import { bytes, duration, megabytes, memoryShortage, show, showSigned } from './format'
 
 describe('numbers', () => {
   it('have four significant digits', () => {
@@ -30,5 +30,12 @@ describe('numbers', () => {
   it('of time and size have the unit that a person would choose', () => {
     expect([12, 89, 180, 7200].map(duration)).toEqual(['12 s', '89 s', '3 min', '2.0 h'])
     expect([12, 1500, 1.2e6, 3e9].map(bytes)).toEqual(['12 B', '1.500 kB', '1.200 MB', '3 GB'])
+    expect([0.4, 265.4, 1023, 67_318].map(megabytes)).toEqual(['under 1 MB', '265 MB', '1023 MB', '65.74 GB'])
+  })
+
+  it('of a memory that is short are never thousands of megabytes', () => {
+    expect(
+      memoryShortage({ needMb: 67_318, limitMb: 23_552, memoryMb: 900, advice: 'Less.', mend: [] }),
+    ).toBe('It needs about 65.74 GB, 23 GB can be had. Less. About 900 MB are enough then.')
   })
 })

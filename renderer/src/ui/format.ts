@@ -40,6 +40,13 @@ export function bytes(count: number): string {
   return count < 1e9 ? `${show(count / 1e6)} MB` : `${show(count / 1e9)} GB`
 }
 
+/** An estimate in MB (2^20 bytes), whole below 1 GB. */
+export function megabytes(count: number): string {
+  if (count < 1) return 'under 1 MB'
+  return count < 1024 ? `${Math.round(count)} MB` : `${show(count / 1024)} GB`
+}
+
+/** Parameters, tokens, examples: never of bytes, which have units of their own. */
 export function count(value: number): string {
   if (value < 1e4) return value.toLocaleString('en-GB')
   return value < 1e6 ? `${show(value / 1e3)} k` : `${show(value / 1e6)} M`
@@ -53,6 +60,6 @@ export function when(timestamp: string | undefined): string {
 
 /** What needs more memory than there is, and what to do: `About 900 MB of 800 MB. Set train.accumulate: 4 (...).` */
 export function memoryShortage({ needMb, limitMb, memoryMb, advice }: MemoryAdvice): string {
-  const enough = memoryMb === undefined ? '' : ` About ${count(memoryMb)} MB are enough then.`
-  return `It needs about ${count(needMb)} MB, ${count(limitMb)} MB can be had. ${advice}${enough}`
+  const enough = memoryMb === undefined ? '' : ` About ${megabytes(memoryMb)} are enough then.`
+  return `It needs about ${megabytes(needMb)}, ${megabytes(limitMb)} can be had. ${advice}${enough}`
 }
