@@ -5,9 +5,12 @@ import { startClient } from './api/client'
 import App from './App.vue'
 import { createAppRouter } from './router'
 import './style.css'
+import { watchNavigation } from './ui/address'
 import { showColorMode } from './ui/colorMode'
 
 // Takes the token out of the address before the router reads it.
 startClient()
 showColorMode('system')
-createApp(App).use(createPinia()).use(createAppRouter()).use(ui).mount('#app')
+const router = createAppRouter()
+watchNavigation(router)
+createApp(App).use(createPinia()).use(router).use(ui).mount('#app')
