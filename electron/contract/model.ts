@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { architecture, families, LLAMA, type Rotary } from './architecture'
 
 export const objectName = z
   .string()
@@ -71,8 +72,11 @@ export type StudentSpec = z.output<typeof studentSpec>
 
 /** A model with everything known: what `model.json` beside the weights holds. */
 export const modelConfig = z.strictObject({
-  family: z.literal('llama'),
+  family: z.enum(families),
+  /** Ids that have a probability: its tokenizer's. */
   vocab: size,
+  /** Rows of embedding and head, where they are more than ids. */
+  rows: size.optional(),
   width: size,
   layers: size,
   heads: size,
@@ -82,6 +86,10 @@ export const modelConfig = z.strictObject({
   tied: z.boolean(),
   ropeBase: z.number().positive().default(10000),
   normEpsilon: z.number().positive().default(1e-5),
+  /** Width of a head, where that is not `width / heads`. */
+  headSize: size.optional(),
+  /** What it computes, where that is not what a Llama does. */
+  architecture: architecture.optional(),
 })
 export type ModelConfig = z.output<typeof modelConfig>
 
@@ -113,9 +121,34 @@ export function hiddenWidth(model: TeacherModel): number {
   return model.family === 'onnx' ? (model.hidden?.width ?? 0) : model.width
 }
 
-/** Parameters of a model, tied weights counted once. */
-export function parameterCount(m: ModelConfig): number {
-  const kvWidth = (m.width / m.heads) * m.kvHeads
-  const layer = 2 * m.width + 2 * m.width * m.width + 2 * kvWidth * m.width + 3 * m.width * m.hidden
-  return m.vocab * m.width * (m.tied ? 1 : 2) + m.layers * layer + m.width
+export function headSize({ headSize: own, width, heads }: ModelConfig): number {
+  return own ?? width / heads
+}
+
+/** Tokens that a token of a layer looks at, itself among them; infinite where it looks at all before it. */
+export function windowOf({ architecture: { attention } = LLAMA }: ModelConfig, layer: number): number {
+  return attention.windows?.[layer] ?? Infinity
+}
+
+/** Which of the architecture's rotary positions a layer has, if any. */
+export function rotaryOf(
+  { architecture: { positions } = LLAMA }: ModelConfig,
+  layer: number,
+): number | undefined {
+  const chosen = positions.byLayer ? positions.byLayer[layer] : 0
+  return chosen === null || chosen === undefined || chosen >= positions.rotary.length ? undefined : chosen
+}
+
+/** Rotary positions with everything known: base, and of a head the dimensions that are turned. */
+export function rotaries(config: ModelConfig): (Rotary & { base: number; dimensions: number })[] {
+  const { positions } = config.architecture ?? LLAMA
+  return positions.rotary.map(({ base = config.ropeBase, dimensions = headSize(config), scaling }) => {
+    return { base, dimensions, scaling }
+  })
+}
+
+/** What the scores of a layer's queries and keys are multiplied by. */
+export function attentionScale(config: ModelConfig, layer: number): number {
+  const { scale = 1 / Math.sqrt(headSize(config)), byDepth } = (config.architecture ?? LLAMA).attention
+  return byDepth ? scale / (layer + 1) : scale
 }

@@ -13,7 +13,7 @@ import {
 import type { StoredMode } from '../../files'
 import { startBackend } from '../backend'
 import { tf } from '../backend/tf'
-import { createTables, forward } from '../model/llama'
+import { createTables, forward } from '../model/forward'
 import { initialise, toTensors } from '../model/weights'
 import type { Progress } from '../progress'
 import { createRandom } from '../random'

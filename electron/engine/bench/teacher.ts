@@ -1,7 +1,7 @@
 import { parameterCount, type Job, type TeacherBench } from '#contract'
 import { startBackend } from '../backend'
 import { tf } from '../backend/tf'
-import { createTables, forward } from '../model/llama'
+import { createTables, forward } from '../model/forward'
 import { initialise, toTensors } from '../model/weights'
 import type { Progress } from '../progress'
 import { median, models } from './models'

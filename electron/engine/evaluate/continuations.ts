@@ -1,7 +1,7 @@
 import type { Continuation } from '#contract'
 import type { TextTokenizer } from '../data/tokenizer'
 import { generate } from '../model/generate'
-import type { LanguageModel } from '../model/languageModel'
+import type { LanguageModel } from '../model/reader'
 import { corpusBleu } from './bleu'
 import { meanRougeL } from './rouge'
 

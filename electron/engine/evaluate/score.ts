@@ -1,6 +1,6 @@
 import type { ModelConfig } from '#contract'
 import { tf } from '../backend/tf'
-import type { LanguageModel } from '../model/languageModel'
+import type { LanguageModel } from '../model/reader'
 import { calibrationOf, collectTokens, tokenStatistics } from './tokenScores'
 import { scoringWindows } from './windows'
 

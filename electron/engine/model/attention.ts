@@ -1,4 +1,5 @@
 import { tf } from '../backend/tf'
+import { softCap } from './layers'
 
 /**
  * Causal attention: softmax(q k^T + mask) v, the queries scaled already. Each key and value head serves heads / kvHeads
@@ -12,6 +13,7 @@ import { tf } from '../backend/tf'
  * @param key [batch, kvHeads, time, size]
  * @param value [batch, kvHeads, time, size]
  * @param mask [time, time], added to the scores
+ * @param cap scores s become cap * tanh(s / cap) before that; its slope there is 1 - tanh(s / cap)^2
  * @returns [batch, heads, time, size]
  */
 export function causalAttention(
@@ -19,6 +21,7 @@ export function causalAttention(
   key: tf.Tensor4D,
   value: tf.Tensor4D,
   mask: tf.Tensor2D,
+  cap?: number,
 ): tf.Tensor4D {
   const [batch, heads, time, size] = query.shape
   const kvHeads = key.shape[1]
@@ -28,21 +31,28 @@ export function causalAttention(
     const v = blocks.single(c as tf.Tensor4D)
     const parts = blocks.ranges.map((range) => {
       const q = blocks.queries(a as tf.Tensor4D, range)
-      const scores = tf.matMul(q, blocks.until(k, range), false, true)
+      const scores = softCap(tf.matMul<tf.Tensor3D>(q, blocks.until(k, range), false, true), cap)
       const p = blocks.masked(scores, mask, range)
-      return { q, p, o: tf.matMul<tf.Tensor3D>(p, blocks.until(v, range)) }
+      return { q, p, o: tf.matMul<tf.Tensor3D>(p, blocks.until(v, range)), scores }
     })
-    const saved = parts.flatMap(({ q, p, o }) => [q, p, o])
+    const saved = parts.flatMap(({ q, p, o, scores }) => (cap === undefined ? [q, p, o] : [q, p, o, scores]))
+    const each = saved.length / parts.length
     ;(save as tf.GradSaveFunc)([k, v, ...saved])
     const gradFunc = (dy: tf.Tensor4D, [k, v, ...saved]: tf.Tensor[]) => {
       const slopes = blocks.ranges.map((range, i) => {
-        const [q, p, o] = saved.slice(3 * i) as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D]
+        const [q, p, o, scores] = saved.slice(each * i, each * (i + 1)) as [
+          tf.Tensor3D,
+          tf.Tensor3D,
+          tf.Tensor3D,
+          tf.Tensor3D?,
+        ]
         const d = blocks.queries(dy, range)
         const rows = tf.sum(tf.mul(d, o), -1, true)
-        const ds = tf.mul<tf.Tensor3D>(
+        const slope = tf.mul<tf.Tensor3D>(
           p,
           tf.sub(tf.matMul(d, blocks.until(v as tf.Tensor3D, range), false, true), rows),
         )
+        const ds = scores ? tf.mul<tf.Tensor3D>(slope, tf.sub(1, tf.square(tf.div(scores, cap!)))) : slope
         return {
           q: tf.matMul<tf.Tensor3D>(ds, blocks.until(k as tf.Tensor3D, range)),
           k: tf.matMul<tf.Tensor3D>(ds, q, true),
@@ -58,6 +68,34 @@ export function causalAttention(
     return { value: blocks.together(parts.map(({ o }) => o)), gradFunc }
   })
   return op(query, key, value) as tf.Tensor4D
+}
+
+/**
+ * The same, with the probabilities, [batch, heads, time, time], put into `maps`: losses look at them. Gradients are
+ * those of its operations.
+ */
+export function mappedAttention(
+  query: tf.Tensor4D,
+  key: tf.Tensor4D,
+  value: tf.Tensor4D,
+  mask: tf.Tensor2D,
+  maps: tf.Tensor4D[],
+  cap?: number,
+): tf.Tensor4D {
+  const heads = query.shape[1]
+  const scores = softCap(tf.matMul<tf.Tensor4D>(query, repeatHeads(key, heads), false, true), cap)
+  const probabilities = tf.softmax(tf.add(scores, mask)) as tf.Tensor4D
+  maps.push(probabilities)
+  return tf.matMul(probabilities, repeatHeads(value, heads))
+}
+
+/** Grouped-query attention: each key/value head serves heads / kvHeads query heads in a row. */
+function repeatHeads(x: tf.Tensor4D, heads: number): tf.Tensor4D {
+  const [batch, kvHeads, time, size] = x.shape
+  if (kvHeads === heads) return x
+  const group = heads / kvHeads
+  const spread = tf.tile(tf.reshape(x, [batch, kvHeads, 1, time * size]), [1, 1, group, 1])
+  return tf.reshape(spread, [batch, heads, time, size])
 }
 
 interface AttentionShape {

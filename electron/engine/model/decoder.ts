@@ -1,28 +1,37 @@
-import type { ModelConfig } from '#contract'
+import {
+  attentionScale,
+  EMBEDDING,
+  headSize,
+  HEAD,
+  layerWeight,
+  LLAMA,
+  rotaries,
+  windowOf,
+  type ModelConfig,
+} from '#contract'
 import { tf } from '../backend/tf'
-import { rmsNorm, rotate, swiglu } from './layers'
-import type { TextReader } from './languageModel'
-import { ropeTables } from './llama'
-import { EMBEDDING, FINAL_NORM, HEAD, layerWeight, type LayerWeight } from './weights'
+import { embedded, finalOf, FORBIDDEN, type Final, type Parameters } from './forward'
+import { decoderLayer, MATRICES, TOGETHER, type LayerPass, type Rotations, type Together } from './layer'
+import { softCap } from './layers'
+import type { TextReader } from './reader'
+import { rotaryRows, turningPoint } from './rotary'
 
-type Parameters = ReadonlyMap<string, tf.Tensor>
-
-/** Added to the attention scores of what may not be seen; its exponential is 0 in float32. */
-const FORBIDDEN = -1e9
 /** The shortest graphs compiled: shorter prompts are padded, shorter caches are masked. */
 const SHORTEST_PROMPT = 16
 const SHORTEST_CACHE = 64
 
-/** A layer's weights as a decoder multiplies with them: [in, out], those of one input side by side. */
-interface Layer {
-  attentionNorm: tf.Tensor1D
-  /** [width, (heads + 2 kvHeads) * head size] */
-  attention: tf.Tensor2D
-  output: tf.Tensor2D
-  feedForwardNorm: tf.Tensor1D
-  /** [width, 2 * hidden] */
-  gateAndUp: tf.Tensor2D
-  down: tf.Tensor2D
+/** Matrices with the same input as a decoder multiplies with them: side by side, [in, out]. */
+interface Joined {
+  matrix: tf.Tensor2D
+  bias?: tf.Tensor1D
+  /** The columns of each. */
+  widths: number[]
+}
+
+/** Masks of a window: `past` [room], what of the cache is filled and near enough; `fresh` [count, count], no look ahead. */
+interface Masks {
+  past?: tf.Tensor1D
+  fresh: tf.Tensor2D
 }
 
 /**
@@ -34,15 +43,12 @@ interface Layer {
  * ONNX Runtime multiplies a single row with such a matrix directly and packs a transposed one first.
  */
 export class Decoder implements TextReader {
-  /** Tokens read. */
-  position = 0
-  private readonly layers: Layer[]
-  private readonly norm: tf.Tensor1D
-  private readonly embedding: tf.Tensor2D
+  private readonly joined: Map<string, Joined>[]
   private readonly head: tf.Tensor2D
   private readonly own: tf.Tensor[] = []
-  private readonly rope: { cosine: Float32Array; sine: Float32Array }
   private readonly size: number
+  /** Tokens read. */
+  private ids: number[] = []
   /** Tokens that the cache has room for. */
   private room = 0
   /** Per layer [kvHeads, head size, room]. */
@@ -53,34 +59,30 @@ export class Decoder implements TextReader {
   /** @param parameters must stay as they are while the decoder is used; it does not dispose of them */
   constructor(
     private readonly config: ModelConfig,
-    parameters: Parameters,
+    private readonly parameters: Parameters,
   ) {
-    this.size = config.width / config.heads
-    this.rope = ropeTables(config, config.context)
-    const matrix = (...names: string[]) =>
-      this.keep(() => tf.transpose(tf.concat(names.map((name) => parameters.get(name) as tf.Tensor2D))))
-    this.layers = Array.from({ length: config.layers }, (_, layer) => {
-      const name = (which: LayerWeight) => layerWeight(layer, which)
-      return {
-        attentionNorm: parameters.get(name('attentionNorm')) as tf.Tensor1D,
-        attention: matrix(name('query'), name('key'), name('value')),
-        output: matrix(name('output')),
-        feedForwardNorm: parameters.get(name('feedForwardNorm')) as tf.Tensor1D,
-        gateAndUp: matrix(name('gate'), name('up')),
-        down: matrix(name('down')),
-      }
+    this.size = headSize(config)
+    this.joined = Array.from({ length: config.layers }, (_, layer) => {
+      const { gated } = (config.architecture ?? LLAMA).feedForward
+      const groups = TOGETHER.filter((group) => group[0] !== (gated ? 'up' : 'gate'))
+      return new Map(groups.map((group) => [group.join(), this.join(layer, group)]))
     })
-    this.norm = parameters.get(FINAL_NORM) as tf.Tensor1D
-    this.embedding = parameters.get(EMBEDDING) as tf.Tensor2D
-    this.head = matrix(config.tied ? EMBEDDING : HEAD)
+    this.head = this.keep(() => {
+      const rows = parameters.get(config.tied ? EMBEDDING : HEAD) as tf.Tensor2D
+      return tf.transpose(config.rows ? tf.slice(rows, [0, 0], [config.vocab, -1]) : rows)
+    })
   }
 
   get context(): number {
     return this.config.context
   }
 
+  get position(): number {
+    return this.ids.length
+  }
+
   reset(): void {
-    this.position = 0
+    this.ids = []
   }
 
   dispose(): void {
@@ -89,79 +91,139 @@ export class Decoder implements TextReader {
 
   /** @param ids one, or several from position 0 on */
   async read(ids: readonly number[]): Promise<Float32Array> {
+    const turning = turningPoint(this.config)
+    if (this.position && this.position <= turning && this.position + ids.length > turning) {
+      // The keys that are kept were turned as those of a short text.
+      const all = [...this.ids, ...ids]
+      this.reset()
+      return this.read(all)
+    }
     const count = ids.length === 1 ? 1 : bucket(ids.length, SHORTEST_PROMPT, this.config.context)
     const [logits, fresh] = tf.tidy(() => this.pass(ids, count))
     const [values, rows] = [(await logits.data()) as Float32Array, (await fresh.data()) as Float32Array]
     tf.dispose([logits, fresh])
     this.reserve(this.position + ids.length)
     this.remember(rows, count, ids.length)
-    this.position += ids.length
+    this.ids.push(...ids)
     return values
   }
 
   /**
-   * The mathematics of `forward`, for tokens behind those of the cache.
-   *
    * @param count tokens of the pass; those beyond `ids` are padding
    * @returns logits [vocab], and keys and values of the new tokens, [2 * layers * kvHeads, count, head size]
    */
   private pass(ids: readonly number[], count: number): [tf.Tensor1D, tf.Tensor3D] {
-    const { config, position, size, room } = this
-    const { heads, kvHeads, hidden, width } = config
+    const { config, parameters, position } = this
     const padded = new Int32Array(count)
     padded.set(ids)
-    const rows = (table: Float32Array) =>
-      tf.tensor2d(table.slice(position * size, (position + count) * size), [count, size])
-    const rotation = { cosine: rows(this.rope.cosine), sine: rows(this.rope.sine) }
-    const masks = this.masks(count)
-    const epsilon = config.normEpsilon
-    const scale = tf.scalar(1 / Math.sqrt(size))
-
-    let x = tf.gather(this.embedding, tf.tensor1d(padded, 'int32')) as tf.Tensor2D
-    const fresh: tf.Tensor3D[] = []
-    for (const [at, layer] of this.layers.entries()) {
-      const normal = rmsNorm(x, layer.attentionNorm, epsilon)
-      const projected = tf.reshape(tf.matMul(normal, layer.attention), [count, heads + 2 * kvHeads, size])
-      const byHead = count === 1 ? tf.reshape(projected, [-1, 1, size]) : tf.transpose(projected, [1, 0, 2])
-      const [turning, value] = tf.split<tf.Tensor3D>(byHead, [heads + kvHeads, kvHeads])
-      const turned = rotate(tf.reshape(turning!, [1, -1, count, size]), rotation)
-      const [query, key] = tf.split<tf.Tensor3D>(tf.reshape(turned, [-1, count, size]), [heads, kvHeads])
-      fresh.push(key!, value!)
-      // The queries of a key's group in a row: grouped-query attention without repeating keys.
-      const grouped = tf.reshape(tf.mul(query!, scale), [kvHeads, (heads / kvHeads) * count, size])
-      const scores = [tf.add(tf.matMul(grouped, key!, false, true), masks.fresh)]
-      if (position) {
-        const keys = tf.tensor3d(this.keys[at]!, [kvHeads, size, room])
-        scores.unshift(tf.add(tf.matMul(grouped, keys), masks.past!))
-      }
-      const weights = tf.softmax(tf.concat(scores, 2)) as tf.Tensor3D
-      let mixed: tf.Tensor
-      if (position) {
-        const values = tf.tensor3d(this.values[at]!, [kvHeads, room, size])
-        const [past, now] = tf.split(weights, [room, count], 2)
-        mixed = tf.add(tf.matMul(past!, values), tf.matMul(now!, value!))
-      } else {
-        mixed = tf.matMul(weights, value!)
-      }
-      const joined = count === 1 ? mixed : tf.transpose(tf.reshape(mixed, [heads, count, size]), [1, 0, 2])
-      const attended = tf.add(x, tf.matMul(tf.reshape(joined, [count, width]) as tf.Tensor2D, layer.output))
-      const second = rmsNorm(attended as tf.Tensor2D, layer.feedForwardNorm, epsilon)
-      const [gate, up] = tf.split<tf.Tensor2D>(tf.matMul(second, layer.gateAndUp), [hidden, hidden], 1)
-      x = tf.add(attended, tf.matMul(swiglu(gate!, up!), layer.down))
+    const rotations = this.rotations(count, position + ids.length)
+    const masks = new Map<number, Masks>()
+    const fresh: tf.Tensor[] = []
+    let x = embedded(config, parameters, tf.tensor1d(padded, 'int32'), position, count)
+    for (let layer = 0; layer < config.layers; layer++) {
+      const window = windowOf(config, layer)
+      if (!masks.has(window)) masks.set(window, this.masks(count, window))
+      x = decoderLayer(config, layer, x, this.layerPass(layer, count, rotations, masks.get(window)!, fresh))
     }
     const last = count === 1 ? x : (tf.gather(x, tf.tensor1d([ids.length - 1], 'int32')) as tf.Tensor2D)
-    const logits = tf.matMul(rmsNorm(last, this.norm, epsilon), this.head)
-    return [tf.reshape(logits, [config.vocab]), tf.concat(fresh, 0)]
+    const logits = this.logits(finalOf(config, parameters, last))
+    return [tf.reshape(logits, [config.vocab]), tf.concat(fresh, 0) as tf.Tensor3D]
   }
 
-  /** `past` [room]: what of the cache is filled; `fresh` [group * count, count]: no look ahead. */
-  private masks(count: number): { past?: tf.Tensor1D; fresh: tf.Tensor2D } {
+  private logits({ normal, cap }: Final): tf.Tensor2D {
+    return softCap(tf.matMul<tf.Tensor2D>(normal, this.head), cap)
+  }
+
+  private layerPass(
+    layer: number,
+    count: number,
+    rotations: readonly Rotations[],
+    masks: Masks,
+    fresh: tf.Tensor[],
+  ): LayerPass {
+    const joined = this.joined[layer]!
+    return {
+      batch: 1,
+      time: count,
+      rotations,
+      project(x, matrices) {
+        const { matrix, bias, widths } = joined.get(matrices.join())!
+        const product = tf.matMul<tf.Tensor2D>(x, matrix)
+        const all = bias ? tf.add<tf.Tensor2D>(product, bias) : product
+        return widths.length === 1 ? [all] : tf.split<tf.Tensor2D>(all, widths, 1)
+      },
+      vector: (which) => this.parameters.get(layerWeight(layer, which)) as tf.Tensor1D | undefined,
+      attend: (query, key, value) => {
+        const shape = [this.config.kvHeads, count, this.size] as [number, number, number]
+        const [k, v] = [key, value].map((x) => tf.reshape(x, shape) as tf.Tensor3D) as [
+          tf.Tensor3D,
+          tf.Tensor3D,
+        ]
+        fresh.push(k, v)
+        return this.attend(layer, query, k, v, masks)
+      },
+    }
+  }
+
+  /** Attention over the cache and the new tokens: query [1, heads, count, size], key and value [kvHeads, count, size]. */
+  private attend(
+    layer: number,
+    query: tf.Tensor4D,
+    key: tf.Tensor3D,
+    value: tf.Tensor3D,
+    masks: Masks,
+  ): tf.Tensor4D {
+    const { size, room } = this
+    const { heads, kvHeads, architecture } = this.config
+    const [, , count] = query.shape
+    const { cap } = (architecture ?? LLAMA).attention
+    // The queries of a key's group in a row: grouped-query attention without repeating keys.
+    const grouped = tf.reshape(query, [kvHeads, (heads / kvHeads) * count, size])
+    const scored = (keys: tf.Tensor3D, mask: tf.Tensor, transposed: boolean) =>
+      tf.add(softCap(tf.matMul<tf.Tensor3D>(grouped, keys, false, transposed), cap), mask)
+    const scores = [scored(key, masks.fresh, true)]
+    if (masks.past)
+      scores.unshift(scored(tf.tensor3d(this.keys[layer]!, [kvHeads, size, room]), masks.past, false))
+    const weights = tf.softmax(tf.concat(scores, 2)) as tf.Tensor3D
+    let mixed: tf.Tensor
+    if (masks.past) {
+      const values = tf.tensor3d(this.values[layer]!, [kvHeads, room, size])
+      const [past, now] = tf.split(weights, [room, count], 2)
+      mixed = tf.add(tf.matMul(past!, values), tf.matMul(now!, value))
+    } else {
+      mixed = tf.matMul(weights, value)
+    }
+    return tf.reshape(mixed, [1, heads, count, size])
+  }
+
+  /** @param length of the text with the new tokens */
+  private rotations(count: number, length: number): Rotations[] {
+    const { config, position } = this
+    const rows = rotaryRows(config, position, count, length)
+    const scale = attentionScale(config, 0)
+    return rotaries(config).map(({ dimensions }, i) => {
+      const { cosine, sine } = rows[i]!
+      const table = (data: Float32Array) => tf.tensor2d(data, [count, dimensions])
+      return {
+        key: { cosine: table(cosine), sine: table(sine) },
+        query: { cosine: table(cosine.map((c) => c * scale)), sine: table(sine.map((s) => s * scale)) },
+      }
+    })
+  }
+
+  private masks(count: number, window: number): Masks {
+    const { position, room } = this
     const rows = (this.config.heads / this.config.kvHeads) * count
     const mask = new Float32Array(rows * count)
-    for (let i = 0; i < rows; i++) mask.fill(FORBIDDEN, i * count + (i % count) + 1, (i + 1) * count)
+    for (let i = 0; i < rows; i++) {
+      const at = i % count
+      mask.fill(FORBIDDEN, i * count + at + 1, (i + 1) * count)
+      mask.fill(FORBIDDEN, i * count, i * count + Math.max(0, at + 1 - window))
+    }
     const fresh = tf.tensor2d(mask, [rows, count])
-    if (!this.position) return { fresh }
-    return { past: tf.tensor1d(new Float32Array(this.room).fill(FORBIDDEN, this.position)), fresh }
+    if (!position) return { fresh }
+    const past = new Float32Array(room).fill(FORBIDDEN, position)
+    return { fresh, past: tf.tensor1d(past.fill(FORBIDDEN, 0, Math.max(0, position + 1 - window))) }
   }
 
   /** Makes the cache long enough, in one of a few lengths. */
@@ -186,7 +248,7 @@ export class Decoder implements TextReader {
   private remember(rows: Float32Array, stride: number, count: number): void {
     const { position, room, size } = this
     const { kvHeads } = this.config
-    for (const layer of this.layers.keys()) {
+    for (const layer of this.joined.keys()) {
       const [keys, values] = [this.keys[layer]!, this.values[layer]!]
       for (let head = 0; head < kvHeads; head++) {
         const key = (2 * layer * kvHeads + head) * stride * size
@@ -197,6 +259,18 @@ export class Decoder implements TextReader {
             keys[(head * size + i) * room + position + t] = rows[key + t * size + i]!
         }
       }
+    }
+  }
+
+  private join(layer: number, group: Together): Joined {
+    const matrices = group.map((which) => this.parameters.get(layerWeight(layer, which)) as tf.Tensor2D)
+    const biases = group.map(
+      (which) => this.parameters.get(layerWeight(layer, MATRICES[which])) as tf.Tensor1D,
+    )
+    return {
+      matrix: this.keep(() => tf.transpose(tf.concat(matrices))),
+      ...(biases[0] && { bias: this.keep(() => tf.concat(biases)) }),
+      widths: matrices.map(({ shape }) => shape[0]),
     }
   }
 

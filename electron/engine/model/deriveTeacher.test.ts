@@ -6,7 +6,7 @@ import { teacher, type ModelConfig } from '#contract'
 import { startBackend } from '../backend'
 import { tf } from '../backend/tf'
 import { deriveTeacher } from './deriveTeacher'
-import { createTables, forward } from './llama'
+import { createTables, forward } from './forward'
 import { readModel, writeModel } from './modelFolder'
 import { initialise, toTensors } from './weights'
 

@@ -1,8 +1,7 @@
 import { mkdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Job, Teacher } from '#contract'
+import { FINAL_NORM, type Job, type Teacher } from '#contract'
 import { readTeacher, writeModel } from './modelFolder'
-import { FINAL_NORM } from './weights'
 
 type DeriveTeacherJob = Extract<Job, { kind: 'derive-teacher' }>
 

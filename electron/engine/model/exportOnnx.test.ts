@@ -9,7 +9,7 @@ import { startBackend } from '../backend'
 import { tf } from '../backend/tf'
 import { createRandom } from '../random'
 import { encodeOnnxModel } from './exportOnnx'
-import { createTables, forward } from './llama'
+import { createTables, forward } from './forward'
 import { initialise, toTensors, type Weights } from './weights'
 
 const oracles = process.env['RETORT_ORACLES']

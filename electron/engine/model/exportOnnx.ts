@@ -1,24 +1,29 @@
-import { badInput, parameterCount, type ModelConfig } from '#contract'
 import {
-  encodeOnnx,
-  TYPE,
-  type OnnxAttributes,
-  type OnnxModel,
-  type OnnxNode,
-  type OnnxTensor,
-  type ValueInfo,
-} from '../backend/onnx'
+  attentionScale,
+  badInput,
+  headSize,
+  parameterCount,
+  rotaries,
+  weightShapes,
+  type ModelConfig,
+} from '#contract'
+import type { Data, Graph, Value } from '../backend/graph'
+import { encodeOnnx, type OnnxModel, type OnnxTensor, type ValueInfo } from '../backend/onnx'
+import { record } from '../backend/record'
+import { tf } from '../backend/tf'
+import { createTables, forward } from './forward'
+import { OnnxBuilder } from './onnx/builder'
 import { hiddenOutput } from './onnx/signature'
-import { EMBEDDING, FINAL_NORM, HEAD, layerWeight, type LayerWeight, type Weights } from './weights'
+import { SequenceTables } from './onnx/tables'
+import type { Weights } from './weights'
 
 /** Protobuf holds messages of less than 2 GB; the graph beside the weights is small. */
 const LARGEST = 2 ** 31 - 2 ** 20
-/** Added to the attention scores of the future; its exponential is 0 in float32. */
-const FORBIDDEN = -1e9
 
 /**
  * A model as a serialised ONNX file of standard operators (set 18): `input_ids` int64 [batch, sequence] to `logits`
- * float32 [batch, sequence, vocab], both axes free. The same mathematics as `forward` of ./llama.
+ * float32 [batch, sequence, vocab], both axes free. It is what `forward` records of one batch, with the batch's sizes
+ * made free and the tables of a forward pass computed from the sequence's length.
  *
  * @param hiddenStates adds `hidden_states.0` (the embedding's) to `hidden_states.N` (layer N's, before the final norm),
  *   [batch, sequence, width]
@@ -32,180 +37,181 @@ export function encodeOnnxModel(config: ModelConfig, weights: Weights, hiddenSta
       expected: 'hf',
     })
   }
-  return encodeOnnx(new LlamaGraph(config, weights).model(hiddenStates))
+  // Other tools want what the weights have: ids beyond the tokenizer's too.
+  const { rows: all, ...rest } = config
+  return encodeOnnx(new Recording({ ...rest, vocab: all ?? config.vocab }, weights).model(hiddenStates))
 }
 
-/** The graph of a model of the Llama family, node by node. */
-class LlamaGraph {
-  private readonly nodes: OnnxNode[] = []
+/** A forward pass of one batch, as the nodes of a model for batches of any size. */
+class Recording {
+  private readonly graph = new OnnxBuilder()
   private readonly initialisers: OnnxTensor[] = []
-  private readonly constants = new Map<string, string>()
+  /** What stands for an array that the forward pass was given. */
+  private readonly given = new Map<Data, () => string>()
+  /** What stands for a value, under the name that the recorded graph has for it. */
+  private readonly names = new Map<string, string>()
+  private readonly outputs: ValueInfo[] = []
+  private readonly batch: number
+  private readonly time: number
+  /** The sizes that are free, int64 [1]. */
+  private readonly sizes: { batch: string; time: string }
 
   constructor(
     private readonly config: ModelConfig,
-    weights: Weights,
+    private readonly weights: Weights,
   ) {
-    for (const [name, { shape, data }] of weights) {
-      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-      this.initialisers.push({ name, type: 'float32', shape, bytes })
-    }
+    const [batch, time] = strangers(config)
+    ;[this.batch, this.time] = [batch!, time!]
+    const { graph } = this
+    const shape = graph.node('Shape', ['input_ids'])
+    const size = (axis: number) =>
+      graph.node('Slice', [shape, graph.integers([axis]), graph.integers([axis + 1])])
+    this.sizes = { batch: size(0), time: size(1) }
   }
 
   model(hiddenStates: boolean): OnnxModel {
-    const { layers, tied, vocab, width, context } = this.config
-    const shape = this.node('Shape', ['input_ids'])
-    const time = this.node('Slice', [shape, this.integers([1]), this.integers([2])])
-    const flat = this.node('Reshape', ['input_ids', this.integers([-1])])
-    const tables = this.tables(time)
-    const states = [this.node('Gather', [EMBEDDING, flat])]
-    for (let layer = 0; layer < layers; layer++)
-      states.push(this.block(states[layer]!, layer, shape, time, tables))
-    const x = states[layers]!
-    const normal = this.norm(x, FINAL_NORM)
-    const logits = this.linear(normal, tied ? EMBEDDING : HEAD)
-    const outputs: ValueInfo[] = []
-    /** [tokens, size] as an output [batch, sequence, size]. */
-    const give = (name: string, value: string, size: number) => {
-      const full = this.node('Concat', [shape, this.integers([size])], { axis: 0 })
-      this.nodes.push({ name: 'Reshape', inputs: [value, full], outputs: [name] })
-      outputs.push({ name, type: 'float32', shape: ['batch', 'sequence', size] })
+    const { config, graph } = this
+    const { vocab, width, layers, context } = config
+    const recorded = record(() => this.pass(hiddenStates))
+    this.write(recorded)
+    const give = (name: string, i: number, size: number) => {
+      const value = this.nameOf(recorded.outputs[i]!, recorded)
+      graph.nodes.push({ name: 'Identity', inputs: [value], outputs: [name] })
+      this.outputs.push({ name, type: 'float32', shape: ['batch', 'sequence', size] })
     }
-    give('logits', logits, vocab)
-    if (hiddenStates)
-      for (const [n, state] of states.entries()) give(hiddenOutput({ layers }, n), state, width)
+    give('logits', 0, vocab)
+    if (hiddenStates) for (let n = 0; n <= layers; n++) give(hiddenOutput({ layers }, n), n + 1, width)
     return {
-      nodes: this.nodes,
+      nodes: graph.nodes,
       initialisers: this.initialisers,
       inputs: [{ name: 'input_ids', type: 'int64', shape: ['batch', 'sequence'] }],
-      outputs,
+      outputs: this.outputs,
       metadata: { context: String(context) },
     }
   }
 
-  /** RoPE's cosines and sines, [time, size], and the causal mask, [time, time]: from the positions. */
-  private tables(time: string): Tables {
-    const { width, heads, ropeBase } = this.config
-    const half = width / heads / 2
-    const axis = (i: number) => this.integers([i])
-    const end = this.node('Squeeze', [time, axis(0)])
-    const positions = this.node('Range', [this.integer(0), end, this.integer(1)])
-    const rows = this.node('Unsqueeze', [positions, axis(1)])
-    const columns = this.node('Unsqueeze', [positions, axis(0)])
-
-    const frequencies = Array.from({ length: half }, (_, i) => ropeBase ** (-i / half))
-    const exact = this.node('Cast', [rows], { to: TYPE.float64 })
-    const angles = this.node('Mul', [exact, this.doubles(frequencies)])
-    // In float32 the angle of a late position is wrong by more than its cosine may be: the turns are taken off before.
-    const turn = this.node('Mod', [angles, this.doubles([2 * Math.PI])], { fmod: 1 })
-    const within = this.node('Cast', [turn], { to: TYPE.float32 })
-    const both = (name: string) => {
-      const one = this.node(name, [within])
-      return this.node('Concat', [one, one], { axis: 1 })
+  /** The forward pass that is recorded; what it is given is noted. */
+  private pass(hiddenStates: boolean): tf.Tensor[] {
+    const { config, batch, time } = this
+    const parameters = new Map<string, tf.Tensor>()
+    for (const [name, { shape, data }] of this.weights) {
+      parameters.set(name, tf.tensor(data, shape))
+      const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+      this.initialisers.push({ name, type: 'float32', shape, bytes })
+      this.given.set(data, () => name)
     }
-    const future = this.node('Less', [rows, columns])
-    const mask = this.node('Where', [future, this.float(FORBIDDEN), this.float(0)])
-    return { cosine: both('Cos'), sine: both('Sin'), mask }
+    const tables = createTables(config, time)
+    this.noteTables(tables)
+    const ids = new Int32Array(batch * time)
+    this.given.set(ids, () => 'input_ids')
+    const { logits, hidden } = forward(config, parameters, tf.tensor2d(ids, [batch, time]), tables)
+    const whole = [logits, ...(hiddenStates ? hidden : [])]
+    tables.dispose()
+    return whole.map((rows) => tf.reshape(rows, [batch, time, -1]))
   }
 
-  private block(x: string, layer: number, shape: string, time: string, tables: Tables): string {
-    const { heads, kvHeads, width } = this.config
-    const size = width / heads
-    const weight = (which: LayerWeight) => layerWeight(layer, which)
-    /** [tokens, n * size] to [batch, n, time, size]. */
-    const split = (input: string, n: number) => {
-      const apart = this.node('Concat', [shape, this.integers([n, size])], { axis: 0 })
-      return this.node('Transpose', [this.node('Reshape', [input, apart])], { perm: [0, 2, 1, 3] })
+  private noteTables({ masks, rotations }: ReturnType<typeof createTables>): void {
+    const tables = new SequenceTables(this.config, this.graph, this.sizes.time)
+    const note = (tensor: tf.Tensor, make: () => string) => {
+      let name: string | undefined
+      this.given.set(dataOf(tensor), () => (name ??= make()))
     }
-    const normal = this.norm(x, weight('attentionNorm'))
-    const turned = this.rotate(split(this.linear(normal, weight('query')), heads), tables)
-    const query = this.node('Mul', [turned, this.float(1 / Math.sqrt(size))])
-    const key = this.rotate(split(this.linear(normal, weight('key')), kvHeads), tables)
-    const value = split(this.linear(normal, weight('value')), kvHeads)
-
-    // The query heads of a key and value head are stacked as more queries of one: nothing is repeated.
-    const stacked = this.node('Reshape', [query, this.integers([0, kvHeads, -1, size])])
-    const across = this.node('Transpose', [key], { perm: [0, 1, 3, 2] })
-    const byHead = (n: number) => this.node('Concat', [this.integers([0, n, -1]), time], { axis: 0 })
-    const scores = this.node('Reshape', [this.node('MatMul', [stacked, across]), byHead(heads)])
-    const p = this.node('Softmax', [this.node('Add', [scores, tables.mask])], { axis: -1 })
-    const mixed = this.node('MatMul', [this.node('Reshape', [p, byHead(kvHeads)]), value])
-    const apart = this.node('Reshape', [mixed, this.integers([0, heads, -1, size])])
-    const joined = this.node('Transpose', [apart], { perm: [0, 2, 1, 3] })
-    const flat = this.node('Reshape', [joined, this.integers([-1, width])])
-    const attended = this.node('Add', [x, this.linear(flat, weight('output'))])
-
-    const second = this.norm(attended, weight('feedForwardNorm'))
-    const gate = this.linear(second, weight('gate'))
-    const silu = this.node('Mul', [gate, this.node('Sigmoid', [gate])])
-    const inner = this.node('Mul', [silu, this.linear(second, weight('up'))])
-    return this.node('Add', [attended, this.linear(inner, weight('down'))])
+    for (const [window, mask] of masks) note(mask, () => tables.mask(window))
+    for (const [which, { key, query }] of rotations.entries()) {
+      for (const [{ cosine, sine }, scale] of [
+        [key, 1],
+        [query, attentionScale(this.config, 0)],
+      ] as const) {
+        let made: ReturnType<SequenceTables['rotation']> | undefined
+        const rotation = () => (made ??= tables.rotation(which, scale))
+        note(cosine, () => rotation().cosine)
+        note(sine, () => rotation().sine)
+      }
+    }
   }
 
-  /** x W^T, the weight [out, in] as it is stored. */
-  private linear(x: string, weight: string): string {
-    return this.node('Gemm', [x, weight], { transB: 1 })
+  private write(recorded: Graph): void {
+    for (const [at, { name, domain, inputs, attributes, outputs }] of recorded.nodes.entries()) {
+      if (domain) throw new Error(`${name} is no operator of the standard`)
+      const own = outputs.map((_, i) => `n${at}_${i}`)
+      const named = inputs.map((input) => (input ? this.nameOf(input, recorded) : ''))
+      for (const [i, value] of outputs.entries()) this.names.set(recorded.names.get(value)!, own[i]!)
+      this.graph.nodes.push({ name, inputs: named, outputs: own, attributes })
+    }
   }
 
-  private norm(x: string, gain: string): string {
-    const square = this.node('Mul', [x, x])
-    const mean = this.node('ReduceMean', [square, this.integers([-1])], { keepdims: 1 })
-    const root = this.node('Sqrt', [this.node('Add', [mean, this.float(this.config.normEpsilon)])])
-    return this.node('Mul', [this.node('Div', [x, root]), gain])
-  }
-
-  /** The halves of each head rotated against each other. */
-  private rotate(x: string, { cosine, sine }: Tables): string {
-    const half = this.config.width / this.config.heads / 2
-    const part = (from: number, to: number) =>
-      this.node('Slice', [x, this.integers([from]), this.integers([to]), this.integers([3])])
-    const turned = this.node('Concat', [this.node('Neg', [part(half, 2 * half)]), part(0, half)], { axis: 3 })
-    return this.node('Add', [this.node('Mul', [x, cosine]), this.node('Mul', [turned, sine])])
-  }
-
-  private node(name: string, inputs: readonly string[], attributes: OnnxAttributes = {}): string {
-    const output = `${name.toLowerCase()}_${this.nodes.length}`
-    this.nodes.push({ name, inputs, outputs: [output], attributes })
-    return output
-  }
-
-  private integers(values: readonly number[]): string {
-    const bytes = Buffer.from(BigInt64Array.from(values.map(BigInt)).buffer)
-    return this.constant(`integers_${values.join('_')}`, { type: 'int64', shape: [values.length], bytes })
-  }
-
-  private integer(value: number): string {
-    const bytes = Buffer.from(BigInt64Array.of(BigInt(value)).buffer)
-    return this.constant(`integer_${value}`, { type: 'int64', shape: [], bytes })
-  }
-
-  private float(value: number): string {
-    const bytes = Buffer.from(Float32Array.of(value).buffer)
-    return this.constant(`float_${value}`, { type: 'float32', shape: [], bytes })
-  }
-
-  private doubles(values: readonly number[]): string {
-    const bytes = Buffer.from(Float64Array.from(values).buffer)
-    return this.constant(`doubles_${values.join('_')}`, { type: 'float64', shape: [values.length], bytes })
-  }
-
-  /** One node for each constant: the initialisers are the weights and nothing else. */
-  private constant(key: string, tensor: Omit<OnnxTensor, 'name'>): string {
-    const known = this.constants.get(key)
+  private nameOf(value: Value, { names }: Graph): string {
+    const recorded = names.get(value)!
+    const known = this.names.get(recorded)
     if (known) return known
-    const name = `constant_${this.constants.size}`
-    this.nodes.push({
-      name: 'Constant',
-      inputs: [],
-      outputs: [name],
-      attributes: { value: { tensor: { name, ...tensor } } },
-    })
-    this.constants.set(key, name)
+    const name = value.constant ? this.structural(value) : this.leaf(value)
+    this.names.set(recorded, name)
     return name
+  }
+
+  /** Numbers that belong to the structure; those that come from the batch's sizes are computed from its own. */
+  private structural({ type, shape, constant }: Value): string {
+    const { graph } = this
+    if (type !== 'int64' || !shape.length) return graph.constant({ type, shape, bytes: constant!.bytes })
+    return this.dimensions(
+      Array.from(new BigInt64Array(constant!.bytes.buffer, constant!.bytes.byteOffset, shape[0]), Number),
+    )
+  }
+
+  private dimensions(values: readonly number[]): string {
+    const { graph } = this
+    if (!values.some((value) => this.isFree(value))) return graph.integers(values)
+    const parts = values.map((value) => (this.isFree(value) ? this.size(value) : graph.integers([value])))
+    return parts.length === 1 ? parts[0]! : graph.node('Concat', parts, { axis: 0 })
+  }
+
+  private isFree(value: number): boolean {
+    return value !== 0 && (value % this.batch === 0 || value % this.time === 0)
+  }
+
+  /** A multiple of the batch's sizes, int64 [1]. */
+  private size(value: number): string {
+    const { graph } = this
+    const factors: string[] = []
+    let rest = value
+    for (const [stranger, name] of [
+      [this.batch, this.sizes.batch],
+      [this.time, this.sizes.time],
+    ] as const) {
+      if (rest % stranger) continue
+      rest /= stranger
+      factors.push(name)
+    }
+    if (rest !== 1) factors.push(graph.integers([rest]))
+    return factors.reduce((a, b) => graph.node('Mul', [a, b]))
+  }
+
+  /** What the forward pass was given, or a number that it has made. */
+  private leaf({ data, type, shape }: Value): string {
+    const { graph } = this
+    const given = this.given.get(data!)
+    if (!given) {
+      const bytes = new Uint8Array(data!.buffer, data!.byteOffset, data!.byteLength)
+      return graph.constant({ type, shape, bytes })
+    }
+    return type === 'int32' ? graph.node('Reshape', [given(), this.dimensions(shape)]) : given()
   }
 }
 
-interface Tables {
-  cosine: string
-  sine: string
-  mask: string
+/** The host's array of a tensor that was made of one. */
+function dataOf(tensor: tf.Tensor): Data {
+  return tensor.dataSync() as Data
+}
+
+/**
+ * Two sizes that no other size of the model is a multiple of, so that the batch's are told from them wherever they
+ * appear. They are short enough for attention to take the queries in one block.
+ */
+function strangers(config: ModelConfig): number[] {
+  const { heads, kvHeads, hidden, context } = config
+  const shapes = [...weightShapes(config).values()].flat()
+  const dimensions = rotaries(config).flatMap((rotary) => [rotary.dimensions, rotary.dimensions / 2])
+  const sizes = [...shapes, ...dimensions, heads, kvHeads, hidden, context, headSize(config)]
+  const primes = [251, 241, 239, 233, 229, 227, 223, 211, 199, 197, 193, 191, 181, 179, 173, 167]
+  return primes.filter((prime) => sizes.every((size) => size % prime)).slice(0, 2)
 }

@@ -1,6 +1,6 @@
 import { badInput } from '#contract'
 import { createRandom, type Random } from '../random'
-import type { LanguageModel } from './languageModel'
+import type { LanguageModel } from './reader'
 
 export interface GenerateOptions {
   model: Pick<LanguageModel, 'textReader'>

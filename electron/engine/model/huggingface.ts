@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { badInput, parse, type ModelConfig } from '#contract'
+import { badInput, HEAD, parse, type ModelConfig } from '#contract'
 import { readJson } from '../../files'
 import { decodeSafetensors } from './safetensors'
-import { checkWeights, HEAD, type Weights } from './weights'
+import { checkWeights, type Weights } from './weights'
 
 const count = z.number().int().positive()
 

@@ -1,3 +1,4 @@
+import type { Activation } from '#contract'
 import { fusedKernel } from '../backend/fused'
 import { tf } from '../backend/tf'
 
@@ -36,6 +37,38 @@ export function swiglu(gate: tf.Tensor2D, up: tf.Tensor2D): tf.Tensor2D {
     return { value: tf.mul<tf.Tensor2D>(y, u), gradFunc }
   })
   return op(gate, up) as tf.Tensor2D
+}
+
+/** The inside of a gated feed-forward: activation(gate) * up. */
+export function gated(gate: tf.Tensor2D, up: tf.Tensor2D, activation: Activation): tf.Tensor2D {
+  return activation === 'silu' ? swiglu(gate, up) : tf.mul(activate(gate, activation), up)
+}
+
+/** GELU (Hendrycks and Gimpel 2016), and its approximations by tanh and by x * sigmoid(1.702 x). */
+export function activate(x: tf.Tensor2D, activation: Activation): tf.Tensor2D {
+  switch (activation) {
+    case 'silu':
+      return swish(x)
+    case 'gelu':
+      return tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1))
+    case 'gelu-tanh': {
+      const cubic = tf.mul(tf.add(tf.mul(tf.square(x), 0.044715), 1), x)
+      return tf.mul(tf.mul(x, 0.5), tf.add(tf.tanh(tf.mul(cubic, Math.sqrt(2 / Math.PI))), 1))
+    }
+    case 'gelu-sigmoid':
+      return tf.mul(x, tf.sigmoid(tf.mul(x, 1.702)))
+    case 'relu':
+      return tf.relu(x)
+    case 'relu-squared':
+      return tf.square(tf.relu(x))
+    case 'tanh':
+      return tf.tanh(x)
+  }
+}
+
+/** cap * tanh(x / cap) (Bello et al. 2016): what is far below the cap stays, nothing goes beyond. */
+export function softCap<T extends tf.Tensor>(x: T, cap: number | undefined): T {
+  return cap === undefined ? x : tf.mul<T>(tf.tanh(tf.div<T>(x, cap)), cap)
 }
 
 function swishOf(x: tf.Tensor2D): tf.Tensor2D {
@@ -121,16 +154,49 @@ function plainLayerNorm(x: tf.Tensor2D, gain: tf.Tensor1D, bias: tf.Tensor1D, ep
 }
 
 /**
+ * The norm of queries or keys: each head's (by one gain [size], or a gain for each head), or that of all heads together.
+ *
+ * @param x [tokens, heads * size]
+ * @param gain [size] over a `head`, else [heads * size]
+ */
+export function headNorm(
+  x: tf.Tensor2D,
+  gain: tf.Tensor1D,
+  { kind, over, heads, epsilon }: HeadNorm,
+): tf.Tensor2D {
+  const [tokens, width] = x.shape
+  const size = width / heads
+  const one = (y: tf.Tensor2D, weight: tf.Tensor1D) =>
+    kind === 'rms'
+      ? rmsNorm(y, weight, epsilon)
+      : layerNorm(y, weight, tf.zeros<tf.Rank.R1>([weight.size]), epsilon)
+  if (over === 'all') return one(x, gain)
+  const apart = tf.reshape(x, [tokens * heads, size]) as tf.Tensor2D
+  if (over === 'head') return tf.reshape(one(apart, gain), [tokens, width])
+  return tf.mul(tf.reshape(one(apart, tf.ones([size])), [tokens, width]), gain)
+}
+
+interface HeadNorm {
+  kind: 'rms' | 'layer'
+  over: 'head' | 'each-head' | 'all'
+  heads: number
+  epsilon: number
+}
+
+/** Cosines and sines of the angles, [time, dimensions] each, both halves alike. */
+export interface Rotation {
+  cosine: tf.Tensor2D
+  sine: tf.Tensor2D
+}
+
+/**
  * Rotary positions (Su et al. 2021), the halves of a head rotated against each other. Its gradient is the rotation
  * back.
  *
  * @param x [batch, heads, time, size]
- * @param tables cosine and sine of the angles, [time, size] each, both halves alike
+ * @param rotation of all of the size
  */
-export function rotate(
-  x: tf.Tensor4D,
-  { cosine, sine }: { cosine: tf.Tensor2D; sine: tf.Tensor2D },
-): tf.Tensor4D {
+export function rotate(x: tf.Tensor4D, { cosine, sine }: Rotation): tf.Tensor4D {
   const op = tf.customGrad((input, save) => {
     ;(save as tf.GradSaveFunc)([cosine, sine])
     const gradFunc = (dy: tf.Tensor4D, [cosine, sine]: tf.Tensor[]) =>

@@ -1,5 +1,13 @@
-import { badInput, type ModelConfig } from '#contract'
-import { EMBEDDING, FINAL_NORM, HEAD, layerWeight, type LayerWeight, type Weights } from './weights'
+import {
+  badInput,
+  type ModelConfig,
+  EMBEDDING,
+  FINAL_NORM,
+  HEAD,
+  layerWeight,
+  type LayerWeight,
+} from '#contract'
+import { type Weights } from './weights'
 
 /**
  * The checkpoint format of llama2.c, version 0: seven int32 of header, then float32 tensors in a fixed order, each

@@ -9,7 +9,7 @@ import { createLlama2cTokenizer, readLlama2cPieces } from '../data/llama2cTokeni
 import { scoreIds } from '../evaluate/score'
 import { nativeModel } from './languageModel'
 import { generate } from './generate'
-import { createTables, forward } from './llama'
+import { createTables, forward } from './forward'
 import { decodeLlama2c, encodeLlama2c } from './llama2c'
 import { readModel, writeModel } from './modelFolder'
 import { decodeSafetensors, encodeSafetensors } from './safetensors'

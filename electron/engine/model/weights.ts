@@ -1,73 +1,29 @@
-import { badInput, type ModelConfig } from '#contract'
+import { badInput, layerWeights, LLAMA, weightShapes, type ModelConfig } from '#contract'
 import { tf } from '../backend/tf'
 import { createRandom } from '../random'
 
-/**
- * A model's weights on the host, under Hugging Face's names and in its layout for the Llama family (matrices are
- * [out, in]), so that an exported folder loads in other tools unchanged.
- */
+/** A model's weights on the host, by our names (contract/weights.ts). */
 export type Weights = Map<string, { shape: number[]; data: Float32Array }>
-
-/** The weights' names of one layer, below `model.layers.<n>.`. */
-export const layerWeights = {
-  attentionNorm: 'input_layernorm.weight',
-  query: 'self_attn.q_proj.weight',
-  key: 'self_attn.k_proj.weight',
-  value: 'self_attn.v_proj.weight',
-  output: 'self_attn.o_proj.weight',
-  feedForwardNorm: 'post_attention_layernorm.weight',
-  gate: 'mlp.gate_proj.weight',
-  up: 'mlp.up_proj.weight',
-  down: 'mlp.down_proj.weight',
-} as const
-
-export type LayerWeight = keyof typeof layerWeights
-
-export const EMBEDDING = 'model.embed_tokens.weight'
-export const FINAL_NORM = 'model.norm.weight'
-export const HEAD = 'lm_head.weight'
-
-export function layerWeight(layer: number, which: LayerWeight): string {
-  return `model.layers.${layer}.${layerWeights[which]}`
-}
-
-/** Every weight of a model with its shape, in the order of the forward pass. */
-export function weightShapes(config: ModelConfig): Map<string, number[]> {
-  const { vocab, width, hidden } = config
-  const kvWidth = (width / config.heads) * config.kvHeads
-  const shapes = new Map<string, number[]>([[EMBEDDING, [vocab, width]]])
-  for (let l = 0; l < config.layers; l++) {
-    shapes.set(layerWeight(l, 'attentionNorm'), [width])
-    shapes.set(layerWeight(l, 'query'), [width, width])
-    shapes.set(layerWeight(l, 'key'), [kvWidth, width])
-    shapes.set(layerWeight(l, 'value'), [kvWidth, width])
-    shapes.set(layerWeight(l, 'output'), [width, width])
-    shapes.set(layerWeight(l, 'feedForwardNorm'), [width])
-    shapes.set(layerWeight(l, 'gate'), [hidden, width])
-    shapes.set(layerWeight(l, 'up'), [hidden, width])
-    shapes.set(layerWeight(l, 'down'), [width, hidden])
-  }
-  shapes.set(FINAL_NORM, [width])
-  if (!config.tied) shapes.set(HEAD, [vocab, width])
-  return shapes
-}
 
 /** Standard deviation of the first weights, GPT-2's. */
 const DEVIATION = 0.02
 
 /**
  * First weights from a seed: normal with deviation 0.02, what is added to the residual stream divided by
- * sqrt(2 layers) (GPT-2), norms at 1. Each tensor draws from a random stream of its own name.
+ * sqrt(2 layers) (GPT-2), norms at 1, biases at 0. Each tensor draws from a random stream of its own name.
  */
 export function initialise(config: ModelConfig, seed: number): Weights {
   const weights: Weights = new Map()
+  /** A gain that is stored as what it is more than 1 begins at 0. */
+  const gain = (config.architecture ?? LLAMA).norm.offset ? 0 : 1
   for (const [name, shape] of weightShapes(config)) {
     const size = shape.reduce((a, b) => a * b, 1)
     const residual = name.endsWith(layerWeights.output) || name.endsWith(layerWeights.down)
     const deviation = residual ? DEVIATION / Math.sqrt(2 * config.layers) : DEVIATION
     const random = createRandom(seed, `initialise/${name}`)
     const data = new Float32Array(size)
-    for (let i = 0; i < size; i++) data[i] = shape.length === 1 ? 1 : random.normal() * deviation
+    if (shape.length === 1) data.fill(name.endsWith('.bias') ? 0 : gain)
+    else for (let i = 0; i < size; i++) data[i] = random.normal() * deviation
     weights.set(name, { shape, data })
   }
   return weights

@@ -1,6 +1,6 @@
 import { badInput, longestSequence, type Teacher } from '#contract'
 import { tf } from '../backend/tf'
-import { createTables, forward } from '../model/llama'
+import { createTables, forward } from '../model/forward'
 import { readTeacher } from '../model/modelFolder'
 import { toTensors } from '../model/weights'
 import { openOnnxTeacher } from './onnx'

@@ -3,7 +3,7 @@ import { tf } from '../backend/tf'
 import { chunksOf, rowsOf, type Chunk } from '../distill/chunks'
 import { logProbabilities } from '../distill/divergence'
 import { RankComparison } from '../distill/ranks'
-import { forward, type Tables } from '../model/llama'
+import { finalLogits, forward, type Tables } from '../model/forward'
 import type { ForeignTeacher, ReadBatch } from './foreign'
 import type { TeacherSignal } from './source'
 
@@ -77,8 +77,7 @@ function held(say: () => Pick<TeacherSignal, 'logits' | 'final'>) {
 /** Those of a chunk's rows. */
 export function logitsOf(signal: Pick<TeacherSignal, 'logits' | 'final'>, rows: Chunk): tf.Tensor2D {
   if (!signal.final) return rowsOf(signal.logits, rows)
-  const { normal, head } = signal.final
-  return tf.matMul<tf.Tensor2D>(rowsOf(normal, rows), head, false, true)
+  return finalLogits({ ...signal.final, normal: rowsOf(signal.final.normal, rows) })
 }
 
 async function probabilities(logits: () => tf.Tensor2D, tau: number): Promise<Float32Array> {

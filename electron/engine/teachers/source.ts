@@ -1,5 +1,6 @@
 import type { Teacher } from '#contract'
 import type { tf } from '../backend/tf'
+import type { Final } from '../model/forward'
 
 /** What a teacher says of a batch of token ids. */
 export interface TeacherSignal {
@@ -7,8 +8,8 @@ export interface TeacherSignal {
   readonly logits: tf.Tensor2D
   /** The temperature t at which logits / t are log-probabilities as they are, where there is one. */
   normalisedAt?: number
-  /** What the logits are the product of, where it is known: [tokens, width] and [vocab, width]. Some of them cost less. */
-  final?: { normal: tf.Tensor2D; head: tf.Tensor2D }
+  /** What the logits are made of, where it is known. Some of them cost less. */
+  final?: Final
   /**
    * What the teacher itself said, where it is known, [tokens, 1] each, nats: its entropy at the run's tau, and minus the
    * label's log-probability at temperature 1.

@@ -2,9 +2,17 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { ModelConfig, RunConfig } from '#contract'
+import {
+  type ModelConfig,
+  type RunConfig,
+  EMBEDDING,
+  HEAD,
+  layerWeight,
+  layerWeights,
+  weightShapes,
+} from '#contract'
 import { writeModel } from '../model/modelFolder'
-import { EMBEDDING, HEAD, initialise, layerWeight, layerWeights, type Weights } from '../model/weights'
+import { initialise, type Weights } from '../model/weights'
 import { initialWeights } from './initial'
 import { model, runConfig } from './testing'
 
@@ -14,7 +22,10 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(dataDir, { recursive: true, force: true }))
 
-const names = Object.keys(layerWeights) as (keyof typeof layerWeights)[]
+/** Those that a Llama has. */
+const names = (Object.keys(layerWeights) as (keyof typeof layerWeights)[]).filter((which) =>
+  weightShapes(model).has(layerWeight(0, which)),
+)
 
 /** A run whose only teacher is the student with `layers` layers, and that teacher's weights. */
 async function withTeacher(

@@ -6,17 +6,14 @@ import {
   type StudentInit,
   type Teacher,
   type TeacherModel,
-} from '#contract'
-import { readTeacher } from '../model/modelFolder'
-import {
   EMBEDDING,
   HEAD,
-  initialise,
   layerWeight,
   layerWeights,
   weightShapes,
-  type Weights,
-} from '../model/weights'
+} from '#contract'
+import { readTeacher } from '../model/modelFolder'
+import { initialise, type Weights } from '../model/weights'
 
 export interface Initial {
   weights: Weights

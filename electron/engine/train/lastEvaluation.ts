@@ -22,7 +22,7 @@ import {
 import type { WindowBatch } from '../evaluate/windows'
 import { finite } from '../finite'
 import { nativeModel } from '../model/languageModel'
-import { forward } from '../model/llama'
+import { forward } from '../model/forward'
 import { prepareTeachers, type TeacherSource } from '../teachers/source'
 import type { HeldOut } from './evaluation'
 import type { Student } from './student'

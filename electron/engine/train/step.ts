@@ -15,9 +15,10 @@ import {
 } from '../distill/objective'
 import { withRetention } from '../distill/retention'
 import { drawnWeights } from '../distill/weighting'
-import { forward, type Tables } from '../model/llama'
+import { forward, type Tables } from '../model/forward'
+import { softCap } from '../model/layers'
 import type { ForeignTeacher, ReadBatch } from '../teachers/foreign'
-import { rankForeign } from '../teachers/ranking'
+import { logitsOf, rankForeign } from '../teachers/ranking'
 import { prepareTeachers, type Reading, type TeacherSignal, type TeacherSource } from '../teachers/source'
 import { byName, type Gradients } from './gradients'
 import { gradientSum, type GradientSum } from './gradientSum'
@@ -194,9 +195,12 @@ export class TrainingStep {
         ...options,
         checkpointing: train.checkpointing === 'layers',
       })
-      const { normal, head } = output.final
-      const lossOf = (logits: tf.Tensor2D, i: number) =>
-        withRetention(this.experiment, this.logitLoss(logits, parts[i]!), logits, earlier?.final, chunks[i]!)
+      const { normal, head, cap } = output.final
+      const lossOf = (product: tf.Tensor2D, i: number) => {
+        const logits = softCap(product, cap)
+        const mixed = this.logitLoss(logits, parts[i]!)
+        return withRetention(this.experiment, mixed, logits, earlier?.final, chunks[i]!)
+      }
       const mixed = chunkedLoss(normal, head, chunks, lossOf, scale)
       const o: Objective = alpha
         ? withFeatures(this.experiment, mixed, output, alpha, signals, this.student.alignments(), stage)
@@ -233,11 +237,7 @@ export class TrainingStep {
     const count = signals.length
     if (!count) return undefined
     const { from, size } = chunk
-    const logits = signals.map((signal) =>
-      signal.final
-        ? tf.matMul<tf.Tensor2D>(rowsOf(signal.final.normal, chunk), signal.final.head, false, true)
-        : rowsOf(signal.logits, chunk),
-    )
+    const logits = signals.map((signal) => logitsOf(signal, chunk))
     return fuseTeachers(this.weighting, loss.tau, logits, size / train.context, {
       labels,
       temperatures: this.config.temperatures,

@@ -30,9 +30,19 @@ export const kernels: KernelTable = {
 /** In place of those whose operators the WebGPU provider has not, or computes wrongly. */
 const onWebgpu: KernelTable = { ...linearOnWebgpu, ...reductionsOnWebgpu, ...fusedOnWebgpu }
 
+/** Of the standard's operators alone, none of ONNX Runtime's own: what is recorded for other tools. */
+const standard: KernelTable = Object.fromEntries(
+  Object.entries({ ...kernels, ...linearOnWebgpu }).filter(([name]) => !(name in fused)),
+)
+
+const tables: Readonly<Record<string, KernelTable>> = {
+  webgpu: { ...kernels, ...onWebgpu },
+  recorder: standard,
+}
+
 /** Tells tfjs of the kernels, for the backend of that name. */
 export function registerKernels(backendName: string): void {
-  const table = backendName === 'webgpu' ? { ...kernels, ...onWebgpu } : kernels
+  const table = tables[backendName] ?? kernels
   for (const [kernelName, kernel] of Object.entries(table)) {
     tf.registerKernel({
       kernelName,

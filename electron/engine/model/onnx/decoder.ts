@@ -1,5 +1,5 @@
 import { failed } from '#contract'
-import type { TextReader } from '../languageModel'
+import type { TextReader } from '../reader'
 import { LOGITS } from './signature'
 import { firstLine, type OnnxSession, type Past } from './session'
 
