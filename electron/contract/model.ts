@@ -96,7 +96,10 @@ export type ModelConfig = z.output<typeof modelConfig>
 /** A model that its ONNX file alone knows: it maps token ids to logits, and may give hidden states beside them. */
 export const onnxModelConfig = z.strictObject({
   family: z.literal('onnx'),
+  /** Ids that have a probability: its tokenizer's. */
   vocab: size,
+  /** Logits that it gives for each token, where they are more than ids. */
+  rows: size.optional(),
   /** Longest sequence that it was made for; absent where the file does not tell. */
   context: size.optional(),
   /**

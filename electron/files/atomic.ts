@@ -7,17 +7,20 @@ import { withRoom } from './room'
  * Writes a file so that a reader, at any moment and after any crash, finds the old content or the new one, never a
  * part: temporary file beside it, fsync, rename, fsync of the folder.
  *
+ * @param data of a list the parts one after the other
  * @throws failed when the disk is full
  */
-export function writeFileAtomic(path: string, data: string | Uint8Array): void {
+export function writeFileAtomic(path: string, data: string | Uint8Array | readonly Uint8Array[]): void {
   mkdirSync(dirname(path), { recursive: true })
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
-  const bytes = typeof data === 'string' ? Buffer.from(data) : data
+  const parts = typeof data === 'string' ? [Buffer.from(data)] : data instanceof Uint8Array ? [data] : data
+  const size = parts.reduce((sum, { length }) => sum + length, 0)
   try {
-    withRoom(path, bytes.length, () => {
+    withRoom(path, size, () => {
       const file = openSync(temporary, 'w')
       try {
-        for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at, bytes.length - at)
+        for (const bytes of parts)
+          for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at, bytes.length - at)
         fsyncSync(file)
       } finally {
         closeSync(file)

@@ -2,9 +2,12 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 
-/** SHA-256, hexadecimal. */
-export function sha256(data: string | Uint8Array): string {
-  return createHash('sha256').update(data).digest('hex')
+/** SHA-256, hexadecimal; of a list of parts, of all of them one after the other. */
+export function sha256(data: string | Uint8Array | readonly Uint8Array[]): string {
+  const hash = createHash('sha256')
+  for (const part of Array.isArray(data) ? (data as readonly Uint8Array[]) : [data as string | Uint8Array])
+    hash.update(part)
+  return hash.digest('hex')
 }
 
 /** SHA-256 of a file's bytes, hexadecimal. */

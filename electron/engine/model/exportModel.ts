@@ -4,11 +4,11 @@ import { badInput, type Job } from '#contract'
 import { copyFile, writeFileAtomic, writeJsonAtomic } from '../../files'
 import { loadTokenizer, tokenizerFile } from '../data/tokenizer'
 import type { Progress } from '../progress'
-import { huggingFaceConfig } from './huggingface'
+import { huggingFaceConfig, huggingFaceWeights } from './huggingface'
 import { encodeOnnxModel } from './exportOnnx'
 import { encodeLlama2c } from './llama2c'
 import { readModel } from './modelFolder'
-import { encodeSafetensors } from './safetensors'
+import { safetensorsParts } from './safetensors'
 
 /** Writes a model for other tools: a Hugging Face folder, an ONNX file, or a llama2.c checkpoint. */
 export async function exportModel(
@@ -35,7 +35,7 @@ export async function exportModel(
     } else {
       const { bos } = await loadTokenizer(job.dataDir, job.model.tokenizer)
       writeJsonAtomic(path('config.json'), huggingFaceConfig(config, bos))
-      writeFileAtomic(path('model.safetensors'), encodeSafetensors(weights))
+      writeFileAtomic(path('model.safetensors'), safetensorsParts(huggingFaceWeights(config, weights)))
     }
     const tokenizer = tokenizerFile(job.dataDir, job.model.tokenizer)
     if (existsSync(tokenizer)) {

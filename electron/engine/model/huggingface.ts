@@ -1,122 +1,176 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { badInput, HEAD, parse, type ModelConfig } from '#contract'
+import { badInput, EMBEDDING, families, HEAD, parse, type Family as Name, type ModelConfig } from '#contract'
 import { readJson } from '../../files'
-import { decodeSafetensors } from './safetensors'
-import { checkWeights, type Weights } from './weights'
+import { shapeOfTheirs, toOurs, toTheirs } from './convert'
+import { familyTable } from './families'
+import { ConfigReader } from './families/configReader'
+import type { Family, Link } from './families/family'
+import { openSafetensors, type Tensors } from './safetensors'
+import { checkFinite, type Weights } from './weights'
 
-const count = z.number().int().positive()
-
-/** What of a Llama `config.json` we compute with; the rest must not change the mathematics. */
-const llamaConfig = z.object({
-  model_type: z.string(),
-  vocab_size: count,
-  hidden_size: count,
-  intermediate_size: count,
-  num_hidden_layers: count,
-  num_attention_heads: count,
-  num_key_value_heads: count.optional(),
-  max_position_embeddings: count,
-  rms_norm_eps: z.number().positive().default(1e-6),
-  rope_theta: z.number().positive().default(10000),
-  rope_scaling: z.unknown().optional(),
-  tie_word_embeddings: z.boolean().default(false),
-  hidden_act: z.string().default('silu'),
-  attention_bias: z.boolean().default(false),
-  mlp_bias: z.boolean().default(false),
-  head_dim: count.nullish(),
-})
-
+const INDEX = 'model.safetensors.index.json'
 const shardIndex = z.object({ weight_map: z.record(z.string(), z.string()) })
 
-/** Reads a Hugging Face model folder of the Llama family: config.json with model.safetensors, whole or in shards. */
+/** Tensors of old checkpoints that are no weights: masks, and what rotary positions are made of. */
+const BUFFERS = /(^|\.)(rotary_emb\.inv_freq|attn\.(bias|masked_bias)|attention\.(bias|masked_bias))$/
+
+/**
+ * Reads a model folder of transformers: `config.json`, and safetensors, whole or in shards, tensor by tensor.
+ *
+ * @throws bad-input naming the file and the key or tensor that is not known, missing, or of another shape
+ */
 export function readHuggingFace(folder: string): { config: ModelConfig; weights: Weights } {
+  const { family, config } = readConfig(folder)
+  const shards = openShards(folder)
+  try {
+    return readWeights(family, config, shards, folder)
+  } finally {
+    for (const shard of shards) shard.close()
+  }
+}
+
+function readConfig(folder: string): { family: Family; config: ModelConfig } {
   const file = join(folder, 'config.json')
   if (!existsSync(file))
     throw badInput('the file is missing', { file, expected: 'a Hugging Face model folder' })
-  const raw = readJson(file) as { model_type?: unknown } | null
-  if (raw?.model_type !== 'llama') {
-    throw badInput(`the family "${String(raw?.model_type)}" is not supported`, {
+  const raw = parse(z.record(z.string(), z.unknown()), readJson(file), file)
+  const name = String(raw.model_type)
+  if (!(families as readonly string[]).includes(name)) {
+    throw badInput(`the family "${name}" is not supported`, {
       file,
       field: 'model_type',
-      expected: 'llama',
+      expected: families.join(', '),
     })
   }
-  const c = parse(llamaConfig, raw, file)
-  refuse(c.rope_scaling !== undefined && c.rope_scaling !== null, file, 'rope_scaling', 'none')
-  refuse(c.hidden_act !== 'silu', file, 'hidden_act', 'silu')
-  refuse(c.attention_bias, file, 'attention_bias', 'false')
-  refuse(c.mlp_bias, file, 'mlp_bias', 'false')
-  refuse(
-    !!c.head_dim && c.head_dim * c.num_attention_heads !== c.hidden_size,
-    file,
-    'head_dim',
-    'hidden_size / heads',
-  )
-  const config: ModelConfig = {
-    family: 'llama',
-    vocab: c.vocab_size,
-    width: c.hidden_size,
-    layers: c.num_hidden_layers,
-    heads: c.num_attention_heads,
-    kvHeads: c.num_key_value_heads ?? c.num_attention_heads,
-    hidden: c.intermediate_size,
-    context: c.max_position_embeddings,
-    tied: c.tie_word_embeddings,
-    ropeBase: c.rope_theta,
-    normEpsilon: c.rms_norm_eps,
+  const family = familyTable[name as Name]
+  const reader = new ConfigReader(raw, file)
+  const config = family.read(reader)
+  reader.finish()
+  return { family, config }
+}
+
+function openShards(folder: string): Tensors[] {
+  const index = join(folder, INDEX)
+  const single = join(folder, 'model.safetensors')
+  if (!existsSync(index) && !existsSync(single)) refusePickles(folder)
+  if (!existsSync(index)) return [openSafetensors(single)]
+  const { weight_map: map } = parse(shardIndex, readJson(index), index)
+  const opened: Tensors[] = []
+  try {
+    for (const name of new Set(Object.values(map))) {
+      if (/[/\\]/.test(name))
+        throw badInput(`its weights are in "${name}", outside its folder`, {
+          file: index,
+          field: 'weight_map',
+        })
+      opened.push(openSafetensors(join(folder, name)))
+    }
+    return opened
+  } catch (error) {
+    for (const shard of opened) shard.close()
+    throw error
   }
-  const weights = readShards(folder)
-  for (const name of [...weights.keys()]) {
-    // Old checkpoints carry RoPE's frequencies as a tensor, and tied ones may repeat the head.
-    if (name.endsWith('rotary_emb.inv_freq') || (config.tied && name === HEAD)) weights.delete(name)
+}
+
+/** A pickle is a program: reading one runs it. */
+function refusePickles(folder: string): void {
+  const pickle = readdirSync(folder).find((name) => /\.(bin|pt|pth|ckpt)$/.test(name))
+  if (!pickle) return
+  throw badInput('the weights are a pickle, which runs code when it is read', {
+    file: join(folder, pickle),
+    expected:
+      'model.safetensors: in Python, AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(OTHER) writes it',
+  })
+}
+
+function readWeights(
+  family: Family,
+  config: ModelConfig,
+  shards: readonly Tensors[],
+  folder: string,
+): { config: ModelConfig; weights: Weights } {
+  const places = placesOf(family, config, shards)
+  const weights: Weights = new Map()
+  const take = (name: string, link: Link) => {
+    const place = places.get(name)
+    const expected = shapeOfTheirs(config, link)
+    if (!place)
+      throw badInput('the tensor is missing', {
+        file: shards.length === 1 ? shards[0]!.file : join(folder, INDEX),
+        field: name,
+        expected: `shape [${expected.join(', ')}]`,
+      })
+    places.delete(name)
+    const { shard, stored } = place
+    const shape = shard.shapeOf(stored)
+    if (shape.join() !== expected.join())
+      throw badInput(`the tensor has shape [${shape.join(', ')}]`, {
+        file: shard.file,
+        field: stored,
+        expected: `[${expected.join(', ')}]`,
+      })
+    const tensor = shard.read(stored)
+    checkFinite(tensor.data, shard.file, stored)
+    return tensor
   }
-  checkWeights(config, weights, folder)
+  for (const link of family.links(config))
+    for (const [name, weight] of toOurs(
+      config,
+      link,
+      link.theirs.map((name) => take(name, link)),
+    ))
+      weights.set(name, weight)
+  const head = family.head ?? HEAD
+  if (config.tied && places.has(head)) {
+    // As transformers does: a head that is not the embedding stays its own, whatever the configuration says.
+    const own = take(head, { theirs: [head], ours: [EMBEDDING] })
+    const embedding = weights.get(EMBEDDING)!.data
+    if (own.data.some((value, i) => value !== embedding[i])) {
+      weights.set(HEAD, own)
+      config = { ...config, tied: false }
+    }
+  }
+  for (const [name, { shard, stored }] of places) {
+    if (!BUFFERS.test(name))
+      throw badInput('the model has no such tensor', { file: shard.file, field: stored })
+  }
   return { config, weights }
 }
 
-/** `config.json` of the Llama family for a model of ours. */
+/** Where each tensor is, under the name that it has in a model with its head. */
+function placesOf(family: Family, config: ModelConfig, shards: readonly Tensors[]) {
+  const known = new Set(family.links(config).flatMap(({ theirs }) => theirs))
+  const places = new Map<string, { shard: Tensors; stored: string }>()
+  for (const shard of shards) {
+    for (const stored of shard.names) {
+      const whole = known.has(stored) || !known.has(family.prefix + stored) ? stored : family.prefix + stored
+      places.set(whole, { shard, stored })
+    }
+  }
+  return places
+}
+
+/** `config.json` for a model of ours, of its own family; old and new versions of transformers read it. */
 export function huggingFaceConfig(config: ModelConfig, bos: number): Record<string, unknown> {
+  const family = familyTable[config.family]
   return {
-    architectures: ['LlamaForCausalLM'],
-    model_type: 'llama',
-    vocab_size: config.vocab,
-    hidden_size: config.width,
-    intermediate_size: config.hidden,
-    num_hidden_layers: config.layers,
-    num_attention_heads: config.heads,
-    num_key_value_heads: config.kvHeads,
-    max_position_embeddings: config.context,
-    rms_norm_eps: config.normEpsilon,
-    rope_theta: config.ropeBase,
+    architectures: [family.architecture],
+    model_type: config.family,
+    vocab_size: config.rows ?? config.vocab,
+    ...family.write(config),
     tie_word_embeddings: config.tied,
-    hidden_act: 'silu',
-    attention_bias: false,
-    mlp_bias: false,
     bos_token_id: bos,
     eos_token_id: bos,
     torch_dtype: 'float32',
   }
 }
 
-function refuse(wrong: boolean, file: string, field: string, expected: string): void {
-  if (wrong) throw badInput('the model computes something that Retort does not', { file, field, expected })
-}
-
-function readShards(folder: string): Weights {
-  const index = join(folder, 'model.safetensors.index.json')
-  if (!existsSync(index)) return readFile(join(folder, 'model.safetensors'))
-  const { weight_map: map } = parse(shardIndex, readJson(index), index)
-  const weights: Weights = new Map()
-  for (const shard of new Set(Object.values(map))) {
-    for (const [name, tensor] of readFile(join(folder, shard))) weights.set(name, tensor)
-  }
-  return weights
-}
-
-function readFile(file: string): Weights {
-  if (!existsSync(file))
-    throw badInput('the file is missing', { file, expected: 'the weights as safetensors' })
-  return decodeSafetensors(readFileSync(file), file)
+/** The weights under the names that transformers has for them. */
+export function huggingFaceWeights(config: ModelConfig, weights: Weights): Weights {
+  const theirs: Weights = new Map()
+  for (const link of familyTable[config.family].links(config))
+    for (const [name, tensor] of toTheirs(link, weights)) theirs.set(name, tensor)
+  return theirs
 }

@@ -7,6 +7,7 @@ import { readHuggingFace } from './huggingface'
 import { decodeLlama2c } from './llama2c'
 import { writeModel } from './modelFolder'
 import { checkOnnx, storeOnnx } from './onnx/importOnnx'
+import { withVocabulary } from './vocabulary'
 import type { Weights } from './weights'
 
 type ImportTeacherJob = Extract<Job, { kind: 'import-teacher' }>
@@ -111,17 +112,13 @@ async function checked({ native }: Pretrained, tokenizer: Tokenizer, file: strin
     const { config: model, parameters } = onnx
     return { model, parameters, write: (folder) => storeOnnx(onnx, folder) }
   }
-  const { config, weights } = native
-  if (tokenizer.vocab === config.vocab) {
-    return {
-      model: config,
-      parameters: parameterCount(config),
-      write: (folder) => writeModel(folder, config, weights),
-    }
+  const { weights } = native
+  const config = withVocabulary(native.config, tokenizer.vocab, file)
+  return {
+    model: config,
+    parameters: parameterCount(config),
+    write: (folder) => writeModel(folder, config, weights),
   }
-  throw badInput(`the model has a vocabulary of ${config.vocab}, its tokenizer of ${tokenizer.vocab}`, {
-    file,
-  })
 }
 
 async function store(job: ImportTeacherJob, write: Storable['write']): Promise<string> {

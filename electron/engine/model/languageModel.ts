@@ -10,6 +10,7 @@ import { ONNX_FILE } from './onnx/importOnnx'
 import { firstLine, OnnxSession } from './onnx/session'
 import { LOGITS } from './onnx/signature'
 import type { LanguageModel } from './reader'
+import { knownIds } from './vocabulary'
 import { toTensors } from './weights'
 
 /**
@@ -28,7 +29,7 @@ export async function openLanguageModel(folder: string): Promise<LanguageModel> 
   const recorded = recordOf(folder)
   if (recorded) checkDigest(await onnxDigest(file, external), recorded, file)
   const session = await OnnxSession.open(file)
-  const { vocab } = onnx
+  const { vocab, rows = vocab } = onnx
   return {
     vocab,
     context: longestSequence(onnx),
@@ -37,18 +38,18 @@ export async function openLanguageModel(folder: string): Promise<LanguageModel> 
       let said = new Float32Array()
       return {
         async prepare(inputs) {
-          said = new Float32Array(inputs.length * vocab)
+          said = new Float32Array(inputs.length * rows)
           await session
-            .read(inputs, time, [{ name: LOGITS, width: vocab, out: said }])
+            .read(inputs, time, [{ name: LOGITS, width: rows, out: said }])
             .catch((error: Error) => {
               throw failed(`${file} cannot read ${time} tokens a sequence: ${firstLine(error)}`, error)
             })
         },
-        logits: (tokens) => tf.tensor2d(said, [tokens.size, vocab]),
+        logits: (tokens) => knownIds(tf.tensor2d(said, [tokens.size, rows]), vocab),
         dispose() {},
       }
     },
-    textReader: () => new OnnxDecoder(session, vocab, longestSequence(onnx)),
+    textReader: () => new OnnxDecoder(session, onnx),
     dispose: () => void session.release(),
   }
 }

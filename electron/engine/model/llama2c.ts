@@ -15,6 +15,8 @@ import { type Weights } from './weights'
  * (i, i + size / 2), so the rows of the query and key matrices are reordered on the way in and out.
  */
 const HEADER = 7 * 4
+const ROPE_BASE = 10000
+const EPSILON = 1e-5
 
 interface Part {
   name: string
@@ -56,8 +58,8 @@ export function decodeLlama2c(bytes: Buffer, file: string): { config: ModelConfi
     hidden,
     context,
     tied: signedVocab > 0,
-    ropeBase: 10000,
-    normEpsilon: 1e-5,
+    ropeBase: ROPE_BASE,
+    normEpsilon: EPSILON,
   }
   const parts = layout(config)
   const expected = HEADER + 4 * parts.reduce((sum, part) => sum + elements(part), 0)
@@ -82,12 +84,15 @@ export function decodeLlama2c(bytes: Buffer, file: string): { config: ModelConfi
   return { config, weights }
 }
 
+/** @throws bad-input when the model computes what its header has no place for */
 export function encodeLlama2c(config: ModelConfig, source: Weights): Uint8Array {
+  checkPlain(config)
   const weights: Weights = new Map([...source].map(([name, w]) => [name, { ...w }]))
   reorder(config, weights, 'to-pairs')
   const parts = layout(config)
   const bytes = Buffer.alloc(HEADER + 4 * parts.reduce((sum, part) => sum + elements(part), 0))
-  const { width, hidden, layers, heads, kvHeads, vocab, context, tied } = config
+  const { width, hidden, layers, heads, kvHeads, context, tied } = config
+  const vocab = rowsOf(config)
   const header = [width, hidden, layers, heads, kvHeads, tied ? vocab : -vocab, context]
   for (const [i, value] of header.entries()) bytes.writeInt32LE(value, i * 4)
   let at = HEADER
@@ -102,8 +107,20 @@ export function encodeLlama2c(config: ModelConfig, source: Weights): Uint8Array 
   return bytes
 }
 
+const rowsOf = ({ rows, vocab }: ModelConfig) => rows ?? vocab
+
+/** Its readers know one base of rotary positions, one epsilon, and the decoder of a Llama. */
+function checkPlain({ family, architecture, headSize, ropeBase, normEpsilon }: ModelConfig): void {
+  const refused = (what: string) =>
+    badInput(`llama2.c cannot compute ${what}`, { field: 'format', expected: 'hf or onnx' })
+  if (architecture || headSize) throw refused(`what this model of the family "${family}" does`)
+  if (ropeBase !== ROPE_BASE) throw refused(`rotary positions of base ${ropeBase}`)
+  if (normEpsilon !== EPSILON) throw refused(`norms with an epsilon of ${normEpsilon}`)
+}
+
 function layout(config: ModelConfig): Part[] {
-  const { vocab, width, layers, heads, kvHeads, hidden, context, tied } = config
+  const vocab = rowsOf(config)
+  const { width, layers, heads, kvHeads, hidden, context, tied } = config
   const kvWidth = (width / heads) * kvHeads
   const stacked = (which: LayerWeight, shape: number[]): Part[] =>
     Array.from({ length: layers }, (_, l) => ({ name: layerWeight(l, which), shape }))

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import {
@@ -15,8 +15,8 @@ import {
   type OnnxModelConfig,
   type Teacher,
 } from '#contract'
-import { readJson, sha256, writeFileAtomic, writeJsonAtomic } from '../../files'
-import { decodeSafetensors, encodeSafetensors } from './safetensors'
+import { readJson, sha256, sha256File, writeFileAtomic, writeJsonAtomic } from '../../files'
+import { readSafetensors, safetensorsParts } from './safetensors'
 import { checkWeights, type Weights } from './weights'
 
 const storedConfig = modelConfig.extend({ schemaVersion: z.literal(SCHEMA_VERSION) })
@@ -24,10 +24,10 @@ const storedOnnxConfig = onnxModelConfig.extend({ schemaVersion: z.literal(SCHEM
 
 /** Writes `model.json` and `model.safetensors`; returns the SHA-256 of the latter. */
 export async function writeModel(folder: string, config: ModelConfig, weights: Weights): Promise<string> {
-  const bytes = encodeSafetensors(weights)
-  writeFileAtomic(join(folder, 'model.safetensors'), bytes)
+  const parts = safetensorsParts(weights)
+  writeFileAtomic(join(folder, 'model.safetensors'), parts)
   writeJsonAtomic(join(folder, 'model.json'), { schemaVersion: SCHEMA_VERSION, ...config })
-  return sha256(bytes)
+  return sha256(parts)
 }
 
 /** What is known of a model's bytes from when they were written. */
@@ -75,9 +75,8 @@ export async function readModel(
     if (!existsSync(file)) throw badInput('the file is missing', { file })
   }
   const { schemaVersion: _, ...config } = parse(storedConfig, readJson(configFile), configFile)
-  const bytes = readFileSync(weightsFile)
-  if (recorded) checkDigest(sha256(bytes), recorded, weightsFile)
-  const weights = decodeSafetensors(bytes, weightsFile)
+  if (recorded) checkDigest(await sha256File(weightsFile), recorded, weightsFile)
+  const weights = readSafetensors(weightsFile)
   checkWeights(config, weights, weightsFile)
   return { config, weights }
 }

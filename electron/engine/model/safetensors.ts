@@ -1,3 +1,4 @@
+import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
 import { z } from 'zod'
 import { badInput } from '#contract'
 import type { Weights } from './weights'
@@ -10,6 +11,8 @@ import type { Weights } from './weights'
 const BYTES = { F32: 4, F16: 2, BF16: 2 } as const
 type StoredType = keyof typeof BYTES
 const MAX_HEADER = 100_000_000
+/** Bytes of a half-precision tensor that are read at a time. */
+const PART = 1 << 22
 
 const entry = z.object({
   dtype: z.string(),
@@ -17,9 +20,10 @@ const entry = z.object({
   data_offsets: z.tuple([z.number().int().nonnegative(), z.number().int().nonnegative()]),
 })
 
-export function encodeSafetensors(weights: Weights, metadata: Record<string, string> = {}): Uint8Array {
+/** A file's bytes in parts, one after the other: the weights' own arrays, not copied. */
+export function safetensorsParts(weights: Weights): Uint8Array[] {
   const names = [...weights.keys()].sort()
-  const header: Record<string, unknown> = { __metadata__: { format: 'pt', ...metadata } }
+  const header: Record<string, unknown> = { __metadata__: { format: 'pt' } }
   let offset = 0
   for (const name of names) {
     const { shape, data } = weights.get(name)!
@@ -28,29 +32,128 @@ export function encodeSafetensors(weights: Weights, metadata: Record<string, str
   }
   const text = Buffer.from(JSON.stringify(header))
   const padded = Math.ceil(text.length / 8) * 8
-  const bytes = Buffer.alloc(8 + padded + offset, ' ')
-  bytes.writeBigUInt64LE(BigInt(padded), 0)
-  text.copy(bytes, 8)
-  let at = 8 + padded
-  for (const name of names) {
+  const head = Buffer.alloc(8 + padded, ' ')
+  head.writeBigUInt64LE(BigInt(padded), 0)
+  text.copy(head, 8)
+  const bodies = names.map((name) => {
     const { data } = weights.get(name)!
-    Buffer.from(data.buffer, data.byteOffset, data.byteLength).copy(bytes, at)
-    at += data.byteLength
-  }
-  return bytes
+    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+  })
+  return [head, ...bodies]
+}
+
+export function encodeSafetensors(weights: Weights): Uint8Array {
+  return Buffer.concat(safetensorsParts(weights))
 }
 
 /** @throws bad-input naming file and tensor when the header or a range does not hold */
 export function decodeSafetensors(bytes: Uint8Array, file: string): Weights {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const { header, start } = readHeader(buffer, file)
-  const weights: Weights = new Map()
-  const ranges: { name: string; begin: number; end: number }[] = []
-  for (const [name, raw] of Object.entries(header)) {
-    if (name === '__metadata__') continue
-    const parsed = entry.safeParse(raw)
-    if (!parsed.success) throw badInput('the header entry is not one of safetensors', { file, field: name })
-    const { dtype, shape, data_offsets: offsets } = parsed.data
+  return readAll(
+    new Tensors({
+      file,
+      size: bytes.length,
+      read: (at, into) => into.set(bytes.subarray(at, at + into.length)),
+    }),
+  )
+}
+
+/**
+ * Reads a file tensor by tensor, so that beside the weights nothing of its size is held.
+ *
+ * @throws as `decodeSafetensors`, and where there is no such file
+ */
+export function readSafetensors(file: string): Weights {
+  const tensors = openSafetensors(file)
+  try {
+    return readAll(tensors)
+  } finally {
+    tensors.close()
+  }
+}
+
+/** Opens a file, whose tensors are then read by name. */
+export function openSafetensors(file: string): Tensors {
+  if (!existsSync(file))
+    throw badInput('the file is missing', { file, expected: 'the weights as safetensors' })
+  const descriptor = openSync(file, 'r')
+  try {
+    return new Tensors({
+      file,
+      size: fstatSync(descriptor).size,
+      read(at, into) {
+        for (let done = 0; done < into.length;) {
+          const count = readSync(descriptor, into, done, into.length - done, at + done)
+          if (!count) throw badInput(`the file ends at byte ${at + done}`, { file })
+          done += count
+        }
+      },
+      close: () => closeSync(descriptor),
+    })
+  } catch (error) {
+    closeSync(descriptor)
+    throw error
+  }
+}
+
+function readAll(tensors: Tensors): Weights {
+  return new Map([...tensors.names].map((name) => [name, tensors.read(name)]))
+}
+
+interface Source {
+  file: string
+  size: number
+  /** Fills `into` with the bytes from `at` on. */
+  read(at: number, into: Uint8Array): void
+  close?(): void
+}
+
+interface Place {
+  dtype: string
+  shape: number[]
+  begin: number
+  end: number
+}
+
+/** The tensors of a file. What its header says is held against its size before anything of that size is made. */
+export class Tensors {
+  private readonly places = new Map<string, Place>()
+
+  constructor(private readonly source: Source) {
+    const { header, start } = readHeader(source)
+    const { file, size: length } = source
+    for (const [name, raw] of Object.entries(header)) {
+      if (name === '__metadata__') continue
+      const parsed = entry.safeParse(raw)
+      if (!parsed.success) throw badInput('the header entry is not one of safetensors', { file, field: name })
+      const { dtype, shape, data_offsets: offsets } = parsed.data
+      const [begin, end] = [start + offsets[0], start + offsets[1]]
+      if (end > length || begin > end)
+        throw badInput(`the file ends at byte ${length}`, {
+          file,
+          field: name,
+          expected: `data from byte ${begin} to ${end}`,
+        })
+      this.places.set(name, { dtype, shape, begin, end })
+    }
+    checkOverlap(this.places, file)
+  }
+
+  get names(): Iterable<string> {
+    return this.places.keys()
+  }
+
+  get file(): string {
+    return this.source.file
+  }
+
+  shapeOf(name: string): number[] {
+    return this.places.get(name)!.shape
+  }
+
+  /** @throws bad-input when the tensor is of another type than can be read, or its range is not its shape's */
+  read(name: string): { shape: number[]; data: Float32Array } {
+    const { file } = this.source
+    const { dtype, shape, begin, end } = this.places.get(name)!
     if (!(dtype in BYTES)) {
       throw badInput(`the dtype ${dtype} is not supported`, {
         file,
@@ -58,7 +161,6 @@ export function decodeSafetensors(bytes: Uint8Array, file: string): Weights {
         expected: 'F32, F16 or BF16',
       })
     }
-    const [begin, end] = [start + offsets[0], start + offsets[1]]
     const size = shape.reduce((a, b) => a * b, 1)
     const expected = size * BYTES[dtype as StoredType]
     if (end - begin !== expected) {
@@ -68,33 +170,47 @@ export function decodeSafetensors(bytes: Uint8Array, file: string): Weights {
         expected: `${expected} bytes for its shape`,
       })
     }
-    if (end > buffer.length) {
-      throw badInput(`the file ends at byte ${buffer.length}`, {
-        file,
-        field: name,
-        expected: `data up to byte ${end}`,
-      })
-    }
-    ranges.push({ name, begin, end })
-    weights.set(name, { shape, data: toFloat32(buffer.subarray(begin, end), dtype as StoredType, size) })
+    const data = new Float32Array(size)
+    if (dtype === 'F32') this.source.read(begin, new Uint8Array(data.buffer))
+    else this.readHalf(begin, data, dtype === 'BF16')
+    return { shape, data }
   }
-  checkOverlap(ranges, file)
-  return weights
+
+  close(): void {
+    this.source.close?.()
+  }
+
+  private readHalf(begin: number, data: Float32Array, brain: boolean): void {
+    const bits = new Uint32Array(data.buffer)
+    const part = Buffer.alloc(Math.min(PART, data.length * 2))
+    for (let from = 0; from < data.length; from += PART / 2) {
+      const count = Math.min(PART / 2, data.length - from)
+      this.source.read(begin + 2 * from, part.subarray(0, 2 * count))
+      for (let i = 0; i < count; i++) {
+        const half = part.readUInt16LE(i * 2)
+        if (brain) bits[from + i] = half << 16
+        else data[from + i] = float16(half)
+      }
+    }
+  }
 }
 
-function readHeader(buffer: Buffer, file: string): { header: Record<string, unknown>; start: number } {
-  if (buffer.length < 8) {
-    throw badInput(`the file has ${buffer.length} bytes`, { file, expected: 'a safetensors header' })
-  }
-  const length = Number(buffer.readBigUInt64LE(0))
-  if (length > MAX_HEADER || 8 + length > buffer.length) {
-    throw badInput(`the header is said to have ${length} bytes, the file has ${buffer.length}`, {
+function readHeader(source: Source): { header: Record<string, unknown>; start: number } {
+  const { file, size } = source
+  if (size < 8) throw badInput(`the file has ${size} bytes`, { file, expected: 'a safetensors header' })
+  const head = Buffer.alloc(8)
+  source.read(0, head)
+  const length = Number(head.readBigUInt64LE(0))
+  if (length > MAX_HEADER || 8 + length > size) {
+    throw badInput(`the header is said to have ${length} bytes, the file has ${size}`, {
       file,
       expected: 'a whole safetensors file',
     })
   }
+  const text = Buffer.alloc(length)
+  source.read(8, text)
   try {
-    const header: unknown = JSON.parse(buffer.toString('utf8', 8, 8 + length))
+    const header: unknown = JSON.parse(text.toString('utf8'))
     if (typeof header === 'object' && header !== null) {
       return { header: header as Record<string, unknown>, start: 8 + length }
     }
@@ -104,29 +220,13 @@ function readHeader(buffer: Buffer, file: string): { header: Record<string, unkn
   throw badInput('the header is not JSON', { file, expected: 'a safetensors file' })
 }
 
-function checkOverlap(ranges: { name: string; begin: number; end: number }[], file: string): void {
-  ranges.sort((a, b) => a.begin - b.begin)
-  for (const [i, range] of ranges.entries()) {
+function checkOverlap(places: ReadonlyMap<string, Place>, file: string): void {
+  const ranges = [...places].sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end)
+  for (const [i, [name, { begin }]] of ranges.entries()) {
     const before = ranges[i - 1]
-    if (before && before.end > range.begin) {
-      throw badInput(`the data overlaps that of ${before.name}`, { file, field: range.name })
-    }
+    if (before && before[1].end > begin)
+      throw badInput(`the data overlaps that of ${before[0]}`, { file, field: name })
   }
-}
-
-function toFloat32(bytes: Buffer, dtype: StoredType, size: number): Float32Array {
-  const result = new Float32Array(size)
-  if (dtype === 'F32') {
-    Buffer.from(result.buffer).set(bytes)
-    return result
-  }
-  const bits = new Uint32Array(result.buffer)
-  for (let i = 0; i < size; i++) {
-    const half = bytes.readUInt16LE(i * 2)
-    if (dtype === 'BF16') bits[i] = half << 16
-    else result[i] = float16(half)
-  }
-  return result
 }
 
 /** IEEE 754 binary16. */

@@ -49,6 +49,13 @@ export function checkWeights(config: ModelConfig, weights: Weights, file: string
   }
 }
 
+/** @throws bad-input when a weight is no number, or none that is finite */
+export function checkFinite(data: Float32Array, file: string, field: string): void {
+  const at = data.findIndex((value) => !Number.isFinite(value))
+  if (at < 0) return
+  throw badInput(`the value at place ${at} is ${data[at]}`, { file, field, expected: 'finite numbers' })
+}
+
 /** The weights as tensors of the current backend, by name; whoever asks for them disposes of them. */
 export function toTensors(weights: Weights): Map<string, tf.Tensor> {
   const tensors = new Map<string, tf.Tensor>()

@@ -7,6 +7,7 @@ import { onnxDigest, readOnnxFile } from '../model/onnx/file'
 import { ONNX_FILE } from '../model/onnx/importOnnx'
 import { firstLine, OnnxSession, type Output, type Wanted } from '../model/onnx/session'
 import { hiddenOutput, LOGITS } from '../model/onnx/signature'
+import { knownIds } from '../model/vocabulary'
 import type { TeacherSource } from './source'
 
 /** Sets of outputs that are used in turn: one in a graph, one being computed. */
@@ -63,7 +64,7 @@ export async function onnxSource(
       if (!answers) throw failed(`teacher "${row.name}" is asked for tokens that it has not read`)
       const hidden: tf.Tensor2D[] = []
       for (const [i, { layer }] of outputs.entries()) if (layer !== undefined) hidden[layer] = answers[i]!
-      return { logits: answers[0]!, hidden }
+      return { logits: knownIds(answers[0]!, row.model.vocab), hidden }
     },
     dispose() {
       said.forget()
@@ -76,7 +77,7 @@ export async function onnxSource(
 function outputsOf({ model }: Teacher, layers: readonly number[]): (Output & { layer?: number })[] {
   const states = (model.family === 'onnx' && model.hidden) || undefined
   return [
-    { name: LOGITS, width: model.vocab },
+    { name: LOGITS, width: model.rows ?? model.vocab },
     ...(states ? [...new Set(layers)] : []).map((layer) => ({
       name: hiddenOutput(states!, layer),
       width: states!.width,

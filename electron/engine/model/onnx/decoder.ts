@@ -1,4 +1,4 @@
-import { failed } from '#contract'
+import { failed, type OnnxModelConfig } from '#contract'
 import type { TextReader } from '../reader'
 import { LOGITS } from './signature'
 import { firstLine, type OnnxSession, type Past } from './session'
@@ -17,14 +17,12 @@ export class OnnxDecoder implements TextReader {
 
   /**
    * @param session it is not released with the reader
-   * @param longest sequence that the model reads, infinite where nobody knows
    */
   constructor(
     private readonly session: OnnxSession,
-    private readonly vocab: number,
-    longest: number,
+    private readonly model: OnnxModelConfig,
   ) {
-    this.context = Number.isFinite(longest) ? longest : UNKNOWN
+    this.context = model.context ?? UNKNOWN
   }
 
   get position(): number {
@@ -40,7 +38,9 @@ export class OnnxDecoder implements TextReader {
       throw failed(`the model cannot read ${this.ids.length} tokens: ${firstLine(error)}`, error)
     })
     this.past = remember ? said.past : undefined
-    return said.said[LOGITS]!.data.slice((wanted.length - 1) * this.vocab)
+    const { vocab, rows = vocab } = this.model
+    const last = (wanted.length - 1) * rows
+    return said.said[LOGITS]!.data.slice(last, last + vocab)
   }
 
   reset(): void {

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { badInput, SCHEMA_VERSION, type OnnxModelConfig } from '#contract'
 import { copyFile, readJson, writeJsonAtomic } from '../../../files'
 import { onnxDigest, readOnnxFile, type OnnxFile } from './file'
+import { checkVocabulary } from '../vocabulary'
 import { firstLine, OnnxSession, type Pass } from './session'
 import { hiddenOutput, LOGITS } from './signature'
 
@@ -26,10 +27,16 @@ export async function checkOnnx(file: string, vocab: number): Promise<CheckedOnn
   const content = readOnnxFile(file)
   const session = await OnnxSession.open(file)
   try {
-    if (session.vocab !== undefined) checkVocabulary(session.vocab, vocab, file)
-    const hidden = await tryOut(session, vocab, file)
+    if (session.vocab !== undefined) checkVocabulary(session.vocab, vocab, file, LOGITS)
+    const { hidden, rows } = await tryOut(session, vocab, file)
     const context = contextOf(file, content)
-    const config = { family: 'onnx' as const, vocab, ...(context && { context }), ...(hidden && { hidden }) }
+    const config = {
+      family: 'onnx' as const,
+      vocab,
+      ...(rows !== vocab && { rows }),
+      ...(context && { context }),
+      ...(hidden && { hidden }),
+    }
     return { ...content, file, config }
   } finally {
     await session.release()
@@ -52,9 +59,13 @@ export async function storeOnnx({ file, external, config }: CheckedOnnx, folder:
  * Asks it two sequences that differ in their last token: a causal model says the same of those before it. Then one in
  * two parts, where it has a KV cache.
  *
- * @returns the hidden states that it gives, if any
+ * @returns the hidden states that it gives, if any, and how many logits for each token
  */
-async function tryOut(session: OnnxSession, vocab: number, file: string): Promise<OnnxModelConfig['hidden']> {
+async function tryOut(
+  session: OnnxSession,
+  vocab: number,
+  file: string,
+): Promise<{ hidden: OnnxModelConfig['hidden']; rows: number }> {
   const time = 3
   const ids = (last: number) => Int32Array.of(0, Math.min(1, vocab - 1), last)
   const { hidden } = session
@@ -70,7 +81,7 @@ async function tryOut(session: OnnxSession, vocab: number, file: string): Promis
   }
   const [one, other] = [await ask(0), await ask(vocab - 1)]
   const width = widthOf(LOGITS, one, time, file)
-  checkVocabulary(width, vocab, file)
+  checkVocabulary(width, vocab, file, LOGITS)
   const last = (time - 1) * width
   const whole = one[LOGITS]!.data
   if (!alike(whole.subarray(0, last), other[LOGITS]!.data)) {
@@ -90,7 +101,7 @@ async function tryOut(session: OnnxSession, vocab: number, file: string): Promis
     }
   }
   const widths = states.map((name) => widthOf(name, one, time, file))
-  return hidden && { width: sameWidth(widths, file), ...hidden }
+  return { hidden: hidden && { width: sameWidth(widths, file), ...hidden }, rows: width }
 }
 
 /** The width of an output of one sequence, which has the shape and the numbers that it should. */
@@ -121,11 +132,6 @@ function sameWidth(widths: readonly number[], file: string): number {
 function alike(some: Float32Array, others: Float32Array): boolean {
   const size = some.reduce((most, z) => Math.max(most, Math.abs(z)), 1)
   return some.every((z, i) => Math.abs(z - others[i]!) <= 1e-3 * size)
-}
-
-function checkVocabulary(own: number, vocab: number, file: string): void {
-  if (own === vocab) return
-  throw badInput(`the model has a vocabulary of ${own}, its tokenizer of ${vocab}`, { file, field: 'logits' })
 }
 
 const aboutModel = z.object({

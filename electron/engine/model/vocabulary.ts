@@ -1,0 +1,27 @@
+import { badInput, type ModelConfig } from '#contract'
+import { tf } from '../backend/tf'
+
+/**
+ * A model of which the ids of its tokenizer alone have a probability. Rows beyond them, which many models are padded
+ * with, stay in the weights.
+ *
+ * @param vocab the tokenizer's
+ * @throws bad-input when the tokenizer has ids that the model does not know
+ */
+export function withVocabulary(config: ModelConfig, vocab: number, file: string): ModelConfig {
+  const rows = config.rows ?? config.vocab
+  checkVocabulary(rows, vocab, file)
+  const { rows: _, ...rest } = config
+  return rows === vocab ? { ...rest, vocab } : { ...rest, vocab, rows }
+}
+
+/** @throws bad-input when the tokenizer has ids that the model does not know */
+export function checkVocabulary(own: number, vocab: number, file: string, field?: string): void {
+  if (own >= vocab) return
+  throw badInput(`the model has a vocabulary of ${own}, its tokenizer of ${vocab}`, { file, field })
+}
+
+/** Logits [tokens, rows] of the tokenizer's ids alone, [tokens, vocab]. */
+export function knownIds(logits: tf.Tensor2D, vocab: number): tf.Tensor2D {
+  return logits.shape[1] === vocab ? logits : tf.slice(logits, [0, 0], [-1, vocab])
+}
