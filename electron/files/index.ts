@@ -1,6 +1,7 @@
 export * from './atomic'
 export * from './json'
 export * from './jsonLines'
+export * from './checkpoints'
 export * from './digest'
 export * from './random'
 export * from './lock'

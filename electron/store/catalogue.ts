@@ -15,7 +15,7 @@ import {
   teacher,
   tokenizer,
 } from '#contract'
-import { writeJsonAtomic } from '../files'
+import { isDiskFull, writeFileAtomic } from '../files'
 import { paths } from './dataDirectory'
 import { migrate } from './migrations'
 
@@ -38,8 +38,14 @@ export function emptyCatalogue(): CatalogueData {
   return parse(catalogueSchema, { schemaVersion: SCHEMA_VERSION })
 }
 
-/** lowdb's file, written atomically and parsed when it is read. */
+/** Says which row, and why: it would be written as something that is not read again. */
+export class UnreadableRow extends Error {}
+
+/** lowdb's file, written atomically, and parsed when it is read and before it is written. */
 class CatalogueFile implements SyncAdapter<CatalogueData> {
+  /** Rows as they lie in the file: they need not be looked at again. */
+  private written = new Set<string>()
+
   constructor(private readonly file: string) {}
 
   read(): CatalogueData | null {
@@ -57,8 +63,41 @@ class CatalogueFile implements SyncAdapter<CatalogueData> {
     }
   }
 
+  /**
+   * A row a line.
+   *
+   * @throws UnreadableRow, and nothing is written
+   */
   write(data: CatalogueData): void {
-    writeJsonAtomic(this.file, data)
+    const written = new Set<string>()
+    const text = (row: unknown, list: keyof CatalogueData, schema: z.ZodType) => {
+      const line = JSON.stringify(row)
+      const known = `${list} ${line}`
+      if (!this.written.has(known)) check(row, list, schema)
+      written.add(known)
+      return line
+    }
+    const lists = Object.entries(data).map(([key, value]) => {
+      const list = key as keyof CatalogueData
+      const schema = catalogueSchema.shape[list]
+      if (!Array.isArray(value)) return `${JSON.stringify(key)}: ${text(value, list, schema)}`
+      const { element } = (schema as z.ZodDefault<z.ZodArray<z.ZodType>>).unwrap()
+      const rows = value.map((row) => text(row, list, element))
+      return `${JSON.stringify(key)}: [${rows.length ? `\n${rows.join(',\n')}\n` : ''}]`
+    })
+    writeFileAtomic(this.file, `{\n${lists.join(',\n')}\n}\n`)
+    this.written = written
+  }
+}
+
+function check(row: unknown, list: string, schema: z.ZodType): void {
+  try {
+    parse(schema, row)
+  } catch (error) {
+    const { id } = (row ?? {}) as { id?: string }
+    throw new UnreadableRow(
+      `the catalogue could not be read again with this in ${list}${id ? `, row ${id}` : ''}: ${(error as Error).message}`,
+    )
   }
 }
 
@@ -91,17 +130,39 @@ export class Catalogue {
     return this.low.data
   }
 
-  /** Changes the data and writes it before it returns; a change that throws is not written. */
+  /**
+   * Changes the data and writes it before it returns; a change that throws is not written.
+   *
+   * @throws UnreadableRow for a change that could not be read again: it is undone; failed when the disk is full: it is
+   *   written once there is room
+   */
   update<T>(change: (data: CatalogueData) => T): T {
     const result = change(this.low.data)
-    this.flush()
+    try {
+      this.flush()
+    } catch (error) {
+      if (isDiskFull(error)) this.flushLater()
+      if (error instanceof UnreadableRow) this.low.read()
+      throw error
+    }
     return result
   }
 
   /** Changes the data; it is written within a second. For what the run folder holds anyway. */
   updateLazily(change: (data: CatalogueData) => void): void {
     change(this.low.data)
-    this.timer ??= setTimeout(() => this.flush(), LAZY_MS)
+    this.flushLater()
+  }
+
+  private flushLater(): void {
+    this.timer ??= setTimeout(() => {
+      try {
+        this.flush()
+      } catch (error) {
+        if (!isDiskFull(error)) throw error
+        this.flushLater()
+      }
+    }, LAZY_MS)
   }
 
   flush(): void {

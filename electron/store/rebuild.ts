@@ -9,6 +9,7 @@ import {
   tokenizer,
   type AlarmSummary,
   type LoggedEvent,
+  type RetortError,
   type Run,
   type RunConfig,
 } from '#contract'
@@ -58,7 +59,8 @@ export function rebuildCatalogue(dataDir: string): Rebuilt {
       if (!config) throw new Error(`${folder.path}: no config.json`)
       const before = data.runs.find((run) => run.id === id)
       const { experiment, group, teacherOutputs = folder.teacherOutputs() } = before ?? {}
-      return [{ ...rowOf(config, folder), experiment, group, teacherOutputs }]
+      const damaged = ({ message }: RetortError) => problems.push(message)
+      return [{ ...rowOf(config, folder, damaged), experiment, group, teacherOutputs }]
     }),
   )
   writeJsonAtomic(file, parse(catalogueSchema, data))
@@ -66,26 +68,44 @@ export function rebuildCatalogue(dataDir: string): Rebuilt {
   return { runs: data.runs.length, library, problems, kept }
 }
 
-/** A run's catalogue row, from its folder alone. */
-export function rowOf(config: RunConfig, folder: RunFolder): Run {
-  return { ...describeRun(config), ...progressOf(folder) }
+/**
+ * A run's catalogue row, from its folder alone.
+ *
+ * @param damaged hears of what of its logs cannot be read
+ */
+export function rowOf(config: RunConfig, folder: RunFolder, damaged?: (problem: RetortError) => void): Run {
+  return { ...describeRun(config), ...progressOf(folder, damaged) }
 }
 
-/** The part of a run's row that its folder's logs tell: how far it has come, and how it ended. */
-export function progressOf(folder: RunFolder) {
-  const { steps, evaluations } = folder.metrics()
-  const log = folder.log()
+/**
+ * The part of a run's row that its folder's logs tell: how far it has come, and how it ended. What of them cannot be read
+ * is left out, and told where the run has to be gone on with.
+ */
+export function progressOf(folder: RunFolder, damaged: (problem: RetortError) => void = () => {}) {
+  const problems: string[] = []
+  const hear = (problem: RetortError) => {
+    problems.push(problem.message)
+    damaged(problem)
+  }
+  const { steps, evaluations } = folder.metrics(hear)
+  const log = folder.log(hear)
+  const checkpoints = folder.checkpoints(hear)
   const end = log.findLast(({ event }) => event in ENDS)
   const began = log.findLast(({ event }) => event === 'started' || event === 'resumed')
   const ended = end && (!began || log.indexOf(end) > log.indexOf(began))
+  const lost = log.length || problems.length
   return {
-    status: ended ? ENDS[end.event]! : log.length ? 'failed' : 'queued',
+    status: ended ? ENDS[end.event]! : lost ? 'failed' : 'queued',
     step: steps.at(-1)?.step ?? 0,
     last: steps.at(-1),
     evaluation: evaluations.at(-1),
     alarms: summariseAlarms(log),
-    best: folder.checkpoints().at(-1)?.best,
-    reason: ended ? end.message : log.length ? 'its worker ended without a word' : undefined,
+    best: checkpoints.at(-1)?.best,
+    reason: ended
+      ? end.message
+      : lost
+        ? ['its worker ended without a word', ...problems].join('; ')
+        : undefined,
     startedAt: log[0]?.at,
     endedAt: ended ? end.at : undefined,
   }

@@ -2,7 +2,6 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'no
 import { join } from 'node:path'
 import { z } from 'zod'
 import {
-  checkpoint,
   checkpointFolder,
   environment,
   evaluationDetail,
@@ -20,13 +19,17 @@ import {
   type EvaluationRecord,
   type HeldOutDocument,
   type LoggedEvent,
+  type RetortError,
   type RunConfig,
   type StepRecord,
   type TeacherOutputs,
 } from '#contract'
-import { readJson, readJsonLines, writeJsonAtomic } from '../files'
+import { listCheckpoints, readJson, readJsonLines, writeJsonAtomic } from '../files'
 import { paths } from './dataDirectory'
 import { isAlive } from './lock'
+
+/** Hears of what cannot be read. */
+type Damaged = (problem: RetortError) => void
 
 /** What a run's folder says. Its worker is the only one that writes there; this reads. */
 export class RunFolder {
@@ -48,9 +51,13 @@ export class RunFolder {
     return this.read(runFiles.environment, environment)
   }
 
-  /** All records; a torn last line is left out. */
-  metrics(): { steps: StepRecord[]; evaluations: EvaluationRecord[]; torn: boolean } {
-    const { records, torn } = this.readLines(runFiles.metrics, parseMetricsLine)
+  /**
+   * All records; a torn last line is left out.
+   *
+   * @param damaged hears of lines that are none, which are then left out; without it the first is refused
+   */
+  metrics(damaged?: Damaged): { steps: StepRecord[]; evaluations: EvaluationRecord[]; torn: boolean } {
+    const { records, torn } = this.readLines(runFiles.metrics, parseMetricsLine, damaged)
     const steps: StepRecord[] = []
     const evaluations: EvaluationRecord[] = []
     for (const line of records) {
@@ -68,8 +75,10 @@ export class RunFolder {
     return { documents, detail: this.read(runFiles.detail, evaluationDetail) }
   }
 
-  log(): LoggedEvent[] {
-    return this.readLines(runFiles.events, (value, where) => parse(loggedEvent, value, where)).records
+  /** @param damaged as for `metrics` */
+  log(damaged?: Damaged): LoggedEvent[] {
+    const parseEvent = (value: unknown, where: string) => parse(loggedEvent, value, where)
+    return this.readLines(runFiles.events, parseEvent, damaged).records
   }
 
   /** What the outputs of its teachers cost a run that a cluster computes; empty for others. */
@@ -81,15 +90,14 @@ export class RunFolder {
     writeJsonAtomic(join(this.path, runFiles.teacherOutputs), outputs)
   }
 
-  /** Oldest first. */
-  checkpoints(): Checkpoint[] {
-    const folder = join(this.path, runFiles.checkpoints)
-    if (!existsSync(folder)) return []
-    return readdirSync(folder)
-      .filter((name) => /^step-\d+$/.test(name))
-      .map((name) => this.read(join(runFiles.checkpoints, name, 'checkpoint.json'), checkpoint))
-      .filter((row) => row !== undefined)
-      .sort((a, b) => a.step - b.step)
+  /**
+   * Oldest first.
+   *
+   * @param damaged hears of those whose description cannot be read, which are then left out; without it the first is
+   *   refused
+   */
+  checkpoints(damaged?: Damaged): Checkpoint[] {
+    return listCheckpoints(join(this.path, runFiles.checkpoints), damaged)
   }
 
   /** The checkpoint with the lowest held-out cross-entropy, or the last when none was evaluated. */
@@ -122,8 +130,8 @@ export class RunFolder {
     rmSync(this.path, { recursive: true, force: true })
   }
 
-  private readLines<T>(name: string, parse: (value: unknown, where: string) => T) {
-    return readJsonLines(join(this.path, name), { parse })
+  private readLines<T>(name: string, parse: (value: unknown, where: string) => T, damaged?: Damaged) {
+    return readJsonLines(join(this.path, name), { parse, damaged })
   }
 
   private read<S extends Parameters<typeof parse>[0]>(name: string, schema: S) {

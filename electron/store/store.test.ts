@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { VERSION } from '#contract'
-import { Catalogue, emptyCatalogue, rebuildCatalogue, takeLock } from '.'
+import { Catalogue, emptyCatalogue, progressOf, rebuildCatalogue, RunFolder, takeLock } from '.'
 
 let dataDir: string
 beforeEach(() => {
@@ -88,6 +88,70 @@ describe('the catalogue', () => {
     expect(runs).toBe(0)
     expect(problems.join()).toMatch(/broken/)
     expect(readdirSync(dataDir).sort()).toEqual(['catalogue.json', 'runs'])
+  })
+})
+
+describe('a change that could not be read again', () => {
+  it('is refused by row and field, undone, and not written', () => {
+    const catalogue = new Catalogue(dataDir, 'write')
+    catalogue.update((data) => (data.settings.cacheGb = 7))
+    const before = readFileSync(file(), 'utf8')
+    const change = () => catalogue.update((data) => (data.settings.cacheGb = Infinity))
+    expect(change).toThrow(/^the catalogue could not be read again with this in settings: cacheGb: /)
+    expect(readFileSync(file(), 'utf8')).toBe(before)
+    expect(catalogue.data.settings.cacheGb).toBe(7)
+    catalogue.update((data) => (data.settings.threads = 2))
+    expect(new Catalogue(dataDir, 'read').data.settings).toMatchObject({ threads: 2, cacheGb: 7 })
+  })
+
+  it('is found in whatever row it is, also in one that was there before', () => {
+    const catalogue = new Catalogue(dataDir, 'write')
+    const row = (id: string) => ({
+      id,
+      name: id,
+      definition: '',
+      builtIn: false,
+      createdAt: at,
+      updatedAt: at,
+    })
+    const at = '2026-01-01T00:00:00.000Z'
+    catalogue.update((data) => data.experiments.push(row('a'), row('b')))
+    expect(() => catalogue.update((data) => (data.experiments[1]!.updatedAt = 'now'))).toThrow(
+      /experiments, row b: updatedAt: /,
+    )
+    expect(new Catalogue(dataDir, 'read').data).toEqual(catalogue.data)
+    expect(catalogue.data.experiments.map(({ updatedAt }) => updatedAt)).toEqual([at, at])
+  })
+})
+
+describe('a run whose folder is damaged', () => {
+  it('keeps its row, by what of it can be read, and the damage is told by file and line', () => {
+    const run = join(dataDir, 'runs', 'hurt')
+    mkdirSync(join(run, 'checkpoints', 'step-000002'), { recursive: true })
+    const events = [{ at: '2026-01-01T00:00:00.000Z', event: 'started', step: 0 }]
+    writeFileSync(join(run, 'events.jsonl'), `${events.map((event) => JSON.stringify(event)).join('\n')}\n`)
+    const step = (n: number) =>
+      JSON.stringify({
+        step: n,
+        tokens: 32 * n,
+        seconds: n,
+        loss: 2,
+        ce: 2,
+        gradNorm: 1,
+        learningRate: 1,
+        tokensPerSecond: 32,
+      })
+    writeFileSync(join(run, 'metrics.jsonl'), `${step(1)}\n{"step":2,"tok\n${step(3)}\n`)
+    writeFileSync(join(run, 'checkpoints', 'step-000002', 'checkpoint.json'), '{')
+    const problems: string[] = []
+    const row = progressOf(new RunFolder(dataDir, 'hurt'), ({ message }) => problems.push(message))
+    expect(row).toMatchObject({ status: 'failed', step: 3 })
+    expect(problems).toEqual([
+      expect.stringMatching(/metrics\.jsonl: line 2: it cannot be read as JSON/),
+      expect.stringMatching(/step-000002.checkpoint\.json: it cannot be read as JSON/),
+    ])
+    expect(row.reason).toBe(['its worker ended without a word', ...problems].join('; '))
+    expect(() => new RunFolder(dataDir, 'hurt').metrics()).toThrow(problems[0])
   })
 })
 

@@ -2,10 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } 
 import { join } from 'node:path'
 import {
   badInput,
-  checkpoint,
   checkpointFolder,
-  parse,
-  RetortError,
   SCHEMA_VERSION,
   type Checkpoint,
   type LossScaleState,
@@ -14,7 +11,7 @@ import {
 import {
   diskFull,
   isDiskFull,
-  readJson,
+  listCheckpoints,
   sha256File,
   syncFolder,
   writeFileAtomic,
@@ -81,32 +78,6 @@ export async function writeCheckpoint(
 function sizeOf({ weights, moments, projections }: TrainingState): number {
   const tensors = [weights, moments, projections].flatMap((part) => [...part.values()])
   return tensors.reduce((sum, { data }) => sum + data.byteLength, 0)
-}
-
-/**
- * The checkpoints below `folder`, oldest first. Left-overs of an interrupted write are not among them.
- *
- * @param damaged hears of those whose description cannot be read, which are then left out
- * @throws bad-input naming the first of these, where nobody hears of it
- */
-export function listCheckpoints(
-  folder: string,
-  damaged?: (step: number, problem: RetortError) => void,
-): Checkpoint[] {
-  if (!existsSync(folder)) return []
-  return readdirSync(folder)
-    .filter((name) => /^step-\d+$/.test(name) && existsSync(join(folder, name, 'checkpoint.json')))
-    .flatMap((name) => {
-      const file = join(folder, name, 'checkpoint.json')
-      try {
-        return parse(checkpoint, readJson(file), file)
-      } catch (error) {
-        if (!damaged || !(error instanceof RetortError)) throw error
-        damaged(Number(name.slice('step-'.length)), error)
-        return []
-      }
-    })
-    .sort((a, b) => a.step - b.step)
 }
 
 /** Reads a checkpoint's state; a file that is not the one written is bad input, named. */

@@ -10,8 +10,8 @@ import {
   type Checkpoint,
   type RunConfig,
 } from '#contract'
-import { readJsonLines } from '../../files'
-import { listCheckpoints, readCheckpoint, type TrainingState } from './checkpoint'
+import { listCheckpoints, readJsonLines } from '../../files'
+import { readCheckpoint, type TrainingState } from './checkpoint'
 
 /** Where a run goes on. */
 export interface ResumePoint {
@@ -32,7 +32,7 @@ export interface ResumePoint {
 export async function findResumePoint(folder: string, config: RunConfig): Promise<ResumePoint | undefined> {
   const checkpoints = join(folder, runFiles.checkpoints)
   const unfit = new Map<number, string>()
-  const rows = listCheckpoints(checkpoints, (step, { message }) => unfit.set(step, message))
+  const rows = listCheckpoints(checkpoints, ({ message }, step) => unfit.set(step, message))
   const logged = loggedUpTo(folder, config)
   for (const row of rows.reverse()) {
     try {
