@@ -1,0 +1,257 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { stringify } from 'yaml'
+import { createRandom } from '../files'
+import { createServices } from '../services'
+import { nodeWorkerLauncher } from './nodeWorker'
+
+/**
+ * `npm run kills`: runs that are killed with -9 again and again, at random moments and in the middle of checkpoints, and
+ * whose folders are damaged in between as a power cut would, must end with what an undisturbed run computes, bit for
+ * bit. Not among the tests: it takes minutes. Exit status 1 if one differs.
+ */
+const { values } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '5' },
+    kills: { type: 'string', default: '30' },
+    seed: { type: 'string', default: '1' },
+    /** Of the kills, how many are followed by a damage. */
+    damage: { type: 'string', default: '0.4' },
+  },
+})
+const [RUNS, KILLS, SEED, DAMAGE] = [values.runs, values.kills, values.seed, values.damage].map(Number) as [
+  number,
+  number,
+  number,
+  number,
+]
+const STEPS = 200
+const root = resolve(import.meta.dirname, '../..')
+const random = createRandom(SEED, 'kills')
+const one = <T>(of: readonly T[]): T => of[random.integer(of.length)]!
+
+const model = { width: 24, layers: 2, heads: 2, context: 24 }
+const base = {
+  corpus: 'recipes',
+  student: model,
+  teachers: ['cook', 'clerk'],
+  train: { steps: STEPS, batch: 8, context: 24, learningRate: 0.003, warmup: 4 },
+  evaluate: { every: 20, tokens: 400 },
+  checkpoint: { every: 7, keep: 3 },
+  cache: { mode: 'exact' },
+}
+/** What runs are like, in turn. */
+const kinds: Record<string, object> = {
+  cached: {},
+  calibrated: { weighting: { strategy: 'calibrated-entropy' } },
+  'live-in-parts': { cache: { mode: 'off' }, train: { ...base.train, accumulate: 2 } },
+  'half-precision': { train: { ...base.train, precision: 'f16' } },
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'retort-kills-'))
+
+/** A data directory with two teachers and, by kind, an undisturbed run. */
+async function furnish(names: readonly string[]): Promise<string> {
+  const dataDir = join(folder, 'calm')
+  const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+  const { library, experiments, queue } = services.rooms
+  await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes: 60_000, seed: 1 })
+  await library.generateCorpus({ name: 'sums', domain: 'arithmetic', bytes: 60_000, seed: 2 })
+  await library.trainTokenizer({ name: 'bpe', corpora: ['recipes', 'sums'], vocab: 300 })
+  for (const [name, corpus] of [
+    ['cook', 'recipes'],
+    ['clerk', 'sums'],
+  ] as const) {
+    const { train, evaluate } = base
+    const spec = { name, corpus, tokenizer: 'bpe', model, train: { ...train, steps: 30 }, evaluate }
+    await queue.finished(experiments.startTeacher(stringify(spec)).id)
+  }
+  await services.close()
+  cpSync(dataDir, join(folder, 'stormy'), { recursive: true })
+  for (const name of names) await command(dataDir, 'run', definition(name, kinds[name]!))
+  return dataDir
+}
+
+function definition(name: string, changes: object): string {
+  const file = join(folder, `${name}.yaml`)
+  writeFileSync(file, stringify({ name, ...base, ...changes }))
+  return file
+}
+
+function start(dataDir: string, ...args: string[]): ChildProcess {
+  const entry = join(root, 'electron/hosts/cli/index.ts')
+  const all = ['--import', 'tsx', entry, ...args, '--data-dir', dataDir]
+  return spawn(process.execPath, all, { cwd: root, stdio: ['ignore', 'ignore', 'pipe'] })
+}
+
+async function command(dataDir: string, ...args: string[]): Promise<void> {
+  const child = start(dataDir, ...args)
+  let said = ''
+  child.stderr!.on('data', (piece: Buffer) => (said = (said + piece.toString()).slice(-2000)))
+  const [status] = (await once(child, 'close')) as [number]
+  if (status !== 0) throw new Error(`retort ${args.join(' ')} ended with ${status}: ${said}`)
+}
+
+const runFolder = (dataDir: string, name: string): string | undefined => {
+  const id = readdirSync(join(dataDir, 'runs')).find((run) => run.replace(/-[^-]*$/, '') === name)
+  return id && join(dataDir, 'runs', id)
+}
+
+/** Whole lines of a log. */
+function records(run: string, log: string): Record<string, unknown>[] {
+  const path = join(run, log)
+  if (!existsSync(path)) return []
+  const text = readFileSync(path, 'utf8')
+  const whole = text.slice(0, text.lastIndexOf('\n') + 1).split('\n')
+  return whole.filter(Boolean).map((line) => JSON.parse(line) as Record<string, unknown>)
+}
+
+/** The last step of its log; damaged lines are no matter here. */
+function stepsDone(run: string | undefined): number {
+  const log = run && join(run, 'metrics.jsonl')
+  if (!log || !existsSync(log)) return 0
+  const steps = readFileSync(log, 'utf8').matchAll(/^\{"step":(\d+),.*\}$/gm)
+  return Math.max(0, ...[...steps].map(([, step]) => Number(step)))
+}
+
+function checkpoints(run: string): string[] {
+  const path = join(run, 'checkpoints')
+  if (!existsSync(path)) return []
+  const names = readdirSync(path).filter((name) => name.startsWith('step-'))
+  return names.sort().map((name) => join(path, name))
+}
+
+/** All that a run found out, the clock apart, and the digests of all that it learned. */
+function result(run: string) {
+  const calm = ({ seconds: _, tokensPerSecond: __, ...rest }: Record<string, unknown>) => rest
+  const last = JSON.parse(readFileSync(join(checkpoints(run).at(-1)!, 'checkpoint.json'), 'utf8')) as object
+  return JSON.stringify({
+    metrics: records(run, 'metrics.jsonl').map(calm),
+    heldOut: records(run, 'heldout.jsonl'),
+    evaluation: readFileSync(join(run, 'evaluation.json'), 'utf8'),
+    last: calm(last as Record<string, unknown>),
+  })
+}
+
+/** Kills it some time after step `from`, or in the middle of a checkpoint. Undefined: it came to its end before. */
+async function kill(child: ChildProcess, name: string, from: number): Promise<string | undefined> {
+  const run = () => runFolder(join(folder, 'stormy'), name)
+  const writing = random.next() < 0.3
+  const moment = from + 1 + random.integer(STEPS / 6)
+  const delay = random.next() * 200
+  while (child.exitCode === null && stepsDone(run()) < moment) await sleep(5)
+  if (writing) {
+    const open = () => readdirSync(join(run()!, 'checkpoints')).some((entry) => entry.startsWith('.step-'))
+    while (child.exitCode === null && !open()) await sleep(1)
+  } else await sleep(delay)
+  if (child.exitCode !== null) return undefined
+  const step = stepsDone(run())
+  const who = one(['host', 'worker', 'both'] as const)
+  // A worker whose host is gone finds out by itself.
+  if (who !== 'worker') child.kill('SIGKILL')
+  if (who !== 'host') killWorker(run()!)
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'close')
+  return `${who} at step ${step}${writing ? ', writing a checkpoint' : ''}`
+}
+
+function killWorker(run: string): void {
+  try {
+    process.kill(Number(readFileSync(join(run, 'worker.pid'), 'utf8')), 'SIGKILL')
+  } catch {
+    // It has just ended.
+  }
+}
+
+/** What a power cut may leave; undefined where the run would have nothing to go on from. */
+function damage(run: string): string | undefined {
+  const kept = checkpoints(run)
+  if (kept.length < 2) return undefined
+  const newest = kept.at(-1)!
+  const oldest = Number(/\d+$/.exec(kept[0]!)![0])
+  const which = one(['log', 'line', 'state', 'bit', 'description'] as const)
+  const log = join(run, 'metrics.jsonl')
+  const file = join(newest, one(['model.safetensors', 'optimizer.safetensors']))
+  switch (which) {
+    case 'log':
+    case 'line': {
+      const lines = readFileSync(log, 'utf8').split('\n')
+      // The oldest checkpoint needs the records up to its step, its evaluation among them.
+      const from = lines.findLastIndex((line) => line.includes(`"step":${oldest},`)) + 1
+      const at = Math.min(from + random.integer(Math.max(1, lines.length - from)), lines.length - 2)
+      if (at < from) return undefined
+      const torn = lines[at]!.slice(0, random.integer(lines[at]!.length))
+      writeFileSync(
+        log,
+        [...lines.slice(0, at), torn, ...(which === 'line' ? lines.slice(at + 1) : [])].join('\n'),
+      )
+      return which === 'line' ? `line ${at + 1} of the log cut` : `the log cut in line ${at + 1}`
+    }
+    case 'state':
+      truncateSync(file, random.integer(statSync(file).size))
+      return `${file.slice(run.length + 1)} cut`
+    case 'bit': {
+      const bytes = readFileSync(file)
+      bytes[random.integer(bytes.length)]! ^= 1 << random.integer(8)
+      writeFileSync(file, bytes)
+      return `a bit of ${file.slice(run.length + 1)} flipped`
+    }
+    case 'description':
+      truncateSync(join(newest, 'checkpoint.json'), random.integer(100))
+      return `${newest.slice(run.length + 1)}/checkpoint.json cut`
+  }
+}
+
+async function main(): Promise<void> {
+  const names = Object.keys(kinds)
+  const calm = await furnish(names.slice(0, RUNS))
+  const stormy = join(folder, 'stormy')
+  let [kills, damages, differing] = [0, 0, 0]
+  for (let r = 0; r < RUNS; r++) {
+    const kind = names[r % names.length]!
+    const name = `${kind}-${r}`
+    const file = definition(name, kinds[kind]!)
+    const wanted = Math.round((KILLS * (r + 1)) / RUNS) - Math.round((KILLS * r) / RUNS)
+    let own = 0
+    for (let left = wanted; left > 0; left--) {
+      const run = runFolder(stormy, name)
+      const child = run
+        ? start(stormy, 'run', '--resume', run.split('/').at(-1)!)
+        : start(stormy, 'run', file)
+      const hit = await kill(child, name, stepsDone(run))
+      if (!hit) break
+      kills++
+      own++
+      const harm = random.next() < DAMAGE ? damage(runFolder(stormy, name)!) : undefined
+      if (harm) damages++
+      console.log(`${name}: ${hit}${harm ? `; ${harm}` : ''}`)
+    }
+    const run = runFolder(stormy, name)!
+    if (records(run, 'events.jsonl').at(-1)?.event !== 'completed')
+      await command(stormy, 'run', '--resume', run.split('/').at(-1)!)
+    const same = result(run) === result(runFolder(calm, kind)!)
+    if (!same) differing++
+    console.log(`${name}: ${own} kills, ${same ? 'the same bits as the undisturbed run' : 'ANOTHER RESULT'}`)
+  }
+  console.log(`${RUNS} runs, ${kills} kills, ${damages} damages: ${differing} runs differ`)
+  if (differing) {
+    console.log(`kept in ${folder}`)
+    process.exitCode = 1
+  } else rmSync(folder, { recursive: true, force: true })
+}
+
+await main()
