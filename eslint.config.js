@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs'
 import importX from 'eslint-plugin-import-x'
 import vue from 'eslint-plugin-vue'
 import tseslint from 'typescript-eslint'
@@ -16,6 +17,11 @@ const rooms = {
   hosts: ['contract', 'files', 'store', 'services'],
 }
 
+/** The rooms within `services/`: each has one way in, its index.ts, which exports what the others need of it. */
+const serviceRooms = readdirSync(new URL('electron/services', import.meta.url), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map(({ name }) => name)
+
 const zones = [
   ...Object.entries(rooms).flatMap(([room, allowed]) =>
     Object.keys(rooms)
@@ -26,6 +32,18 @@ const zones = [
         message: `${room} may import ${allowed.join(', ') || 'nothing of ours'} (CONTRIBUTING.md: the arrows)`,
       })),
   ),
+  ...serviceRooms.map((room) => ({
+    target: [
+      `./electron/services/!(${room})/**`,
+      './electron/services/*.ts',
+      './electron/hosts/**',
+      './electron/*.ts',
+      './e2e/**',
+    ],
+    from: `./electron/services/${room}`,
+    except: ['./index.ts'],
+    message: `services/${room} is entered through its index.ts`,
+  })),
   { target: './electron', from: './renderer', message: 'nothing of electron/ imports the page' },
   {
     target: './renderer',

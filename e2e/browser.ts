@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { installedBrowser } from '../electron/services/report/browser'
+import { installedBrowser } from '../electron/services/report'
 
-export { browserArguments } from '../electron/services/report/browser'
+export { browserArguments } from '../electron/services/report'
 
 function run(command: string, ...args: string[]): boolean {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }

@@ -35,6 +35,21 @@ describe('the arrows of the house', () => {
     expect(await broken(file, text)).toEqual([])
   })
 
+  it.each([
+    ['electron/services/queue/probe.ts', "import '../library/models'"],
+    ['electron/services/probe.ts', "import './runs/runs'"],
+    ['electron/hosts/cli/probe.ts', "import '../../services/report/plain'"],
+  ])('%s may not %s: a room of services has one way in', async (file, text) => {
+    expect(await broken(file, text)).toContain(rule)
+  })
+
+  it.each([
+    ['electron/services/queue/probe.ts', "import '../library'\nimport './order'\nimport '../context'"],
+    ['electron/hosts/cli/probe.ts', "import '../../services/report'"],
+  ])('%s may %s', async (file, text) => {
+    expect(await broken(file, text)).toEqual([])
+  })
+
   it('Electron is known to the desktop host alone', async () => {
     expect(await broken('electron/services/probe.ts', "import 'electron'")).toContain('no-restricted-imports')
     expect(await broken('electron/hosts/desktop/probe.ts', "import 'electron'")).toEqual([])

@@ -4,10 +4,9 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Run, WorkerEvent } from '#contract'
 import { createServices, type Services } from '../services'
-import { parseExperiment } from '../services/definition'
+import { parseExperiment, resolveExperiment } from '../services/experiments'
 import { libraryRows } from '../services/context'
-import { startJob } from '../services/job'
-import { resolveExperiment } from '../services/resolve'
+import { startJob } from '../services/jobs'
 import { nodeWorkerLauncher } from './nodeWorker'
 
 let dataDir: string

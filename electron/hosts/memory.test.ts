@@ -6,10 +6,9 @@ import { parse, stringify } from 'yaml'
 import type { BenchResult } from '#contract'
 import { createServices } from '../services'
 import { libraryRows } from '../services/context'
-import { parseExperiment } from '../services/definition'
-import { performJob } from '../services/job'
+import { parseExperiment, resolveExperiment } from '../services/experiments'
+import { performJob } from '../services/jobs'
 import { peakMemory } from '../services/memory'
-import { resolveExperiment } from '../services/resolve'
 import { nodeWorkerLauncher } from './nodeWorker'
 
 // Once more where it grew: the heap's end may fall before a collection, but what leaks leaks every time.

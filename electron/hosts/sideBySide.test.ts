@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse, experiment, type RunConfig } from '#contract'
 import { createServices, type Services } from '../services'
 import { libraryRows } from '../services/context'
-import { resolveExperiment } from '../services/resolve'
-import { paceOf, SideBySide, type Speeds } from '../services/sideBySide'
+import { resolveExperiment } from '../services/experiments'
+import { paceOf, SideBySide, type Speeds } from '../services/grids'
 import { nodeWorkerLauncher } from './nodeWorker'
 
 let dataDir: string

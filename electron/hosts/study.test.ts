@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { nodeWorkerLauncher } from './nodeWorker'
 import { createServices, type Services } from '../services'
-import { parseStudy } from '../services/study/definition'
+import { parseStudy } from '../services/study'
 
 let folder: string
 let services: Services

@@ -1,18 +1,8 @@
 import { availableParallelism } from 'node:os'
 import type { Backend } from '#contract'
 import type { Catalogue, CatalogueData } from '../store'
-import type { PushLog } from './pushLog'
-import type { SpawnWorker } from './worker'
-
-/** What a job in a worker needs. */
-export interface WorkerContext {
-  dataDir: string
-  spawnWorker: SpawnWorker
-  /** Threads of a worker. */
-  threads(): number
-  /** What computes a job that leaves it open; default `auto`. */
-  backend?(): Backend
-}
+import type { PushLog } from './jobs'
+import type { WorkerContext } from './worker'
 
 /** What every service is given. */
 export interface Context extends WorkerContext {

@@ -13,18 +13,20 @@ import {
   type Run,
 } from '#contract'
 import { libraryRows, type Context } from './context'
-import { override, readYaml } from './definition'
-import type { ExperimentService } from './experiments'
-import { followRun } from './followRun'
-import type { Library } from './library'
+import {
+  type ExperimentService,
+  override,
+  readYaml,
+  resolveExperiment,
+  resolveTeacher,
+  resource,
+} from './experiments'
+import { followRun, type RunService } from './runs'
+import type { Library, ModelService } from './library'
 import { checkLargest } from './memory'
-import type { ModelService } from './models'
 import type { RunQueue } from './queue'
 import type { ReportService } from './report'
-import { resolveExperiment, resolveTeacher } from './resolve'
-import { resource } from './resources'
-import type { RunService } from './runs'
-import { within, type TaskControl } from './tasks'
+import { type TaskControl, within } from './jobs'
 
 const spec = z.strictObject({
   corpora: z.array(

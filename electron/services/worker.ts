@@ -1,4 +1,4 @@
-import type { HostMessage, WorkerEvent } from '#contract'
+import type { Backend, HostMessage, WorkerEvent } from '#contract'
 
 export interface WorkerExit {
   code: number | null
@@ -21,3 +21,13 @@ export interface WorkerHandle {
 
 /** Given to the services by their host: the same worker under utilityProcess, child_process or Slurm. */
 export type SpawnWorker = () => WorkerHandle
+
+/** What a job in a worker needs. */
+export interface WorkerContext {
+  dataDir: string
+  spawnWorker: SpawnWorker
+  /** Threads of a worker. */
+  threads(): number
+  /** What computes a job that leaves it open; default `auto`. */
+  backend?(): Backend
+}

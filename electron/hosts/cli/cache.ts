@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { badInput } from '#contract'
-import { show } from '../../services/report/content'
+import { show } from '../../services/report'
 import { perform, type GlobalOptions } from './session'
 import { duration, formatTable } from './terminal'
 

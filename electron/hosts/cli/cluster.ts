@@ -1,7 +1,6 @@
 import { type Command } from 'commander'
 import { CELL_STOPPED } from '#contract'
-import { computeCell, type CellOptions } from '../../services/cell'
-import { ClusterProfiles } from '../../services/clusterProfiles'
+import { type CellOptions, ClusterProfiles, computeCell } from '../../services/clusters'
 import { nodeWorkerLauncher } from '../nodeWorker'
 import { readDefinition } from './runs'
 import { dataDirOf, report, type GlobalOptions } from './session'

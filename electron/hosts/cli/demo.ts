@@ -1,7 +1,7 @@
 import { type Command } from 'commander'
 import { failed } from '#contract'
 import type { DemoResult } from '../../services/demo'
-import { show } from '../../services/report/content'
+import { show } from '../../services/report'
 import { perform, type GlobalOptions } from './session'
 import { duration, formatTable } from './terminal'
 

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { DisagreementPage, Prediction } from '#contract'
-import { show } from '../../services/report/content'
+import { show } from '../../services/report'
 import { wholeNumber } from './arguments'
 import { controlOf, perform, type GlobalOptions } from './session'
 import { formatTable } from './terminal'

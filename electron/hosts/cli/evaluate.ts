@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { InvalidArgumentError, type Command } from 'commander'
 import { badInput, taskFormats, type ModelScore, type TaskFormat } from '#contract'
-import { show } from '../../services/report/content'
+import { show } from '../../services/report'
 import { backendOption, positiveInteger, wholeNumber } from './arguments'
 import { controlOf, perform, type GlobalOptions } from './session'
 

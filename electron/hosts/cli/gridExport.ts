@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { badInput, type GridFigure, type gridExportFormats } from '#contract'
 import { writeFileAtomic } from '../../files'
-import { readYaml } from '../../services/definition'
+import { readYaml } from '../../services/experiments'
 import { readDefinition } from './runs'
 import { perform, type GlobalOptions } from './session'
 

@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander'
 import { gridExportFormats, gridFigures, type GridRow } from '#contract'
-import { show } from '../../services/report/content'
+import { show } from '../../services/report'
 import { costs, foretell } from './gridCost'
 import { exportGrid, type ExportOptions } from './gridExport'
 import { backendOption, countOrAuto } from './arguments'

@@ -10,8 +10,8 @@ import {
   type GridBench,
   type SelfTestResult,
 } from '#contract'
-import { performJob, type JobOf } from '../../services/job'
-import { show } from '../../services/report/content'
+import { type JobOf, performJob } from '../../services/jobs'
+import { show } from '../../services/report'
 import { rebuildCatalogue, RunFolder, takeLock } from '../../store'
 import { nodeWorkerLauncher } from '../nodeWorker'
 import { compareWithPeer, findPeer } from './peer'

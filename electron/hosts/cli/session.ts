@@ -3,7 +3,7 @@ import { toErrorShape, type Backend, type CELL_STOPPED, type ErrorShape } from '
 import { createServices, type Rooms, type Services } from '../../services'
 import { defaultDataDir } from '../../store/dataDirectory'
 import { nodeWorkerLauncher } from '../nodeWorker'
-import type { TaskControl } from '../../services/tasks'
+import type { TaskControl } from '../../services/jobs'
 import { ProgressLine } from './terminal'
 
 /** Options of every command. */

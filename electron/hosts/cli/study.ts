@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { parseStudy } from '../../services/study/definition'
+import { parseStudy } from '../../services/study'
 import { readDefinition } from './runs'
 import { nonNegative } from './arguments'
 import { controlOf, perform, type GlobalOptions } from './session'

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import type { BenchResult } from '#contract'
-import { performJob } from '../../services/job'
+import { performJob } from '../../services/jobs'
 import { nodeWorkerLauncher } from '../nodeWorker'
 import { besideNeighbour, describeSweep, sweep } from './sweep'
 

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import type { BenchResult } from '#contract'
-import { show } from '../../services/report/content'
+import { show } from '../../services/report'
 import { formatTable } from './terminal'
 
 const THREADS = [1, 2, 4]

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import type { SelfTestResult, Settings } from '#contract'
 import type { ServiceOptions, SpawnWorker } from '../../services'
-import { performJob } from '../../services/job'
+import { performJob } from '../../services/jobs'
 
 export interface WorkerChoice {
   spawnWorker: SpawnWorker

@@ -15,7 +15,7 @@ import {
   type Halving,
 } from '#contract'
 import { evaluationMetrics } from '../comparison'
-import { readYaml, setPath } from '../definition'
+import { readYaml, setPath } from '../experiments'
 
 /** More cells than this are a slip of the pen. */
 const MOST_CELLS = 5000

@@ -4,10 +4,10 @@ import {
   isReal,
   mean,
   meanAndDeviation,
+  type ScoreUnit,
   studentP,
   studentQuantile,
-  type ScoreUnit,
-} from '../statistics'
+} from '../comparison'
 import type { DocumentBootstrap } from './documents'
 import type { Measured } from './spread'
 

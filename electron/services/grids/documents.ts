@@ -1,6 +1,6 @@
 import type { HeldOutDocument } from '#contract'
 import { RunFolder } from '../../store'
-import { pairedBootstrap, type Difference, type ScoreUnit, type SeedScores } from '../statistics'
+import { type Difference, pairedBootstrap, type ScoreUnit, type SeedScores } from '../comparison'
 import type { Measured } from './spread'
 
 /** What a run's last evaluation made of each held-out document. */

@@ -1,7 +1,7 @@
 import type { CellEstimate, Estimate, GridEstimate, Run, RunConfig } from '#contract'
 import { trainingPlan } from '../../files'
-import { sharedPasses } from '../cachePlan'
-import { estimateRun, passSeconds, type MeasuredRun } from '../estimate'
+import { sharedPasses } from '../library'
+import { estimateRun, type MeasuredRun, passSeconds } from '../experiments'
 import { largestOf, memoryAdvice } from '../memory'
 
 const MB = 2 ** 20

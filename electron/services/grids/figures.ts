@@ -1,5 +1,5 @@
 import type { GridFigure, GridResults, ShadedSpread } from '#contract'
-import { escape, label, scale, SERIES_COLOURS, ticks, type Domain } from '../report/chart'
+import { type Domain, escape, label, scale, SERIES_COLOURS, ticks } from '../report'
 import { meanWithDeviation } from './tables'
 
 const WIDTH = 720

@@ -2,8 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { stringify } from 'yaml'
 import { badInput, gridPreset, notFound, parse, type AxisValues, type Grid, type GridPreset } from '#contract'
-import { parseExperiment, readYaml } from '../definition'
-import { resource } from '../resources'
+import { parseExperiment, readYaml, resource } from '../experiments'
 
 /** The named ablations of METHOD.md that come with Retort, by name. */
 export function listPresets(): GridPreset[] {

@@ -1,5 +1,5 @@
 import { settingText, type GridCell, type Spread } from '#contract'
-import { mean, meanAndDeviation, studentQuantile } from '../statistics'
+import { mean, meanAndDeviation, studentQuantile } from '../comparison'
 
 /** A completed cell with the value of the metric that is looked at. */
 export type Measured = GridCell & { run: string; value: number }

@@ -7,8 +7,7 @@ import {
   type ShadedSpread,
   type Spread,
 } from '#contract'
-import { latexDocument, latexNumber, latexText, type LatexTable } from '../report/latex'
-import { csvLine } from '../report/plain'
+import { csvLine, latexDocument, latexNumber, type LatexTable, latexText } from '../report'
 
 /**
  * Every cell, seed and metric in a row of its own, in full precision: tidy data (Wickham 2014). A value that was not

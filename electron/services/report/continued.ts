@@ -1,4 +1,4 @@
-import { beforeAndAfter } from '../forgetting'
+import { beforeAndAfter } from '../comparison'
 import type { ReportedRun, Table } from './content'
 
 /** A continued run: each corpus before its new teachers and after. */

@@ -1,5 +1,5 @@
 import type { EvaluationRecord, HeldOutDocument, Run, RunConfig } from '#contract'
-import { holm, isReal, meanAndDeviation, pairedBootstrap, type Difference } from '../statistics'
+import { type Difference, holm, isReal, meanAndDeviation, pairedBootstrap } from '../comparison'
 import type { Table } from './content'
 
 /** What grouping needs of a run. */

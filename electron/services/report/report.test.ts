@@ -9,7 +9,7 @@ import {
 } from '#contract'
 import { createRandom } from '../../files'
 import { describeRun } from '../../store'
-import { methodOf } from '../resolve'
+import { methodOf } from '../experiments'
 import { reportContent } from './assemble'
 import type { ReportedRun } from './content'
 import { htmlReport } from './html'

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import { badInput, corpusFormats, objectName, parse } from '#contract'
-import { readYaml } from '../definition'
+import { readYaml } from '../experiments'
 
 const settings = z.record(z.string(), z.unknown())
 

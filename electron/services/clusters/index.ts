@@ -1,0 +1,3 @@
+export { type CellOptions, computeCell } from './cell'
+export { ClusterService } from './clusters'
+export { ClusterProfiles } from './profiles'

@@ -1,0 +1,14 @@
+export { type ComparedRun, compareRuns, evaluationMetrics, medianSpeed } from './comparison'
+export { beforeAndAfter } from './forgetting'
+export {
+  type Difference,
+  holm,
+  isReal,
+  mean,
+  meanAndDeviation,
+  pairedBootstrap,
+  type ScoreUnit,
+  type SeedScores,
+  studentP,
+  studentQuantile,
+} from './statistics'

@@ -1,0 +1,188 @@
+import {
+  conflict,
+  methodSettings,
+  toErrorShape,
+  type AlarmSignature,
+  type Experiment,
+  type ExperimentRow,
+  type ParsedParams,
+  type Result,
+  type Run,
+} from '#contract'
+import { isDeepStrictEqual } from 'node:util'
+import { isMap, parseDocument, stringify } from 'yaml'
+import { RunFolder } from '../../store'
+import { libraryRows, type Context } from '../context'
+import { overrideText, parseExperiment, parseTeacher } from './definition'
+import { estimateRun, type MeasuredRun } from './estimate'
+import { checkFree, find, freeName, newId } from '../identity'
+import { checkMemory, memoryAdvice, memoryLimit } from '../memory'
+import type { RunOrigin, RunQueue } from '../queue'
+import { resolveExperiment, resolveTeacher } from './resolve'
+
+/** Definitions in the library, and what starts runs of them. */
+export class ExperimentService {
+  constructor(
+    private readonly context: Context,
+    private readonly queue: RunQueue,
+  ) {}
+
+  list(): ExperimentRow[] {
+    return this.context.catalogue.data.experiments
+  }
+
+  get(id: string): ExperimentRow {
+    return find('experiment', this.list(), id)
+  }
+
+  save({ id, definition }: ParsedParams<'experiments.save'>, builtIn = false): ExperimentRow {
+    const { name } = parseExperiment(definition)
+    const now = new Date().toISOString()
+    const old = id === undefined ? undefined : this.get(id)
+    if (old?.name !== name) checkFree('experiment', this.list(), name)
+    const row: ExperimentRow = {
+      id: old?.id ?? newId(name, this.list()),
+      name,
+      definition,
+      builtIn: old ? false : builtIn,
+      createdAt: old?.createdAt ?? now,
+      updatedAt: now,
+    }
+    this.context.catalogue.update((data) => {
+      data.experiments = [...data.experiments.filter((other) => other !== old), row]
+    })
+    this.changed()
+    return row
+  }
+
+  /** A copy under a free name; the text keeps its comments. */
+  duplicate(id: string): ExperimentRow {
+    const { name, definition } = this.get(id)
+    const document = parseDocument(definition)
+    if (isMap(document.contents)) document.set('name', freeName(this.list(), `${name}-copy`))
+    return this.save({ definition: document.toString() })
+  }
+
+  /** A definition that goes on from a run, under a free name, for its teachers to be changed. */
+  continueRun(id: string): ExperimentRow {
+    const run = find('run', this.context.catalogue.data.runs, id)
+    const config = new RunFolder(this.context.dataDir, run.id).config()
+    if (!config) throw conflict(`run "${run.name}" has no folder`)
+    const settings = [
+      `name=${JSON.stringify(freeName(this.list(), `${run.name}-continued`))}`,
+      // Named, for it is no longer the teachers' affair: they may all be taken away.
+      `tokenizer=${JSON.stringify(config.tokenizer.name)}`,
+      `continue={ run: ${run.id} }`,
+    ]
+    return this.save({ definition: overrideText(this.written(run, config.experiment), settings) })
+  }
+
+  remove(id: string): void {
+    const row = this.get(id)
+    this.context.catalogue.update((data) => {
+      data.experiments = data.experiments.filter((other) => other !== row)
+    })
+    this.changed()
+  }
+
+  check({ definition }: ParsedParams<'experiments.check'>): Result<'experiments.check'> {
+    try {
+      const resolved = parseExperiment(definition)
+      try {
+        const config = resolveExperiment(resolved, libraryRows(this.context))
+        const memory = memoryAdvice(config, this.memoryLimit())
+        const estimate = { ...estimateRun(config, this.measured()), memoryAdvice: memory }
+        return { problems: [], resolved, estimate }
+      } catch (error) {
+        return { problems: [toErrorShape(error)], resolved }
+      }
+    } catch (error) {
+      return { problems: [toErrorShape(error)] }
+    }
+  }
+
+  start(
+    { id, definition, name, force }: ParsedParams<'experiments.start'>,
+    origin: RunOrigin = {},
+    file?: string,
+  ): Run {
+    const row = id === undefined ? undefined : this.get(id)
+    const parsed = parseExperiment(definition ?? row?.definition ?? '', file)
+    const config = resolveExperiment(parsed, libraryRows(this.context), file, name)
+    if (!force) checkMemory(config, this.memoryLimit(), { file })
+    return this.queue.add(config, { experiment: row?.id, ...origin })
+  }
+
+  /** @param force also when it needs more memory than may be had */
+  startTeacher(definition: string, file?: string, force = false): Run {
+    const parsed = parseTeacher(definition, file)
+    checkFree('teacher', this.context.catalogue.data.teachers, parsed.name)
+    const config = resolveTeacher(parsed, libraryRows(this.context), file)
+    if (!force) checkMemory(config, this.memoryLimit(), { file })
+    return this.queue.add(config)
+  }
+
+  /**
+   * A copy of what a run was started from, with the mend of its alarm applied.
+   *
+   * @throws conflict when the run has raised no such alarm, or one that no setting mends
+   */
+  mend(runId: string, signature: AlarmSignature): ExperimentRow {
+    const { catalogue, dataDir } = this.context
+    const run = find('run', catalogue.data.runs, runId)
+    const folder = new RunFolder(dataDir, run.id)
+    const config = folder.config()
+    const alarm = folder.log().findLast((entry) => entry.alarm?.signature === signature)?.alarm
+    if (!config || !alarm) throw conflict(`run "${run.name}" has raised no alarm "${signature}"`)
+    if (!alarm.mend.length) throw conflict(`no setting mends this: ${alarm.advice}`)
+    const name = freeName(this.list(), `${config.experiment.name}-mended`)
+    return this.save({
+      definition: overrideText(this.mendable(run, config.experiment, alarm.mend), [
+        ...alarm.mend,
+        `name=${JSON.stringify(name)}`,
+      ]),
+    })
+  }
+
+  /** What a run did, as a text that settings can be added to: a method that fixes one of them is written out. */
+  private mendable(run: Run, definition: Experiment, settings: readonly string[]): string {
+    const { method, ...rest } = definition
+    const fixed = method ? Object.keys(methodSettings[method]) : []
+    const opposed = settings.some((setting) => fixed.includes(setting.split('=')[0]!))
+    return opposed ? stringify(rest) : this.written(run, definition)
+  }
+
+  /** The text that a person wrote, comments and all, as long as it still says what the run did. */
+  private written(run: Run, definition: Experiment): string {
+    const text = this.list().find(({ id }) => id === run.experiment)?.definition
+    return text && says(text, definition) ? text : stringify(definition)
+  }
+
+  /** MB that a new run may have. */
+  memoryLimit(): number {
+    return memoryLimit(this.context.catalogue.data.settings.memoryGb)
+  }
+
+  /** Recent runs of this machine with what they were, to tell speeds from. */
+  measured(): MeasuredRun[] {
+    const { runs } = this.context.catalogue.data
+    const here = runs.filter(({ step, cluster }) => step > 0 && cluster === undefined)
+    return here.slice(-20).flatMap((row) => {
+      const config = new RunFolder(this.context.dataDir, row.id).config()
+      return config ? [{ config, row }] : []
+    })
+  }
+
+  private changed(): void {
+    this.context.pushes.push({ topic: 'library', noun: 'experiments' })
+  }
+}
+
+/** Whether a text still means the definition; one that no longer parses does not. */
+function says(text: string, definition: Experiment): boolean {
+  try {
+    return isDeepStrictEqual(parseExperiment(text), definition)
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,5 @@
+export { override, parseExperiment, readYaml, setPath } from './definition'
+export { estimateRun, type MeasuredRun, passSeconds } from './estimate'
+export { ExperimentService } from './experiments'
+export { methodOf, resolveExperiment, resolveTeacher } from './resolve'
+export { resource } from './resources'

@@ -1,0 +1,210 @@
+import {
+  alignableLayers,
+  badInput,
+  loss,
+  SCHEMA_VERSION,
+  teacherCache,
+  weighting,
+  type Corpus,
+  type Experiment,
+  type ModelConfig,
+  type ModelSpec,
+  type RunConfig,
+  type Teacher,
+  type TeacherDefinition,
+  type Tokenizer,
+} from '#contract'
+import type { LibraryRows } from '../context'
+import { resolveContinuation } from '../runs'
+import { separateTeachers } from '../library'
+import { findNamed, freeName, newId } from '../identity'
+
+/**
+ * A definition with every name looked up in the library and every default filled in: what a run's `config.json` holds.
+ *
+ * @param file for error messages, where the definition came from
+ * @throws bad-input naming the field: an unknown name, settings that do not go with teachers of other tokenizers, a run
+ *   that cannot be continued
+ */
+export function resolveExperiment(
+  definition: Experiment,
+  library: LibraryRows,
+  file?: string,
+  name?: string,
+): RunConfig {
+  checkSampling(definition, file)
+  const teachers = definition.teachers.map((teacher, i) =>
+    findNamed('teacher', library.teachers, teacher, { file, field: `teachers.${i}` }),
+  )
+  const tokenizer = studentTokenizer(definition, teachers, library, file)
+  checkFixedWeights(definition, file)
+  const { own, foreign } = separateTeachers(definition, teachers, tokenizer, library.tokenizers, file)
+  checkFeatures(definition, own, file)
+  const student = modelOf(definition.student, tokenizer)
+  const corpora = resolveCorpora(definition.corpus, library, file)
+  const continues = resolveContinuation(definition, { student, tokenizer, corpora }, library, file)
+  const identity = runIdentity(name ?? definition.name, library)
+  return {
+    schemaVersion: SCHEMA_VERSION,
+    ...identity,
+    kind: 'student',
+    method: methodOf(definition),
+    experiment: definition,
+    corpora,
+    tokenizer,
+    teachers: own,
+    ...(foreign.length && { foreign }),
+    student,
+    ...(continues && { continues }),
+    createdAt: new Date().toISOString(),
+  }
+}
+
+/** Draws leave most tokens at probability 0: what divides by it, or takes its logarithm, has no meaning then. */
+function checkSampling(
+  { cache, weighting: { fusion, strategy }, loss: { conflict } }: Experiment,
+  file?: string,
+): void {
+  if (cache.mode !== 'sample') return
+  const wrong =
+    fusion === 'geometric'
+      ? 'weighting.fusion'
+      : strategy === 'kl-to-consensus'
+        ? 'weighting.strategy'
+        : conflict !== 'none'
+          ? 'loss.conflict'
+          : undefined
+  if (!wrong) return
+  throw badInput(`sampled teacher outputs cannot go with ${wrong} as it is`, {
+    file,
+    field: 'cache.mode',
+    expected: 'exact or top-k',
+  })
+}
+
+/** A teacher's training is a run by cross-entropy alone, of kind `teacher`. */
+export function resolveTeacher(
+  definition: TeacherDefinition,
+  library: LibraryRows,
+  file?: string,
+): RunConfig {
+  const { model, ...rest } = definition
+  const tokenizer = tokenizerNamed(definition.tokenizer, library, file)
+  return {
+    schemaVersion: SCHEMA_VERSION,
+    ...runIdentity(definition.name, library),
+    kind: 'teacher',
+    method: 'cross-entropy',
+    experiment: {
+      ...rest,
+      student: { ...model, init: 'random' },
+      teachers: [],
+      weighting: weighting.parse({ strategy: 'uniform' }),
+      loss: loss.parse({ lambda: 0, features: false }),
+      cache: teacherCache.parse({ mode: 'off' }),
+    },
+    corpora: resolveCorpora(definition.corpus, library, file),
+    tokenizer,
+    teachers: [],
+    student: modelOf(model, tokenizer),
+    createdAt: new Date().toISOString(),
+  }
+}
+
+/** @throws bad-input when features are to be aligned with a teacher that does not show them */
+function checkFeatures({ loss }: Experiment, teachers: readonly Teacher[], file?: string): void {
+  if (loss.features === false || loss.features.gamma === 0) return
+  for (const teacher of teachers) alignableLayers(teacher, loss.features, file)
+}
+
+function checkFixedWeights({ weighting, teachers }: Experiment, file: string | undefined): void {
+  const { strategy, weights } = weighting
+  if (strategy !== 'fixed' || weights?.length === teachers.length) return
+  throw badInput(`${weights?.length ?? 0} weights for ${teachers.length} teachers`, {
+    file,
+    field: 'weighting.weights',
+    expected: 'a number for each teacher',
+  })
+}
+
+function runIdentity(wanted: string, { runs }: LibraryRows): { id: string; name: string } {
+  const name = freeName(runs, wanted)
+  return { id: newId(name, runs), name }
+}
+
+function resolveCorpora(
+  mixture: Experiment['corpus'],
+  { corpora }: LibraryRows,
+  file: string | undefined,
+): { weight: number; row: Corpus }[] {
+  return mixture.map(({ name, weight }, i) => {
+    const field = mixture.length === 1 ? 'corpus' : `corpus.${i}.name`
+    return { weight, row: findNamed('corpus', corpora, name, { file, field }) }
+  })
+}
+
+/** The definition's tokenizer, or that of the teachers, where they agree. */
+function studentTokenizer(
+  definition: Experiment,
+  teachers: readonly Teacher[],
+  library: LibraryRows,
+  file: string | undefined,
+): Tokenizer {
+  if (definition.tokenizer) return tokenizerNamed(definition.tokenizer, library, file)
+  const theirs = teachers.flatMap(
+    (teacher) => library.tokenizers.find(({ id }) => id === teacher.tokenizer) ?? [],
+  )
+  const distinct = [...new Map(theirs.map((row) => [row.digest, row])).values()]
+  if (distinct.length === 1) return distinct[0]!
+  const known = distinct.length ? distinct : library.tokenizers
+  throw badInput(
+    distinct.length
+      ? "the teachers have different tokenizers; the student's must be named"
+      : 'without teachers the tokenizer must be named',
+    {
+      file,
+      field: 'tokenizer',
+      expected: known.map(({ name }) => name).join(', ') || 'a tokenizer; the library has none',
+    },
+  )
+}
+
+/** A tokenizer's name or id, or those of a teacher whose tokenizer is meant. */
+function tokenizerNamed(
+  name: string,
+  { tokenizers, teachers }: LibraryRows,
+  file: string | undefined,
+): Tokenizer {
+  const teacher = teachers.find((row) => row.name === name || row.id === name)
+  const known = tokenizers.some((row) => row.name === name || row.id === name)
+  return findNamed('tokenizer', tokenizers, known || !teacher ? name : teacher.tokenizer, {
+    file,
+    field: 'tokenizer',
+  })
+}
+
+function modelOf(spec: ModelSpec, tokenizer: Tokenizer): ModelConfig {
+  const { family, width, layers, heads, kvHeads, hidden, context, tied } = spec
+  return {
+    family,
+    vocab: tokenizer.vocab,
+    width,
+    layers,
+    heads,
+    kvHeads,
+    hidden,
+    context,
+    tied,
+    ropeBase: 10000,
+    normEpsilon: 1e-5,
+  }
+}
+
+/** The row of METHOD's comparison that a definition is. */
+export function methodOf({ method, teachers, loss, weighting }: Experiment): RunConfig['method'] {
+  if (method && method !== 'proposed') return method
+  const gamma = loss.features === false ? 0 : loss.features.gamma
+  if (!teachers.length || (loss.lambda === 0 && gamma === 0)) return 'cross-entropy'
+  if (loss.objective !== 'forward-kl') return loss.objective
+  return teachers.length === 1 ? 'single-teacher' : weighting.strategy
+}

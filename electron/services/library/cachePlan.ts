@@ -1,0 +1,85 @@
+import { statfsSync } from 'node:fs'
+import type { AlignmentSetting, Run, RunConfig } from '#contract'
+import { cacheBytes, calibrationPlan, heldOutPlan, trainingPlan, type StoredMode } from '../../files'
+
+/** Share of the free disk that a cache may take. */
+const SHARE = 0.5
+
+export interface SharedPasses {
+  /** Teacher passes with the cache, and those that every run would make for itself. */
+  passes: number
+  alone: number
+  /** What the cache will take, whole. */
+  bytes: number
+  /** The same by entry. */
+  entries: ReadonlyMap<string, number>
+}
+
+/**
+ * The teacher passes that runs can share: one for each teacher and plan of batches.
+ *
+ * @param autoCache what `cache.mode: auto` is for them
+ */
+export function sharedPasses(
+  configs: readonly RunConfig[],
+  autoCache: Exclude<Run['autoCache'], 'off'> = 'exact',
+): SharedPasses {
+  const passes = new Set<string>()
+  const entries = new Map<string, number>()
+  let alone = 0
+  let foreign = 0
+  const keep = (key: string, bytes: number) => entries.set(key, Math.max(entries.get(key) ?? 0, bytes))
+  for (const config of configs) {
+    const { loss, cache } = config.experiment
+    const layers = loss.features === false || loss.features.gamma === 0 ? 0 : 1
+    const mode: StoredMode = cache.mode === 'auto' || cache.mode === 'off' ? autoCache : cache.mode
+    // What teachers of other tokenizers say is not cached.
+    foreign += config.foreign?.length ?? 0
+    for (const teacher of config.teachers) {
+      alone++
+      const bytes = cacheBytes(config, teacher, mode, layers)
+      const { key } = trainingPlan(config, teacher)
+      passes.add(key)
+      keep(key, bytes.training)
+      for (const { row } of config.corpora)
+        keep(heldOutPlan(config, teacher, row.digest).key, bytes.heldOut / config.corpora.length)
+      keep(calibrationPlan(config, teacher).key, bytes.calibration)
+    }
+  }
+  const bytes = [...entries.values()].reduce((a, b) => a + b, 0)
+  return { passes: passes.size + foreign, alone: alone + foreign, bytes, entries }
+}
+
+/** The different alignments among runs, for a teacher's pass to serve them all. */
+export function alignmentsOf(configs: readonly RunConfig[]): AlignmentSetting[] {
+  const settings = configs.flatMap(({ experiment, student }) => {
+    const { features } = experiment.loss
+    return features === false || features.gamma === 0 ? [] : [{ features, student }]
+  })
+  return distinctAlignments(settings)
+}
+
+export function distinctAlignments(settings: readonly AlignmentSetting[]): AlignmentSetting[] {
+  return [...new Map(settings.map((setting) => [JSON.stringify(setting), setting])).values()]
+}
+
+/** The keys of all that a run reads from the teacher-output cache. */
+export function cacheKeys(config: RunConfig): string[] {
+  return config.teachers.flatMap((teacher) => [
+    trainingPlan(config, teacher).key,
+    calibrationPlan(config, teacher).key,
+    ...config.corpora.map(({ row }) => heldOutPlan(config, teacher, row.digest).key),
+  ])
+}
+
+/** `auto`: exact where a pass is shared at all and its outputs fit on the disk and under the limit. */
+export function autoCache(
+  configs: readonly RunConfig[],
+  dataDir: string,
+  limitBytes: number,
+): Run['autoCache'] {
+  const { passes, alone, bytes } = sharedPasses(configs)
+  if (passes === alone) return 'off'
+  const { bavail, bsize } = statfsSync(dataDir)
+  return bytes <= Math.min(limitBytes, bavail * bsize * SHARE) ? 'exact' : 'off'
+}

@@ -1,0 +1,5 @@
+export { alignmentsOf, autoCache, distinctAlignments, sharedPasses } from './cachePlan'
+export { allTeachers, separateTeachers } from './foreign'
+export { keepCalibration, Library } from './library'
+export { ModelService } from './models'
+export { modeOf, TeacherCache } from './teacherCache'

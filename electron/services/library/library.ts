@@ -1,0 +1,257 @@
+import { cpSync, createReadStream, existsSync, renameSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import {
+  badInput,
+  calibrationFor,
+  conflict,
+  type Calibration,
+  type Corpus,
+  type Job,
+  type ParsedParams,
+  type Result,
+  type Run,
+  type Task,
+  type Teacher,
+  type Tokenizer,
+} from '#contract'
+import { writeJsonAtomic } from '../../files'
+import { paths, ROW, RunFolder, type LibraryNoun } from '../../store'
+import type { Context } from '../context'
+import { checkFree, find, nameFromPath, newId } from '../identity'
+import { forwardProgress, type JobOf, performJob, type TaskBoard, type TaskControl } from '../jobs'
+
+const SILENT: TaskControl = { signal: new AbortController().signal, progress: () => {} }
+
+export interface ImportTeacherOptions {
+  path: string
+  name?: string
+  tokenizerPath?: string
+  format?: 'auto' | 'llama2c' | 'huggingface' | 'onnx'
+}
+
+/** Corpora, tokenizers and teachers: what experiments name. */
+export class Library {
+  constructor(
+    private readonly context: Context,
+    private readonly tasks: TaskBoard,
+  ) {}
+
+  get corpora(): Corpus[] {
+    return this.context.catalogue.data.corpora
+  }
+
+  get tokenizers(): Tokenizer[] {
+    return this.context.catalogue.data.tokenizers
+  }
+
+  get teachers(): Teacher[] {
+    return this.context.catalogue.data.teachers
+  }
+
+  startImportCorpus(params: ParsedParams<'corpora.import'>): Task {
+    const name = params.name ?? nameFromPath(params.path)
+    checkFree('corpus', this.corpora, name)
+    return this.tasks.start(`Import ${name}`, (control) => this.importCorpus({ ...params, name }, control))
+      .row
+  }
+
+  importCorpus(params: ParsedParams<'corpora.import'>, control = SILENT): Promise<Corpus> {
+    const name = params.name ?? nameFromPath(params.path)
+    return this.addCorpus(name, control, (id) => ({ ...params, kind: 'import-corpus', id, name }))
+  }
+
+  generateCorpus(
+    params: { name: string; domain: string; bytes: number; seed: number },
+    control = SILENT,
+  ): Promise<Corpus> {
+    return this.addCorpus(params.name, control, (id) => ({ ...params, kind: 'generate-corpus', id }))
+  }
+
+  private async addCorpus(
+    name: string,
+    control: TaskControl,
+    job: (id: string) => JobOf<'import-corpus'> | JobOf<'generate-corpus'>,
+  ): Promise<Corpus> {
+    checkFree('corpus', this.corpora, name)
+    const id = newId(name, this.corpora)
+    const row = await this.perform<Corpus>('corpora', id, job(id), control)
+    this.add('corpora', row)
+    return row
+  }
+
+  /** The first documents from `offset` on. */
+  async preview({ id, offset, count }: ParsedParams<'corpora.preview'>): Promise<Result<'corpora.preview'>> {
+    const row = find('corpus', this.corpora, id)
+    const file = join(paths.libraryItem(this.context.dataDir, 'corpora', row.id), 'documents.jsonl')
+    const documents: string[] = []
+    let index = 0
+    for await (const line of createInterface({ input: createReadStream(file) })) {
+      if (index >= offset + count) break
+      if (index >= offset) documents.push((JSON.parse(line) as { text: string }).text)
+      index++
+    }
+    return { documents, total: row.documents }
+  }
+
+  async trainTokenizer(
+    params: { name: string; corpora: string[]; vocab: number },
+    control = SILENT,
+  ): Promise<Tokenizer> {
+    checkFree('tokenizer', this.tokenizers, params.name)
+    const id = newId(params.name, this.tokenizers)
+    const corpora = params.corpora.map((name) => find('corpus', this.corpora, name))
+    const job = { ...params, kind: 'train-tokenizer' as const, id, corpora }
+    const row = await this.perform<Tokenizer>('tokenizers', id, job, control)
+    this.add('tokenizers', row)
+    return row
+  }
+
+  startImportTeacher(params: ParsedParams<'teachers.import'>): Task {
+    const name = params.name ?? nameFromPath(params.path)
+    checkFree('teacher', this.teachers, name)
+    return this.tasks.start(`Import ${name}`, (control) => this.importTeacher({ ...params, name }, control))
+      .row
+  }
+
+  /** A teacher brings its tokenizer; one that the library has already, byte for byte, is shared. */
+  async importTeacher(options: ImportTeacherOptions, control = SILENT): Promise<Teacher> {
+    const name = options.name ?? nameFromPath(options.path)
+    checkFree('teacher', this.teachers, name)
+    const id = newId(name, this.teachers)
+    const tokenizerId = newId(name, this.tokenizers)
+    const tokenizerPath = options.tokenizerPath && this.tokenizerPath(options.tokenizerPath)
+    const job = { ...options, kind: 'import-teacher' as const, id, name, tokenizerId, tokenizerPath }
+    const result = await this.perform<{ teacher: Teacher; tokenizer: Tokenizer }>(
+      'teachers',
+      id,
+      job,
+      control,
+    )
+    const known = this.tokenizers.find(({ digest }) => digest === result.tokenizer.digest)
+    const teacher = { ...result.teacher, tokenizer: (known ?? result.tokenizer).id }
+    if (known) this.removeFolder('tokenizers', tokenizerId)
+    else {
+      const taken = this.tokenizers.some((row) => row.name === name)
+      this.add('tokenizers', { ...result.tokenizer, name: taken ? tokenizerId : name })
+    }
+    this.add('teachers', teacher)
+    return teacher
+  }
+
+  /** The file of a tokenizer: of one that is named, of the library's, or in a folder. */
+  private tokenizerPath(given: string): string {
+    if (existsSync(given)) return statSync(given).isDirectory() ? join(given, 'tokenizer.json') : given
+    const row = this.tokenizers.find(({ id, name }) => id === given || name === given)
+    if (!row) {
+      throw badInput(`there is no such file, and no tokenizer "${given}" in the library`, {
+        field: 'tokenizer',
+        expected: ['a tokenizer file', ...this.tokenizers.map(({ name }) => name)].join(', '),
+      })
+    }
+    const folder = paths.libraryItem(this.context.dataDir, 'tokenizers', row.id)
+    return join(folder, row.kind === 'llama2c' ? 'tokenizer.bin' : 'tokenizer.json')
+  }
+
+  /** A teacher whose logits are those of another, scaled. */
+  async deriveTeacher(
+    { name, from, logitScale }: { name: string; from: string; logitScale: number },
+    control = SILENT,
+  ): Promise<Teacher> {
+    checkFree('teacher', this.teachers, name)
+    const id = newId(name, this.teachers)
+    const source = find('teacher', this.teachers, from)
+    const job = { kind: 'derive-teacher' as const, id, name, from: source, logitScale }
+    const row = await this.perform<Teacher>('teachers', id, job, control)
+    this.add('teachers', row)
+    return row
+  }
+
+  /** Makes a teacher of a completed training run: its best checkpoint. */
+  async addTrained(run: Run): Promise<Teacher> {
+    const folder = new RunFolder(this.context.dataDir, run.id)
+    const best = folder.bestCheckpoint()
+    const config = folder.config()
+    if (!best || !config) throw conflict(`run "${run.name}" has no checkpoint`)
+    const row: Teacher = {
+      id: newId(run.name, this.teachers),
+      name: run.name,
+      source: 'trained',
+      tokenizer: config.tokenizer.id,
+      model: config.student,
+      parameters: run.parameters,
+      digest: best.row.files['model.safetensors']!,
+      run: run.id,
+      perplexity: {},
+      calibrations: [],
+      createdAt: new Date().toISOString(),
+    }
+    const target = paths.libraryItem(this.context.dataDir, 'teachers', row.id)
+    for (const file of ['model.json', 'model.safetensors']) {
+      cpSync(join(best.path, file), join(`${target}.tmp`, file), { recursive: true })
+    }
+    renameSync(`${target}.tmp`, target)
+    this.add('teachers', row)
+    return row
+  }
+
+  remove(noun: 'corpora' | 'teachers', id: string): void {
+    const rows: readonly (Corpus | Teacher)[] = this[noun]
+    const row = find(noun === 'corpora' ? 'corpus' : 'teacher', rows, id)
+    const users = this.context.catalogue.data.runs.filter(
+      (run) =>
+        ['queued', 'running', 'paused'].includes(run.status) &&
+        [...run[noun], ...(noun === 'teachers' ? run.foreign : [])].some((used) => used.id === row.id),
+    )
+    if (users.length) throw conflict(`"${row.name}" is in use by run "${users[0]!.name}"`)
+    this.context.catalogue.update((data) => {
+      if (noun === 'corpora') data.corpora = data.corpora.filter((other) => other.id !== row.id)
+      else data.teachers = data.teachers.filter((other) => other.id !== row.id)
+      data.scores = data.scores.filter(({ model, corpus }) => model !== row.id && corpus !== row.id)
+    })
+    this.removeFolder(noun, row.id)
+    this.context.pushes.push({ topic: 'library', noun })
+  }
+
+  /** Nothing stays of an import that failed or was stopped. */
+  private async perform<T>(
+    noun: LibraryNoun,
+    id: string,
+    job: JobOf<Job['kind']>,
+    control: TaskControl,
+  ): Promise<T> {
+    try {
+      return await performJob<T>(this.context, job, {
+        signal: control.signal,
+        onEvent: forwardProgress(control.progress),
+      })
+    } catch (error) {
+      this.removeFolder(noun, id)
+      this.removeFolder(noun, `${id}.tmp`)
+      throw error
+    }
+  }
+
+  private add(noun: LibraryNoun, row: Corpus | Tokenizer | Teacher): void {
+    writeJsonAtomic(join(paths.libraryItem(this.context.dataDir, noun, row.id), ROW), row)
+    this.context.catalogue.update((data) => (data[noun] as (typeof row)[]).push(row))
+    this.context.pushes.push({ topic: 'library', noun })
+  }
+
+  private removeFolder(noun: LibraryNoun, id: string): void {
+    const folder = paths.libraryItem(this.context.dataDir, noun, id)
+    if (existsSync(folder)) rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Keeps a teacher's temperature for a mixture with the teacher, in place of an older one for the same. */
+export function keepCalibration(context: Context, teacher: string, calibration: Calibration): void {
+  const row = context.catalogue.data.teachers.find(({ id }) => id === teacher)
+  if (!row) return
+  const old = calibrationFor(row, calibration.corpora)
+  context.catalogue.update(() => {
+    row.calibrations = [...row.calibrations.filter((one) => one !== old), calibration]
+  })
+  writeJsonAtomic(join(paths.libraryItem(context.dataDir, 'teachers', row.id), ROW), row)
+  context.pushes.push({ topic: 'library', noun: 'teachers' })
+}

@@ -1,0 +1,172 @@
+import { isAbsolute } from 'node:path'
+import {
+  badInput,
+  conflict,
+  type CalibrateResult,
+  type Calibration,
+  type EvaluateResult,
+  type ExportFormat,
+  type GenerateResult,
+  type ModelRef,
+  type ModelScore,
+  type ParsedParams,
+  type Task,
+  type WorkerEvent,
+} from '#contract'
+import { paths, RunFolder } from '../../store'
+import type { Context } from '../context'
+import { find } from '../identity'
+import {
+  forwardProgress,
+  type JobOf,
+  type JobOptions,
+  performJob,
+  type TaskBoard,
+  type TaskControl,
+} from '../jobs'
+import { keepCalibration } from './library'
+
+type EvaluateJob = JobOf<'evaluate'>
+
+export interface EvaluateOptions extends Pick<
+  EvaluateJob,
+  'tokens' | 'prompts' | 'continuations' | 'tasks' | 'examples'
+> {
+  control?: TaskControl
+}
+
+/** Scoring and continuing with any model of the data directory: a run's best checkpoint, or a teacher. */
+export class ModelService {
+  constructor(private readonly context: Context) {}
+
+  ref(nameOrId: string): ModelRef & { id: string } {
+    const { runs, teachers, tokenizers } = this.context.catalogue.data
+    const teacher = teachers.find(({ id, name }) => id === nameOrId || name === nameOrId)
+    if (teacher) {
+      const folder = paths.libraryItem(this.context.dataDir, 'teachers', teacher.id)
+      const tokenizer = find('tokenizer', tokenizers, teacher.tokenizer)
+      return { id: teacher.id, name: teacher.name, folder, tokenizer }
+    }
+    const run = find('run or teacher', [...runs, ...teachers], nameOrId)
+    const files = new RunFolder(this.context.dataDir, run.id)
+    const best = files.bestCheckpoint()
+    const config = files.config()
+    if (!best || !config) throw conflict(`run "${run.name}" has no checkpoint yet`)
+    return { id: run.id, name: run.name, folder: best.path, tokenizer: config.tokenizer }
+  }
+
+  generate(
+    params: ParsedParams<'models.generate'>,
+    onText: (text: string) => void = () => {},
+  ): Promise<GenerateResult> {
+    const { model, ...rest } = params
+    const { id: _, ...ref } = this.ref(model)
+    const onEvent = (event: WorkerEvent) => event.type === 'text' && onText(event.text)
+    return performJob(this.context, { kind: 'generate', model: ref, ...rest }, { onEvent })
+  }
+
+  /** Scores models on corpora's held-out splits and keeps the scores: the matrix of the teachers' page. */
+  async evaluate(
+    models: readonly string[],
+    corpora: readonly string[],
+    options: EvaluateOptions = {},
+  ): Promise<ModelScore[]> {
+    const refs = models.map((model) => this.ref(model))
+    const rows = corpora.map((corpus) => find('corpus', this.context.catalogue.data.corpora, corpus))
+    const { scores } = await performJob<EvaluateResult>(
+      this.context,
+      {
+        kind: 'evaluate',
+        models: refs.map(({ id: _, ...ref }) => ref),
+        corpora: rows,
+        ...wanted(options),
+      },
+      options.control && heeding(options.control),
+    )
+    // The worker speaks of models by name; the library's key is the id, and results come model by model.
+    const byId = scores.map((score, i) => ({ ...score, model: refs[Math.floor(i / rows.length)]!.id }))
+    this.keep(byId)
+    return byId
+  }
+
+  /** Fits teachers' temperatures on the calibration splits of corpora, equally weighed, and keeps them. */
+  async calibrate(
+    teachers: readonly string[],
+    corpora: readonly string[],
+    control?: TaskControl,
+  ): Promise<{ teacher: string; calibration: Calibration }[]> {
+    const { data } = this.context.catalogue
+    const rows = teachers.map((teacher) => find('teacher', data.teachers, teacher))
+    const mixture = corpora.map((corpus) => ({ weight: 1, row: find('corpus', data.corpora, corpus) }))
+    const models = rows.map(({ id }) => this.ref(id)).map(({ id: _, ...ref }) => ref)
+    const { calibrations } = await performJob<CalibrateResult>(
+      this.context,
+      { kind: 'calibrate', models, corpora: mixture },
+      control && heeding(control),
+    )
+    for (const [i, calibration] of calibrations.entries())
+      keepCalibration(this.context, rows[i]!.id, calibration)
+    return calibrations.map((calibration, i) => ({ teacher: rows[i]!.name, calibration }))
+  }
+
+  /** Scores a text file whole. */
+  async scoreText(model: string, text: string, options: EvaluateOptions = {}): Promise<ModelScore> {
+    const { id: _, ...ref } = this.ref(model)
+    const { scores } = await performJob<EvaluateResult>(this.context, {
+      kind: 'evaluate',
+      models: [ref],
+      text,
+      ...wanted(options),
+    })
+    return scores[0]!
+  }
+
+  /** @param options `hiddenStates`: of ONNX, beside the logits */
+  async export(
+    model: string,
+    format: ExportFormat,
+    out: string,
+    { hiddenStates = false, control }: { hiddenStates?: boolean; control?: TaskControl } = {},
+  ): Promise<{ files: string[] }> {
+    if (hiddenStates && format !== 'onnx')
+      throw badInput('hidden states are outputs of an ONNX file', {
+        field: '--hidden-states',
+        expected: '--format onnx',
+      })
+    if (!isAbsolute(out))
+      throw badInput(`"${out}" is no folder to write to`, { field: 'out', expected: 'an absolute path' })
+    const { id: _, ...ref } = this.ref(model)
+    const job = { kind: 'export', model: ref, format, hiddenStates, out } as const
+    return performJob(this.context, job, control && heeding(control))
+  }
+
+  /** The same as a task; what cannot be exported is refused at once. */
+  startExport(params: ParsedParams<'models.export'>, tasks: TaskBoard): Task {
+    const { model, format, out, hiddenStates } = params
+    const { name } = this.ref(model)
+    const work = (control: TaskControl) => this.export(model, format, out, { hiddenStates, control })
+    return tasks.start(`Export ${name}`, work).row
+  }
+
+  private keep(scores: readonly ModelScore[]): void {
+    this.context.catalogue.update((data) => {
+      const replaced = (old: ModelScore) =>
+        scores.some((score) => score.model === old.model && score.corpus === old.corpus)
+      data.scores = [...data.scores.filter((old) => !replaced(old)), ...scores]
+      for (const { model, corpus, perplexity } of scores) {
+        const teacher = data.teachers.find(({ id }) => id === model)
+        if (teacher && corpus) teacher.perplexity[corpus] = perplexity
+      }
+    })
+    this.context.pushes.push({ topic: 'library', noun: 'teachers' })
+  }
+}
+
+/** Stops when the task is stopped, and tells it how far the job is. */
+function heeding({ signal, progress }: TaskControl): JobOptions {
+  return { signal, onEvent: forwardProgress(progress) }
+}
+
+function wanted({ control: _, ...options }: EvaluateOptions): Omit<EvaluateOptions, 'control'> {
+  return options
+}

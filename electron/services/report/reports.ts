@@ -1,0 +1,124 @@
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { badInput, type ReportRow, type Result, type ParsedParams, reportFormats } from '#contract'
+import { writeFileAtomic } from '../../files'
+import { paths, RunFolder } from '../../store'
+import type { Context } from '../context'
+import { find, freeName, newId } from '../identity'
+import type { RunService } from '../runs'
+import { reportContent } from './assemble'
+import type { ReportContent, Table } from './content'
+import { htmlReport } from './html'
+import { csvReport, jsonReport, latexReport, markdownReport } from './plain'
+import { gatherMethods } from './methods'
+import { answerQuestions, type Answer, type Question } from './questions'
+
+export type ReportFormat = (typeof reportFormats)[number]
+
+export interface ReportExtras {
+  /** What a study asks; they are answered first. */
+  questions?: readonly Question[]
+  /** Tables that stand at the end. */
+  more?: readonly Table[]
+}
+
+const writers: Partial<Record<ReportFormat, (content: ReportContent) => string>> = {
+  html: htmlReport,
+  md: markdownReport,
+  tex: latexReport,
+  csv: csvReport,
+  json: jsonReport,
+}
+
+/** Reports: written once, kept as files, listed in the catalogue. */
+export class ReportService {
+  constructor(
+    private readonly context: Context,
+    private readonly runs: RunService,
+  ) {}
+
+  list(): ReportRow[] {
+    return this.context.catalogue.data.reports
+  }
+
+  /** The text of a report, in no list and in no file. */
+  write(
+    runs: readonly string[],
+    format: ReportFormat,
+    title: string,
+    { questions = [], more = [] }: ReportExtras = {},
+  ): string {
+    const writer = writers[format]
+    if (!writer) {
+      const expected = `one of ${Object.keys(writers).join(', ')}; the command line prints a pdf`
+      throw badInput(`reports as ${format} are not part of this version`, { field: 'format', expected })
+    }
+    return writer(
+      reportContent(
+        title,
+        runs.map((id) => this.collect(id)),
+        this.context.catalogue.data,
+        { questions, more },
+      ),
+    )
+  }
+
+  /** What a study's questions are answered with. */
+  answers(runs: readonly string[], questions: readonly Question[]): Answer[] {
+    return answerQuestions(questions, gatherMethods(runs.map((id) => this.collect(id))))
+  }
+
+  create({ runs, name, format }: ParsedParams<'reports.create'>, extras: ReportExtras = {}): ReportRow {
+    const ids = runs.map((id) => this.runs.row(id).id)
+    const wanted =
+      name ??
+      ids
+        .map((id) => this.runs.row(id).name)
+        .join(' vs ')
+        .slice(0, 100)
+    const title = freeName(this.list(), wanted)
+    const content = this.write(ids, format, title, extras)
+    const id = newId(title, this.list())
+    const row: ReportRow = {
+      id,
+      name: title,
+      format,
+      runs: ids,
+      file: `${id}.${format}`,
+      bytes: Buffer.byteLength(content),
+      createdAt: new Date().toISOString(),
+    }
+    writeFileAtomic(this.path(row), content)
+    this.context.catalogue.update(({ reports }) => reports.push(row))
+    this.changed()
+    return row
+  }
+
+  get(id: string): Result<'reports.get'> {
+    const row = find('report', this.list(), id)
+    return { row, content: readFileSync(this.path(row), 'utf8') }
+  }
+
+  path(row: ReportRow): string {
+    return join(paths.reports(this.context.dataDir), row.file)
+  }
+
+  remove(id: string): void {
+    const row = find('report', this.list(), id)
+    this.context.catalogue.update((data) => (data.reports = data.reports.filter((other) => other !== row)))
+    rmSync(this.path(row), { force: true })
+    this.changed()
+  }
+
+  private collect(id: string) {
+    const { row, config } = this.runs.compared(id)
+    const folder = new RunFolder(this.context.dataDir, row.id)
+    const { steps, evaluations } = folder.metrics()
+    const { documents, detail } = folder.lastEvaluation()
+    return { row, config, environment: folder.environment(), steps, evaluations, documents, detail }
+  }
+
+  private changed(): void {
+    this.context.pushes.push({ topic: 'library', noun: 'reports' })
+  }
+}
