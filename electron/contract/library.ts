@@ -86,6 +86,15 @@ function mixtureKey(corpora: readonly { id: string; weight: number }[]): string 
     .join(', ')
 }
 
+/** What a model said when it was imported: of a paragraph of plain English, and after the words "Once upon a time". */
+export const importCheck = z.strictObject({
+  perplexity: z.number(),
+  sample: z.string(),
+  /** What is strange about it. */
+  warning: z.string().optional(),
+})
+export type ImportCheck = z.output<typeof importCheck>
+
 /**
  * A teacher of the library: `library/teachers/<id>/` holds `model.json` (ModelConfig) and `model.safetensors`,
  * or an OnnxModelConfig and `model.onnx` with the files that it names.
@@ -104,6 +113,8 @@ export const teacher = z.strictObject({
   run: id.optional(),
   /** When it was made from another teacher: its id, and what the logits were multiplied by. */
   derived: z.strictObject({ from: id, logitScale: z.number().positive() }).optional(),
+  /** When it was imported. */
+  check: importCheck.optional(),
   /** Held-out perplexity by corpus id, as far as it was measured. */
   perplexity: z.record(z.string(), z.number()).default({}),
   /** One for each mixture it was calibrated on, the newest last. */

@@ -1,13 +1,17 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { startBackend } from '../backend'
 import { tf } from '../backend/tf'
 import { openTokenizer } from '../data/tokenizer'
+import { encodeOnnxModel } from './exportOnnx'
 import { createTables, forward } from './forward'
 import { argMax, generate } from './generate'
-import { readHuggingFace } from './huggingface'
+import { huggingFaceConfig, huggingFaceWeights, readHuggingFace } from './huggingface'
 import { nativeModel } from './languageModel'
+import { encodeSafetensors } from './safetensors'
 import { withVocabulary } from './vocabulary'
 import { toTensors } from './weights'
 
@@ -86,5 +90,45 @@ describe.each(names)('%s, as transformers saves and computes it', (name) => {
     })
     model.dispose()
     expect(said.ids).toEqual(greedy)
+  })
+
+  it('gives the same logits as an ONNX file', async () => {
+    const { config, weights } = open(name)
+    const ids = expectedOf(name).ids.slice(0, 40)
+    const session = await InferenceSession.create(encodeOnnxModel(config, weights), { intraOpNumThreads: 1 })
+    const feed = new Tensor('int64', BigInt64Array.from(ids, BigInt), [1, ids.length])
+    const { logits } = await session.run({ input_ids: feed })
+    await session.release()
+    const parameters = toTensors(weights)
+    const tables = createTables(config, ids.length)
+    const own = tf.tidy(
+      () => forward(config, parameters, tf.tensor2d([ids], undefined, 'int32'), tables).logits,
+    )
+    const expected = (await own.data()) as Float32Array
+    tables.dispose()
+    tf.dispose([own, ...parameters.values()])
+    // Ids beyond the tokenizer's are in the file: they are in the weights.
+    const rows = config.rows ?? config.vocab
+    expect(logits!.dims).toEqual([1, ids.length, rows])
+    const said = logits!.data as Float32Array
+    const furthest = expected.reduce((most, value, i) => {
+      const place = Math.floor(i / config.vocab) * rows + (i % config.vocab)
+      return Math.max(most, Math.abs(value - said[place]!))
+    }, 0)
+    expect(furthest).toBeLessThan(1e-5)
+  })
+
+  it('is written as it was read', () => {
+    const { config, weights } = readHuggingFace(join(folder, name))
+    const target = mkdtempSync(join(tmpdir(), 'retort-family-'))
+    try {
+      writeFileSync(join(target, 'config.json'), JSON.stringify(huggingFaceConfig(config, 0)))
+      writeFileSync(join(target, 'model.safetensors'), encodeSafetensors(huggingFaceWeights(config, weights)))
+      const again = readHuggingFace(target)
+      expect(again.config).toEqual(config)
+      expect(again.weights).toEqual(weights)
+    } finally {
+      rmSync(target, { recursive: true })
+    }
   })
 })

@@ -1,14 +1,27 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname, extname, join } from 'node:path'
-import { badInput, parameterCount, type Job, type ModelConfig, type Teacher, type Tokenizer } from '#contract'
+import {
+  badInput,
+  parameterCount,
+  type ImportCheck,
+  type Job,
+  type ModelConfig,
+  type Teacher,
+  type Tokenizer,
+} from '#contract'
+import { startBackend } from '../backend'
 import { importTokenizer } from '../data/importTokenizer'
+import { loadTokenizer } from '../data/tokenizer'
 import type { Progress } from '../progress'
 import { readHuggingFace } from './huggingface'
+import { nativeModel, openLanguageModel } from './languageModel'
 import { decodeLlama2c } from './llama2c'
 import { writeModel } from './modelFolder'
 import { checkOnnx, storeOnnx } from './onnx/importOnnx'
+import type { LanguageModel } from './reader'
+import { selfCheck } from './selfCheck'
 import { withVocabulary } from './vocabulary'
-import type { Weights } from './weights'
+import { toTensors, type Weights } from './weights'
 
 type ImportTeacherJob = Extract<Job, { kind: 'import-teacher' }>
 
@@ -22,6 +35,8 @@ interface Pretrained {
 /** What of a model goes into its row, and how it is written into its folder; that gives the digest. */
 interface Storable extends Pick<Teacher, 'model' | 'parameters'> {
   write(folder: string): Promise<string>
+  /** The model that lies there. */
+  open(folder: string): Promise<LanguageModel>
 }
 
 /**
@@ -47,9 +62,11 @@ export async function importTeacher(
   })
   try {
     progress('looking at the model', 0.6)
-    const { write, ...model } = await checked(pretrained, tokenizer, job.path)
+    const { write, open, ...model } = await checked(pretrained, tokenizer, job.path)
     progress('writing the weights', 0.7)
     const digest = await store(job, write)
+    progress('asking the model', 0.9)
+    const check = await asked(job, tokenizer, open)
     const teacher: Teacher = {
       id: job.id,
       name: job.name,
@@ -57,12 +74,14 @@ export async function importTeacher(
       tokenizer: tokenizer.id,
       ...model,
       digest,
+      check,
       perplexity: {},
       calibrations: [],
       createdAt: new Date().toISOString(),
     }
     return { teacher, tokenizer }
   } catch (error) {
+    rmSync(folderOf(job), { recursive: true, force: true })
     if (fresh) rmSync(tokenizerFolder, { recursive: true, force: true })
     throw error
   }
@@ -110,7 +129,7 @@ async function checked({ native }: Pretrained, tokenizer: Tokenizer, file: strin
   if (!native) {
     const onnx = await checkOnnx(file, tokenizer.vocab)
     const { config: model, parameters } = onnx
-    return { model, parameters, write: (folder) => storeOnnx(onnx, folder) }
+    return { model, parameters, write: (folder) => storeOnnx(onnx, folder), open: openLanguageModel }
   }
   const { weights } = native
   const config = withVocabulary(native.config, tokenizer.vocab, file)
@@ -118,11 +137,13 @@ async function checked({ native }: Pretrained, tokenizer: Tokenizer, file: strin
     model: config,
     parameters: parameterCount(config),
     write: (folder) => writeModel(folder, config, weights),
+    // The weights that are in memory are not read a second time.
+    open: async () => nativeModel(config, toTensors(weights)),
   }
 }
 
 async function store(job: ImportTeacherJob, write: Storable['write']): Promise<string> {
-  const folder = join(job.dataDir, 'library', 'teachers', job.id)
+  const folder = folderOf(job)
   const temporary = `${folder}.tmp`
   rmSync(temporary, { recursive: true, force: true })
   mkdirSync(temporary, { recursive: true })
@@ -134,5 +155,22 @@ async function store(job: ImportTeacherJob, write: Storable['write']): Promise<s
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true })
     throw error
+  }
+}
+
+const folderOf = ({ dataDir, id }: ImportTeacherJob) => join(dataDir, 'library', 'teachers', id)
+
+/** What the model that was written says. */
+async function asked(
+  job: ImportTeacherJob,
+  tokenizer: Tokenizer,
+  open: Storable['open'],
+): Promise<ImportCheck> {
+  await startBackend('onnx', { threads: job.threads })
+  const model = await open(folderOf(job))
+  try {
+    return await selfCheck(model, await loadTokenizer(job.dataDir, tokenizer))
+  } finally {
+    model.dispose()
   }
 }

@@ -117,6 +117,8 @@ interface Place {
 /** The tensors of a file. What its header says is held against its size before anything of that size is made. */
 export class Tensors {
   private readonly places = new Map<string, Place>()
+  /** One for all tensors: what is thrown away is given back late. */
+  private part: Buffer | undefined
 
   constructor(private readonly source: Source) {
     const { header, start } = readHeader(source)
@@ -182,7 +184,7 @@ export class Tensors {
 
   private readHalf(begin: number, data: Float32Array, brain: boolean): void {
     const bits = new Uint32Array(data.buffer)
-    const part = Buffer.alloc(Math.min(PART, data.length * 2))
+    const part = (this.part ??= Buffer.alloc(PART))
     for (let from = 0; from < data.length; from += PART / 2) {
       const count = Math.min(PART / 2, data.length - from)
       this.source.read(begin + 2 * from, part.subarray(0, 2 * count))

@@ -43,7 +43,10 @@ export function libraryCommands(program: Command): void {
         const row = await library.importTeacher(options, controlOf(session))
         const tokenizer = library.tokenizers.find(({ id }) => id === row.tokenizer)!
         const lossy = tokenizer.lossless ? '' : '; its tokenizer is lossy: text does not survive a round trip'
-        return { json: row, text: `${row.name} (${row.id}): ${row.parameters} parameters${lossy}` }
+        const { perplexity, sample, warning } = row.check!
+        const said = `perplexity ${perplexity.toFixed(1)} of plain English; it writes: ${JSON.stringify(sample)}`
+        if (warning) process.stderr.write(`warning: ${warning}\n`)
+        return { json: row, text: `${row.name} (${row.id}): ${row.parameters} parameters${lossy}; ${said}` }
       })
     })
   modelCommands(program)
