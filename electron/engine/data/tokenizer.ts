@@ -83,6 +83,17 @@ const anyTokenizer = z.object({
 /** Names under which the families call what stands before a document, in order of preference. */
 const BOUNDARIES = ['<|begin_of_text|>', '<s>', '<|endoftext|>', '<bos>', '[CLS]', '<|im_start|>', '</s>']
 
+/** The text of the token that stands before every document, of a `tokenizer.json`; undefined where it has none. */
+export function boundaryToken(file: string): string | undefined {
+  const json = parseJson(readFileSync(file), file)
+  const { added_tokens: added } = parse(anyTokenizer, json, file)
+  return boundaryOf(added)?.content ?? added.find(({ id }) => id === 0)?.content
+}
+
+function boundaryOf(added: z.output<typeof anyTokenizer>['added_tokens']) {
+  return BOUNDARIES.map((name) => added.find(({ content }) => content === name)).find(Boolean)
+}
+
 function openHuggingFace(json: unknown, file: string): TextTokenizer {
   const parsed = parse(anyTokenizer, json, file)
   const { model, added_tokens: added } = parsed
@@ -98,10 +109,9 @@ function openHuggingFace(json: unknown, file: string): TextTokenizer {
   const ids = Array.isArray(model.vocab) ? model.vocab.map((_, id) => id) : Object.values(model.vocab)
   const vocab = 1 + [...ids, ...added.map(({ id }) => id)].reduce((a, b) => Math.max(a, b), 0)
   let pieces: Map<number, Uint8Array> | undefined
-  const boundary = BOUNDARIES.map((name) => added.find(({ content }) => content === name)).find(Boolean)
   return {
     vocab,
-    bos: boundary?.id ?? 0,
+    bos: boundaryOf(added)?.id ?? 0,
     encode: (text) => Int32Array.from(tokenizer.encode(text, { add_special_tokens: false }).ids),
     decode: (tokens) =>
       tokenizer.decode(Array.from(tokens), {

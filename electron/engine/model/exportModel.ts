@@ -2,9 +2,9 @@ import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { badInput, type Job } from '#contract'
 import { copyFile, writeFileAtomic, writeJsonAtomic } from '../../files'
-import { loadTokenizer, tokenizerFile } from '../data/tokenizer'
+import { boundaryToken, loadTokenizer, tokenizerFile } from '../data/tokenizer'
 import type { Progress } from '../progress'
-import { huggingFaceConfig, huggingFaceWeights } from './huggingface'
+import { huggingFaceConfigText, huggingFaceWeights } from './huggingface'
 import { encodeOnnxModel } from './exportOnnx'
 import { encodeLlama2c } from './llama2c'
 import { readModel } from './modelFolder'
@@ -34,13 +34,15 @@ export async function exportModel(
       writeFileAtomic(path('model.bin'), encodeLlama2c(config, weights))
     } else {
       const { bos } = await loadTokenizer(job.dataDir, job.model.tokenizer)
-      writeJsonAtomic(path('config.json'), huggingFaceConfig(config, bos))
+      writeFileAtomic(path('config.json'), huggingFaceConfigText(config, bos))
       writeFileAtomic(path('model.safetensors'), safetensorsParts(huggingFaceWeights(config, weights)))
     }
     const tokenizer = tokenizerFile(job.dataDir, job.model.tokenizer)
     if (existsSync(tokenizer)) {
       const name = job.model.tokenizer.kind === 'llama2c' ? 'tokenizer.bin' : 'tokenizer.json'
       copyFile(tokenizer, path(name))
+      if (job.format === 'hf' && name === 'tokenizer.json')
+        writeJsonAtomic(path('tokenizer_config.json'), tokenizerConfig(tokenizer, config.context))
     }
   } catch (error) {
     // What was in a folder that was there is not ours to remove.
@@ -48,4 +50,15 @@ export async function exportModel(
     throw error
   }
   return { files }
+}
+
+/** What transformers wants to know of a `tokenizer.json` beside it. */
+function tokenizerConfig(file: string, context: number): Record<string, unknown> {
+  const boundary = boundaryToken(file)
+  return {
+    tokenizer_class: 'PreTrainedTokenizerFast',
+    model_max_length: context,
+    clean_up_tokenization_spaces: false,
+    ...(boundary !== undefined && { bos_token: boundary, eos_token: boundary }),
+  }
 }

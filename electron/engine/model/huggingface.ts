@@ -163,8 +163,18 @@ export function huggingFaceConfig(config: ModelConfig, bos: number): Record<stri
     tie_word_embeddings: config.tied,
     bos_token_id: bos,
     eos_token_id: bos,
+    // Families have one by default, which a small vocabulary does not hold.
+    pad_token_id: null,
     torch_dtype: 'float32',
   }
+}
+
+/** Keys of which transformers takes no whole number: 30 is written as 30.0. */
+const FLOATS = /^( *"(?:attn_logit_softcapping|final_logit_softcapping|attention_factor)": -?\d+)(?=,?$)/gm
+
+/** The same as the file's text. */
+export function huggingFaceConfigText(config: ModelConfig, bos: number): string {
+  return `${JSON.stringify(huggingFaceConfig(config, bos), null, 2)}\n`.replace(FLOATS, '$1.0')
 }
 
 /** The weights under the names that transformers has for them. */

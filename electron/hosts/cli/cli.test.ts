@@ -191,7 +191,12 @@ describe('a run', () => {
     expect(done('generate', distilled, '--prompt', 'Chop', '--tokens', '12').text).toBe(written.text)
     const out = join(folder, 'exported')
     expect(retort('export', distilled, '--format', 'hf', '--out', out).status).toBe(0)
-    expect(readdirSync(out).sort()).toEqual(['config.json', 'model.safetensors', 'tokenizer.json'])
+    expect(readdirSync(out).sort()).toEqual([
+      'config.json',
+      'model.safetensors',
+      'tokenizer.json',
+      'tokenizer_config.json',
+    ])
     // What was exported comes back as a teacher that writes the same.
     expect(retort('import', 'teacher', out, '--name', 'again').status).toBe(0)
     expect(done('generate', 'again', '--prompt', 'Chop', '--tokens', '12').text).toBe(written.text)
