@@ -1,28 +1,25 @@
-/** Okabe and Ito's colours, which colour-blind readers can tell apart; black is left to the axes. */
-const OKABE_ITO = ['#E69F00', '#56B4E9', '#009E73', '#CC79A7', '#D55E00', '#0072B2', '#B8A800'] as const
-/** Never colour alone: every line of a chart has a dash of its own. */
-const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [14, 4], [4, 2], [1, 3]] as const
+import { DASHES, strokesOf, type Drawn, type Run, type Stroke } from '#contract'
+
 const GREYS = ['#71717a', '#a1a1aa', '#52525b', '#8a8a93'] as const
 
-export interface Stroke {
-  color: string
-  dash: number[]
+/** Runs of a comparison by id: those trained without teachers are what others have to beat, in greys. */
+export function runStrokes(runs: readonly Run[]): Map<string, Stroke> {
+  const baselines = runs.filter(({ method }) => method === 'cross-entropy')
+  const strokes = new Map(strokesOf(runs.filter(({ method }) => method !== 'cross-entropy')))
+  const byAge = [...baselines].sort((a, b) => a.createdAt.localeCompare(b.createdAt))
+  for (const [i, { id }] of byAge.entries())
+    strokes.set(id, { color: GREYS[i % GREYS.length]!, dash: DASHES[i % DASHES.length]! })
+  return strokes
 }
 
-/** A teacher has the same stroke wherever it appears: its place in the library. */
-export function teacherStroke(index: number): Stroke {
-  return { color: OKABE_ITO[index % OKABE_ITO.length]!, dash: [...DASHES[index % DASHES.length]!] }
-}
-
-/** Runs of a comparison, by their place; baselines (no teachers) are grey. */
-export function runStroke(index: number, baseline = false): Stroke {
-  const dash = [...DASHES[index % DASHES.length]!]
-  const color = baseline ? GREYS[index % GREYS.length]! : OKABE_ITO[(index + 5) % OKABE_ITO.length]!
-  return { color, dash }
+/** Teachers by id: those of the library, then those of a run that are there no more. */
+export function teacherStrokes(library: readonly Drawn[], others: readonly { id: string }[] = []) {
+  const gone = others.filter(({ id }) => !library.some((row) => row.id === id))
+  return strokesOf([...library, ...gone.map(({ id }) => ({ id, createdAt: '9' }))])
 }
 
 /** The student's own: the accent, and shades of its losses by dash. */
 export function lossStroke(index: number): Stroke {
   const colors = ['#0284c7', '#D55E00', '#009E73', '#CC79A7']
-  return { color: colors[index % colors.length]!, dash: [...DASHES[index % DASHES.length]!] }
+  return { color: colors[index % colors.length]!, dash: DASHES[index % DASHES.length]! }
 }

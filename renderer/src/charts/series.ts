@@ -1,4 +1,4 @@
-import type { Stroke } from './palette'
+import type { Stroke } from '#contract'
 
 export interface Series extends Stroke {
   name: string

@@ -1,5 +1,4 @@
-import type { EvaluationRecord, StepRecord } from '#contract'
-import type { Stroke } from '../../charts/palette'
+import type { EvaluationRecord, StepRecord, Stroke } from '#contract'
 import type { Series } from '../../charts/series'
 
 type StepKey =
