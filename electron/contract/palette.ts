@@ -10,6 +10,8 @@ export const COLORS = ['#E69F00', '#56B4E9', '#009E73', '#CC79A7', '#D55E00', '#
 /** As many as colours: the first seven things of a chart differ in both. */
 export const DASHES = [[], [8, 4], [2, 3], [10, 3, 2, 3], [14, 4], [4, 2], [1, 3]] as const
 
+const GREYS = ['#71717a', '#a1a1aa', '#52525b', '#8a8a93'] as const
+
 export interface Drawn {
   id: string
   createdAt: string
@@ -33,6 +35,25 @@ export function strokesOf(things: readonly Drawn[]): ReadonlyMap<string, Stroke>
     uses[at]!++
   }
   return strokes
+}
+
+/** Runs of a comparison by id: those trained without teachers are what others have to beat, in greys. */
+export function runStrokes(runs: readonly (Drawn & { method: string })[]): ReadonlyMap<string, Stroke> {
+  const baselines = runs.filter(({ method }) => method === 'cross-entropy')
+  const strokes = new Map(strokesOf(runs.filter(({ method }) => method !== 'cross-entropy')))
+  const byAge = [...baselines].sort((a, b) => a.createdAt.localeCompare(b.createdAt))
+  for (const [i, { id }] of byAge.entries())
+    strokes.set(id, { color: GREYS[i % GREYS.length]!, dash: DASHES[i % DASHES.length]! })
+  return strokes
+}
+
+/** Teachers by id: those of the library, then those of a run that are there no more. */
+export function teacherStrokes(
+  library: readonly Drawn[],
+  others: readonly { id: string }[] = [],
+): ReadonlyMap<string, Stroke> {
+  const gone = others.filter(({ id }) => !library.some((row) => row.id === id))
+  return strokesOf([...library, ...gone.map(({ id }) => ({ id, createdAt: '9' }))])
 }
 
 /** FNV-1a, 32 bits: http://www.isthe.com/chongo/tech/comp/fnv/ */

@@ -1,5 +1,5 @@
 import type { GridFigure, GridResults, ShadedSpread } from '#contract'
-import { type Domain, escape, label, scale, SERIES_COLOURS, ticks } from '../report'
+import { type Domain, escape, label, scale, ticks } from '../report'
 import { meanWithDeviation } from './tables'
 
 const WIDTH = 720
@@ -8,6 +8,8 @@ const SOFT = '#52525b'
 const GRID = '#e4e4e7'
 /** The heatmap's one hue, laid over white the denser the better the cell. */
 const HUE = '#0369a1'
+/** The best setting's line. */
+const BEST = '#d55e00'
 const DENSEST = 0.9
 /** Share of the hue from which white text has more contrast than black. */
 const WHITE_TEXT = 0.87
@@ -103,7 +105,7 @@ function parallel({ axes, settings, metric, best }: GridResults): Drawing {
     .map((setting) => {
       const points = [...setting.at.map((index, k) => `${x(k)},${place(k, index)}`)]
       points.push(`${x(axes.length)},${y.at(setting.mean!)}`)
-      const [colour, width] = setting.key === best ? [SERIES_COLOURS[1], 2.5] : [HUE, 1]
+      const [colour, width] = setting.key === best ? [BEST, 2.5] : [HUE, 1]
       return `<polyline points="${points.join(' ')}" fill="none" stroke="${colour}" stroke-width="${width}" stroke-opacity="${setting.key === best ? 1 : 0.55}"/>`
     })
   const heads = axes.map(

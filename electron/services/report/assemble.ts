@@ -1,4 +1,12 @@
-import { settingText, type Comparison, type Corpus, type ModelScore, type Teacher } from '#contract'
+import {
+  runStrokes,
+  settingText,
+  teacherStrokes,
+  type Comparison,
+  type Corpus,
+  type ModelScore,
+  type Teacher,
+} from '#contract'
 import { compareRuns, medianSpeed } from '../comparison'
 import { teachersOf, type ReportContent, type ReportedRun, type Table } from './content'
 import { beforeAndAfterTable } from './continued'
@@ -59,6 +67,10 @@ export function reportContent(
       ...more,
     ],
     settings: settingsTable(comparison),
+    strokes: new Map([
+      ...runStrokes(methods.map((method) => method.runs[0]!.row)),
+      ...teacherStrokes(library.teachers, teachersOf(runs)),
+    ]),
     findings: [...answers.map(({ text }) => text), ...findings(runs, methods, corpora, library)],
   }
 }

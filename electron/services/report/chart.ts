@@ -1,17 +1,8 @@
-/** Okabe and Ito's palette, which colour-blind readers can tell apart; with a dash each, never colour alone. */
-export const SERIES_COLOURS = [
-  '#0072b2',
-  '#d55e00',
-  '#009e73',
-  '#cc79a7',
-  '#e69f00',
-  '#56b4e9',
-  '#8a8a8a',
-] as const
-const DASHES = ['', '6 3', '2 3', '8 3 2 3', '12 4', '4 2', '1 2'] as const
+import type { Stroke } from '#contract'
 
 export interface Series {
   name: string
+  stroke: Stroke
   points: readonly (readonly [x: number, y: number])[]
 }
 
@@ -35,15 +26,15 @@ export function lineChart(title: string, yLabel: string, series: readonly Series
   const foot = ticks(x.domain).map(
     (v) => `<text x="${x.at(v)}" y="${HEIGHT - MARGIN.bottom + 16}" text-anchor="middle">${label(v)}</text>`,
   )
-  const lines = series.map(({ points }, i) => {
+  const lines = series.map(({ points, stroke }) => {
     const path = thin(points)
       .map(([px, py], j) => `${j ? 'L' : 'M'}${x.at(px)} ${y.at(py)}`)
       .join('')
-    return `<path d="${path}" stroke="${colour(i)}" stroke-dasharray="${DASHES[i % DASHES.length]}"/>`
+    return `<path d="${path}" ${drawn(stroke)}/>`
   })
   const legend = series.map(
-    ({ name }, i) =>
-      `<span><svg width="28" height="10" aria-hidden="true"><line x1="0" x2="28" y1="5" y2="5" stroke="${colour(i)}" stroke-width="2" stroke-dasharray="${DASHES[i % DASHES.length]}"/></svg>${escape(name)}</span>`,
+    ({ name, stroke }) =>
+      `<span><svg width="28" height="10" aria-hidden="true"><line x1="0" x2="28" y1="5" y2="5" stroke-width="2" ${drawn(stroke)}/></svg>${escape(name)}</span>`,
   )
   return `<figure><figcaption>${escape(title)} <small>${escape(yLabel)}</small></figcaption>
 <svg class="chart" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escape(`${title}, ${series.map(({ name }) => name).join(', ')}`)}">
@@ -52,7 +43,7 @@ ${grid.join('')}${foot.join('')}<text x="${(WIDTH + MARGIN.left) / 2}" y="${HEIG
 <div class="legend">${legend.join('')}</div></figure>`
 }
 
-const colour = (i: number) => SERIES_COLOURS[i % SERIES_COLOURS.length]!
+const drawn = ({ color, dash }: Stroke) => `stroke="${color}" stroke-dasharray="${dash.join(' ')}"`
 
 export function escape(text: string): string {
   return text

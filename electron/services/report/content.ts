@@ -7,6 +7,7 @@ import type {
   Run,
   RunConfig,
   StepRecord,
+  Stroke,
   Teacher,
 } from '#contract'
 import type { Method } from './methods'
@@ -41,6 +42,8 @@ export interface ReportContent {
   settings: { columns: string[]; rows: { head: string; cells: string[] }[] }
   /** What the numbers say, in sentences. */
   findings: string[]
+  /** How each method's first run and each teacher is drawn, by id: as the app draws them. */
+  strokes: ReadonlyMap<string, Stroke>
 }
 
 /** The teachers of all runs, once each. */

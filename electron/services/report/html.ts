@@ -25,7 +25,7 @@ export function htmlReport(content: ReportContent): string {
 <h1>${escape(title)}</h1><p class="soft">Retort report, ${escape(createdAt.slice(0, 16).replace('T', ' '))} UTC. ${runs.length} run${runs.length === 1 ? '' : 's'}.</p>
 <h2>What the numbers say</h2><ul>${findings.map((line) => `<li>${escape(line)}</li>`).join('')}</ul>
 ${tables.map(table).join('')}
-${reliability(content)}<h2>Curves</h2>${content.methods.length < runs.length ? '<p class="soft">The first seed of each method.</p>' : ''}<div class="charts">${charts(content.methods.map((method) => method.runs[0]!))}</div>
+${reliability(content)}<h2>Curves</h2>${content.methods.length < runs.length ? '<p class="soft">The first seed of each method.</p>' : ''}<div class="charts">${charts(content)}</div>
 ${settings(content)}${samples(content.methods.map((method) => method.runs[0]!))}${origins(runs)}
 </body></html>
 `
@@ -47,16 +47,18 @@ function table(data: Table): string {
 <div class="scroll"><table><thead><tr><th scope="col"></th>${head}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`
 }
 
-function reliability({ methods }: ReportContent): string {
-  const diagrams = reliabilityCharts(methods)
+function reliability(content: ReportContent): string {
+  const diagrams = reliabilityCharts(content)
   return diagrams && `<h2>Reliability</h2><div class="charts">${diagrams}</div>`
 }
 
-function charts(runs: readonly ReportedRun[]): string {
+function charts({ methods, strokes }: ReportContent): string {
+  const runs = methods.map((method) => method.runs[0]!)
   const ofSteps = (key: 'ce' | 'kd' | 'features' | 'gradNorm'): Series[] =>
     runs
       .map(({ row, steps }) => ({
         name: row.name,
+        stroke: strokes.get(row.id)!,
         points: smooth(
           steps.flatMap((s) => (typeof s[key] === 'number' ? [[s.step, s[key]] as [number, number]] : [])),
         ),
@@ -66,6 +68,7 @@ function charts(runs: readonly ReportedRun[]): string {
     runs
       .map(({ row, evaluations }) => ({
         name: row.name,
+        stroke: strokes.get(row.id)!,
         points: evaluations.flatMap((e) =>
           typeof e[key] === 'number' ? [[e.step, e[key]] as [number, number]] : [],
         ),
@@ -77,8 +80,9 @@ function charts(runs: readonly ReportedRun[]): string {
       lineChart(
         `Teacher weights: ${row.name}`,
         'alpha, mean of the batch',
-        row.teachers.map(({ name }, k) => ({
+        row.teachers.map(({ id, name }, k) => ({
           name,
+          stroke: strokes.get(id)!,
           points: smooth(steps.flatMap((s) => (s.alpha ? [[s.step, s.alpha[k]!] as [number, number]] : []))),
         })),
       ),

@@ -1,5 +1,5 @@
 export { browserArguments, installedBrowser } from './browser'
-export { type Domain, escape, label, scale, SERIES_COLOURS, ticks } from './chart'
+export { type Domain, escape, label, scale, ticks } from './chart'
 export { show } from './content'
 export { stoppedTable } from './halving'
 export { latexDocument, latexNumber, type LatexTable, latexText } from './latex'

@@ -1,8 +1,10 @@
 import type { CalibrationScore } from '#contract'
 import { lineChart } from './chart'
-import type { ReportedRun, Table } from './content'
+import type { ReportContent, ReportedRun, Table } from './content'
 import type { Method } from './methods'
 
+/** A calibrated model's line, which is nobody's. */
+const CALIBRATED = { color: '#8a8a8a', dash: [2, 4] }
 /** Diagrams that a report shows at most. */
 const DIAGRAMS = 6
 
@@ -37,16 +39,19 @@ export function calibrationTables(methods: readonly Method<ReportedRun>[]): Tabl
 const cells = ({ accuracy, ece, brier }: CalibrationScore) => [accuracy, ece, brier]
 
 /** Reliability diagrams: accuracy over confidence, student and teachers, beside what a calibrated model shows. */
-export function reliabilityCharts(methods: readonly Method<ReportedRun>[]): string {
+export function reliabilityCharts({ methods, strokes }: ReportContent): string {
   return methods
     .filter(({ runs }) => runs[0]!.detail?.calibration.length)
     .slice(0, DIAGRAMS)
     .map(({ label, runs }) => {
-      const lines = runs[0]!.detail!.calibration.map(({ model, bins }) => ({
+      const { row, config, detail } = runs[0]!
+      const ids = [row.id, ...config.teachers.map(({ id }) => id)]
+      const lines = detail!.calibration.map(({ model, bins }, i) => ({
         name: model,
+        stroke: strokes.get(ids[i]!)!,
         points: bins.map(({ confidence, accuracy }) => [confidence, accuracy] as const),
       }))
-      const diagonal = { name: 'calibrated', points: [[0, 0] as const, [1, 1] as const] }
+      const diagonal = { name: 'calibrated', stroke: CALIBRATED, points: [[0, 0] as const, [1, 1] as const] }
       return lineChart(`Reliability: ${label}`, 'accuracy', [...lines, diagonal], 'confidence')
     })
     .join('')

@@ -201,4 +201,24 @@ describe('a report', () => {
     }
     expect(JSON.parse(jsonReport(content)).findings).toEqual(content.findings)
   })
+  it('draws a thing alike in every diagram, in whatever place it comes', () => {
+    const withTeachers = (name: string, ids: string[]): ReportedRun => {
+      const one = run(name, 1, 2.9, ids)
+      const [student] = one.detail!.calibration
+      const teachers = ids.map((id) => ({ id, name: id, createdAt: now })) as RunConfig['teachers']
+      const calibration = [student!, ...ids.map((model) => ({ ...student!, model }))]
+      return { ...one, config: { ...one.config, teachers }, detail: { ...one.detail!, calibration } }
+    }
+    const runs = [withTeachers('first', ['a', 'b']), withTeachers('second', ['b', 'a']), run('alone', 1, 3)]
+    const html = htmlReport(reportContent('Runs', runs, library))
+    const legend = [...html.matchAll(/stroke="(#\w+)" stroke-dasharray="([^"]*)"\/><\/svg>([^<]+)<\/span>/g)]
+    const drawn = (name: string) =>
+      legend.filter((match) => match[3] === name).map(([, ...how]) => how.slice(0, 2).join())
+    for (const name of ['a', 'b']) {
+      expect(drawn(name)).toHaveLength(2)
+      expect(new Set(drawn(name)).size).toBe(1)
+    }
+    expect(new Set(drawn('calibrated'))).toEqual(new Set(['#8a8a8a,2 4']))
+    expect(new Set([...drawn('a'), ...drawn('b'), ...drawn('calibrated')]).size).toBe(3)
+  })
 })

@@ -1,6 +1,5 @@
 import { computed } from 'vue'
-import type { Run, Stroke } from '#contract'
-import { teacherStrokes } from '../../charts/palette'
+import { teacherStrokes, type Run, type Stroke } from '#contract'
 import { useLibrary } from '../../stores/library'
 
 /** The strokes of a run's teachers, those of other tokenizers last: those that they have in the library. */
