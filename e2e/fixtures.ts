@@ -70,6 +70,9 @@ export async function furnishGrid(dataDir: string): Promise<void> {
 export interface Host {
   url: string
   dataDir: string
+  stop(): Promise<void>
+  /** Starts it again on the same data directory. */
+  start(): Promise<void>
 }
 
 /** The web host as `retort serve` starts it, in a process of its own. */
@@ -122,6 +125,8 @@ async function fill(dataDir: string, library: keyof typeof libraries): Promise<v
 interface Fixtures {
   /** What is in the data directory before the host opens it. */
   library: keyof typeof libraries
+  /** What the console may complain of, beyond the report's sandbox. */
+  tolerated: RegExp | undefined
   host: Host
   app: Page
 }
@@ -133,17 +138,28 @@ export const test = base.extend<Fixtures>({
     const folder = mkdtempSync(join(tmpdir(), 'retort-'))
     const dataDir = join(folder, 'data')
     await fill(dataDir, library)
-    const { url, child } = await startHost(dataDir)
-    await use({ url, dataDir })
+    let { url, child } = await startHost(dataDir)
+    const host = {
+      url,
+      dataDir,
+      stop: () => stopHost(child),
+      start: async () => {
+        ;({ url, child } = await startHost(dataDir))
+        host.url = url
+      },
+    }
+    await use(host)
     await stopHost(child)
     rmSync(folder, { recursive: true, force: true })
   },
-  app: async ({ page, host }, use) => {
+  tolerated: [undefined, { option: true }],
+  app: async ({ page, host, tolerated }, use) => {
     const errors: string[] = []
     page.on('console', (message) => {
       // Playwright looks into the report's frame, whose sandbox refuses its script: the sandbox at work.
       const sandbox = message.text().startsWith("Blocked script execution in 'about:srcdoc'")
-      if (message.type() === 'error' && !sandbox) errors.push(message.text())
+      const known = sandbox || tolerated?.test(message.text())
+      if (message.type() === 'error' && !known) errors.push(message.text())
     })
     page.on('pageerror', (error) => errors.push(error.message))
     await page.goto(host.url)

@@ -28,15 +28,21 @@ export type Push = z.output<typeof push>
 
 /**
  * Frames of the WebSocket (text, JSON). The client's first frame is `hello`; after a reconnection it carries the last
- * sequence number it has seen, and the host repeats what was missed or says that it is `lost`: fetch everything anew.
+ * sequence number it has seen and the life of the host that it was of, and the host repeats what was missed or says that
+ * it is `lost`: fetch everything anew. A host that was started again has another life, and numbers of its own.
  */
 export const clientFrame = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('hello'), token: z.string(), since: z.number().int().optional() }),
+  z.object({
+    type: z.literal('hello'),
+    token: z.string(),
+    since: z.number().int().optional(),
+    life: z.string().optional(),
+  }),
   z.object({ type: z.literal('call'), id: z.number().int(), name: z.string(), params: z.unknown() }),
 ])
 export type ClientFrame = z.output<typeof clientFrame>
 export type HostFrame =
-  | { type: 'welcome'; seq: number; lost?: boolean }
+  | { type: 'welcome'; seq: number; life: string; lost?: boolean }
   | { type: 'refused'; message: string }
   | ({ type: 'result'; id: number } & CallResult)
   | ({ type: 'push' } & NumberedPush)

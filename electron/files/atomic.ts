@@ -8,16 +8,21 @@ import { withRoom } from './room'
  * part: temporary file beside it, fsync, rename, fsync of the folder.
  *
  * @param data of a list the parts one after the other
+ * @param mode who may read it, less what the process' umask takes away
  * @throws failed when the disk is full
  */
-export function writeFileAtomic(path: string, data: string | Uint8Array | readonly Uint8Array[]): void {
+export function writeFileAtomic(
+  path: string,
+  data: string | Uint8Array | readonly Uint8Array[],
+  mode = 0o666,
+): void {
   mkdirSync(dirname(path), { recursive: true })
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
   const parts = typeof data === 'string' ? [Buffer.from(data)] : data instanceof Uint8Array ? [data] : data
   const size = parts.reduce((sum, { length }) => sum + length, 0)
   try {
     withRoom(path, size, () => {
-      const file = openSync(temporary, 'w')
+      const file = openSync(temporary, 'w', mode)
       try {
         for (const bytes of parts)
           for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at, bytes.length - at)

@@ -12,6 +12,8 @@ export function defaultDataDir(): string {
 /** Everything that lies below a data directory. */
 export const paths = {
   catalogue: (dataDir: string) => join(dataDir, 'catalogue.json'),
+  /** Where the web host is found, and by what token: for its user alone. */
+  webHost: (dataDir: string) => join(dataDir, 'web.json'),
   lock: (dataDir: string) => join(dataDir, 'lock.json'),
   runs: (dataDir: string) => join(dataDir, 'runs'),
   run: (dataDir: string, id: string) => join(dataDir, 'runs', id),

@@ -7,8 +7,9 @@ export function serveCommand(program: Command): void {
   program
     .command('serve')
     .description('the app for a browser, on 127.0.0.1 with a token')
-    .option('--port <port>', 'default: any that is free', port, 0)
-    .action(async (own: { port: number }, command: Command) => {
+    .option('--port <port>', 'default: the last one, or any that is free', port)
+    .option('--new-token', 'pages that are open elsewhere are no longer let in')
+    .action(async (own: { port?: number; newToken?: boolean }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>()
       await report(options, async () => {
         const { startWebHost } = await import('../web')
@@ -17,7 +18,7 @@ export function serveCommand(program: Command): void {
           spawnWorker: nodeWorkerLauncher(),
           host: 'web',
         })
-        const host = await startWebHost({ services, port: own.port })
+        const host = await startWebHost({ services, port: own.port, renewToken: own.newToken })
         process.stdout.write(options.json ? `${JSON.stringify({ url: host.url })}\n` : `${host.url}\n`)
         await new Promise<void>((resolve) => {
           process.once('SIGINT', resolve).once('SIGTERM', resolve)

@@ -23,7 +23,7 @@ export class Connection {
   constructor(
     private readonly socket: WebSocket,
     private readonly services: Services,
-    private readonly token: string,
+    private readonly host: { token: string; life: string },
   ) {
     this.timer = setTimeout(() => this.refuse('no hello came'), HELLO_MS)
     socket.on('message', (data) => void this.receive(String(data)))
@@ -43,14 +43,16 @@ export class Connection {
     await this.call(frame)
   }
 
-  private welcome({ token, since }: Extract<ClientFrame, { type: 'hello' }>): void {
+  private welcome({ token, since, life }: Extract<ClientFrame, { type: 'hello' }>): void {
     if (this.unsubscribe) return
-    if (!sameToken(token, this.token)) {
+    if (!sameToken(token, this.host.token)) {
       return this.refuse('the token is not that of this server; open the address that Retort printed')
     }
     clearTimeout(this.timer)
-    const missed = since === undefined ? [] : this.services.since(since)
-    this.send({ type: 'welcome', seq: this.services.seq, lost: missed === undefined })
+    const ours = life === undefined || life === this.host.life
+    const missed = since === undefined ? [] : ours ? this.services.since(since) : undefined
+    const lost = missed === undefined
+    this.send({ type: 'welcome', seq: this.services.seq, life: this.host.life, lost })
     for (const { seq, push } of missed ?? []) this.send({ type: 'push', seq, push })
     this.unsubscribe = this.services.onPush((seq, push) => this.send({ type: 'push', seq, push }))
   }

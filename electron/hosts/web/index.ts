@@ -1,18 +1,21 @@
-import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:http'
+import { randomUUID } from 'node:crypto'
+import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { WebSocketServer } from 'ws'
 import { failed } from '#contract'
 import type { Services } from '../../services'
 import { builtPage } from '../pageFiles'
 import { hostAllowed, originAllowed } from './access'
+import { keepAddress, lastAddress, newToken } from './address'
 import { Connection } from './connection'
 import { fail, sendFile } from './files'
 
 export interface WebHostOptions {
   services: Services
-  /** 0 or absent: any that is free. */
+  /** Absent: where the last one of this data directory was, if that is free, else any that is. */
   port?: number
+  /** Closes all pages that knew the last one out. */
+  renewToken?: boolean
   /** The built page. */
   rendererDir?: string
 }
@@ -30,32 +33,32 @@ const LARGEST_MESSAGE = 4 * 2 ** 20
 /** Serves the app on 127.0.0.1 to whoever has the token. */
 export async function startWebHost({
   services,
-  port = 0,
+  port,
+  renewToken = false,
   rendererDir = builtPage(),
 }: WebHostOptions): Promise<WebHost> {
-  const token = randomBytes(32).toString('base64url')
+  const { dataDir } = services.rooms.context
+  const last = lastAddress(dataDir)
+  const token = renewToken ? newToken() : last.token
   const server = createServer((request, response) => {
     if (!hostAllowed(request)) return fail(response, 403, 'only for this machine')
     if (request.method !== 'GET' && request.method !== 'HEAD') return fail(response, 405, 'not allowed')
     void sendFile(rendererDir, request.url ?? '/', response)
   })
+  const life = randomUUID()
   const sockets = new WebSocketServer({ noServer: true, maxPayload: LARGEST_MESSAGE })
   server.on('upgrade', (request, socket, head) => {
     if (request.url !== '/ws' || !hostAllowed(request) || !originAllowed(request)) {
       socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n')
       return
     }
-    sockets.handleUpgrade(request, socket, head, (webSocket) => new Connection(webSocket, services, token))
+    sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      new Connection(webSocket, services, { token, life })
+    })
   })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(
-        error.code === 'EADDRINUSE' ? failed(`port ${port} is in use; choose another with --port`) : error,
-      ),
-    )
-    server.listen(port, '127.0.0.1', resolve)
-  })
+  await listen(server, port ?? last.port, port === undefined)
   const address = server.address() as AddressInfo
+  keepAddress(dataDir, { token, port: address.port })
   return {
     url: `http://127.0.0.1:${address.port}/#token=${token}`,
     port: address.port,
@@ -67,5 +70,26 @@ export async function startWebHost({
         server.closeAllConnections()
       })
     },
+  }
+}
+
+/**
+ * @param wanted 0 or absent: any that is free
+ * @param orAny takes another one where the wanted one is not free
+ */
+async function listen(server: Server, wanted = 0, orAny: boolean): Promise<void> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(wanted, '127.0.0.1', () => {
+        server.off('error', reject)
+        resolve()
+      })
+    })
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'EADDRINUSE' || !wanted) throw error
+    if (!orAny) throw failed(`port ${wanted} is in use; choose another with --port`)
+    await listen(server, 0, orAny)
   }
 }

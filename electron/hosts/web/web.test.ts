@@ -1,5 +1,5 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { request as httpRequest } from 'node:http'
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer, request as httpRequest } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -159,7 +159,52 @@ describe('the socket', () => {
     const other = connect()
     await other.say({ type: 'hello', token: token(), since: 99 })
     expect(await other.next()).toMatchObject({ type: 'welcome', lost: true })
-    late.socket.terminate()
-    other.socket.terminate()
+    // A number of another life says nothing, though this one has come as far.
+    const stranger = connect()
+    await stranger.say({ type: 'hello', token: token(), since: 1, life: 'another' })
+    expect(await stranger.next()).toMatchObject({ type: 'welcome', lost: true })
+    for (const { socket } of [late, other, stranger]) socket.terminate()
+  })
+})
+
+describe('the address', () => {
+  const file = () => join(folder, 'data', 'web.json')
+  const page = () => join(folder, 'page')
+  const restart = async (options: Partial<Parameters<typeof startWebHost>[0]> = {}) => {
+    await host.close()
+    host = await startWebHost({ services, rendererDir: page(), ...options })
+    return host.url
+  }
+
+  it('is the same after a restart, and known to its user alone', async () => {
+    const first = host.url
+    expect(await restart()).toBe(first)
+    expect(statSync(file()).mode & 0o777).toBe(0o600)
+  })
+
+  it('has another port where the last one is taken, and says so where it was asked for', async () => {
+    const { port } = host
+    const last = token()
+    await host.close()
+    const taken = createServer().listen(port, '127.0.0.1')
+    await new Promise((resolve) => taken.once('listening', resolve))
+    await expect(startWebHost({ services, port, rendererDir: page() })).rejects.toThrow(
+      `port ${port} is in use; choose another with --port`,
+    )
+    host = await startWebHost({ services, rendererDir: page() })
+    expect(host.port).not.toBe(port)
+    expect(token()).toBe(last)
+    await new Promise((resolve) => taken.close(resolve))
+  })
+
+  it('is new when that is asked for, and when what was kept cannot be read', async () => {
+    const first = token()
+    await restart({ renewToken: true })
+    const second = token()
+    expect(second).not.toBe(first)
+    writeFileSync(file(), '{"token":"short"}')
+    await restart()
+    expect(token()).toMatch(/^[\w-]{43}$/)
+    expect([first, second]).not.toContain(token())
   })
 })

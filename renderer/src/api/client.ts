@@ -8,14 +8,22 @@ const listeners = new Set<(push: Push) => void>()
 const lostListeners = new Set<() => void>()
 let transport: Transport | undefined
 
-export const connection = reactive<{ status: ConnectionStatus; message?: string }>({ status: 'connecting' })
+export const connection = reactive<{
+  status: ConnectionStatus
+  message?: string
+  /** Whether it was ever there: what is on the screen came from it. */
+  known: boolean
+}>({ status: 'connecting', known: false })
 
 /** Connects the page to its host: the preload script's bridge, or the web host's socket. */
 export function startClient(): void {
   const events: TransportEvents = {
     onPush: (push) => listeners.forEach((listener) => listener(push)),
     onLost: () => lostListeners.forEach((listener) => listener()),
-    onStatus: (status, message) => Object.assign(connection, { status, message }),
+    onStatus: (status, message) => {
+      Object.assign(connection, { status, message })
+      if (status === 'open') connection.known = true
+    },
   }
   transport = window.retort ? bridgeTransport(window.retort, events) : socketTransport(takeToken(), events)
 }
@@ -36,6 +44,10 @@ export function onPush(listener: (push: Push) => void): void {
 export function onLost(listener: () => void): () => void {
   lostListeners.add(listener)
   return () => lostListeners.delete(listener)
+}
+
+export function reconnect(): void {
+  transport?.retry?.()
 }
 
 export function pathPicker(): Transport['pickPath'] {

@@ -9,25 +9,33 @@ interface Waiting {
   resolve: (result: CallResult) => void
 }
 
+/** How long a call waits for a connection before it fails. */
+const PATIENCE_MS = 4_000
+
+const broken = 'the connection to Retort broke; it is not known whether this was done'
+const unreachable = 'Retort does not answer; nothing was done'
+
 /**
  * The page in a browser: a WebSocket that comes back after it broke, and resumes its subscription. Calls made
- * meanwhile wait; calls that were under way fail, for nobody knows whether they were done.
+ * meanwhile wait a little; calls that were under way fail, for nobody knows whether they were done.
  */
 export function socketTransport(token: string, events: TransportEvents): Transport {
   let socket: WebSocket | undefined
   let open = false
   let refused = false
   let seen: number | undefined
+  let life: string | undefined
+  let retry: number | undefined
   let wait = FIRST_WAIT_MS
   let lastId = 0
-  const queued: Waiting[] = []
+  const queued = new Set<Waiting>()
   const underWay = new Map<number, Waiting['resolve']>()
 
   function connect(): void {
     events.onStatus('connecting')
     const { protocol, host } = window.location
     socket = new WebSocket(`${protocol === 'https:' ? 'wss' : 'ws'}://${host}/ws`)
-    socket.onopen = () => send({ type: 'hello', token, since: seen })
+    socket.onopen = () => send({ type: 'hello', token, since: seen, life })
     socket.onmessage = ({ data }) => receive(JSON.parse(String(data)) as HostFrame)
     socket.onclose = closed
   }
@@ -42,8 +50,10 @@ export function socketTransport(token: string, events: TransportEvents): Transpo
           events.onLost()
         }
         seen ??= frame.seq
+        life = frame.life
         events.onStatus('open')
-        for (const { frame: call, resolve } of queued.splice(0)) post(call, resolve)
+        for (const { frame: call, resolve } of queued) post(call, resolve)
+        queued.clear()
         return
       case 'refused':
         refused = true
@@ -61,19 +71,11 @@ export function socketTransport(token: string, events: TransportEvents): Transpo
 
   function closed(): void {
     open = false
-    for (const resolve of underWay.values()) {
-      resolve({
-        ok: false,
-        error: {
-          code: 'failed',
-          message: 'the connection to Retort broke; it is not known whether this was done',
-        },
-      })
-    }
+    for (const resolve of underWay.values()) resolve(failure(broken))
     underWay.clear()
     if (refused) return
     events.onStatus('closed')
-    setTimeout(connect, wait)
+    retry = window.setTimeout(connect, wait)
     wait = Math.min(LONGEST_WAIT_MS, wait * 2)
   }
 
@@ -91,11 +93,20 @@ export function socketTransport(token: string, events: TransportEvents): Transpo
     call: (name, params) =>
       new Promise((resolve) => {
         const frame: ClientFrame = { type: 'call', id: ++lastId, name, params }
-        if (open) post(frame, resolve)
-        else queued.push({ frame, resolve })
+        if (open) return post(frame, resolve)
+        const waiting = { frame, resolve }
+        queued.add(waiting)
+        setTimeout(() => queued.delete(waiting) && resolve(failure(unreachable)), PATIENCE_MS)
       }),
+    retry: () => {
+      if (socket?.readyState !== WebSocket.CLOSED || refused) return
+      window.clearTimeout(retry)
+      connect()
+    },
   }
 }
+
+const failure = (message: string): CallResult => ({ ok: false, error: { code: 'failed', message } })
 
 const KEY = 'retort-token'
 

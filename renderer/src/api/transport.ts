@@ -12,6 +12,8 @@ export interface TransportEvents {
 /** What carries calls and pushes between the page and its host. */
 export interface Transport {
   call(name: string, params: unknown): Promise<CallResult>
+  /** Tries to connect now instead of by and by. */
+  retry?: () => void
   /** The host's file dialog, where there is one. */
   pickPath?: (kind: 'file' | 'folder') => Promise<string | undefined>
 }

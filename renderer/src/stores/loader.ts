@@ -1,5 +1,5 @@
-import { getCurrentScope, onScopeDispose, ref, type Ref } from 'vue'
-import { onLost } from '../api/client'
+import { getCurrentScope, onScopeDispose, ref, watch, type Ref } from 'vue'
+import { connection, onLost } from '../api/client'
 import { errorText } from '../ui/format'
 
 export interface Loader {
@@ -32,6 +32,11 @@ export function createLoader(fetch: () => Promise<void>): Loader {
     if (state.value !== 'idle') void load()
   })
   if (getCurrentScope()) onScopeDispose(forget)
+  // What could not be fetched while the host was away is fetched when it is back.
+  watch(
+    () => connection.status,
+    (now) => now === 'open' && state.value === 'error' && void load(),
+  )
   return {
     state,
     error,

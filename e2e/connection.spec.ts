@@ -1,0 +1,35 @@
+import { expect, rail, test } from './fixtures'
+
+const exact = { exact: true } as const
+test.use({ tolerated: /WebSocket connection to .* failed/ })
+
+test('a host that goes away is told at once, and one that comes back finds the page and what was typed', async ({
+  app,
+  host,
+}) => {
+  await rail(app, 'Experiments').click()
+  await app.getByRole('link', { name: 'small', ...exact }).click()
+  const yaml = app.getByLabel('YAML')
+  await expect(yaml).toHaveValue(/^name: small\n/)
+  await yaml.fill(`${await yaml.inputValue()}# mine\n`)
+  await host.stop()
+  await expect(app.getByRole('alert')).toContainText('Retort does not answer')
+  const save = app.getByRole('button', { name: 'Save', ...exact })
+  await save.click()
+  await expect(app.getByText('Retort does not answer; nothing was done', exact)).toBeVisible()
+
+  const before = host.url
+  await host.start()
+  expect(host.url).toBe(before)
+  await expect(app.getByRole('alert')).toBeHidden()
+  await expect(yaml).toHaveValue(/# mine\n$/)
+  // What is not saved outlives the page too.
+  await app.reload()
+  await expect(app.getByText('changed', exact)).toBeVisible()
+  await expect(yaml).toHaveValue(/# mine\n$/)
+  await save.click()
+  await expect(app.getByText('changed', exact)).toBeHidden()
+  await rail(app, 'Runs').click()
+  await app.goBack()
+  await expect(yaml).toHaveValue(/# mine\n$/)
+})
