@@ -2,6 +2,8 @@ import type { Stroke } from '#contract'
 
 export interface Series extends Stroke {
   name: string
+  /** What its legend says where the rest of the name is known. */
+  label?: string
   /** In ascending x. */
   points: readonly (readonly [x: number, y: number | null])[]
 }
