@@ -1,23 +1,14 @@
 import type { ClusterJob, PassJob, Run, RunConfig, Submission } from '#contract'
-import {
-  batchScript,
-  cancel,
-  findJob,
-  Login,
-  submit,
-  taskStates,
-  Transfer,
-  type TaskState,
-} from '../../cluster'
-import { progressOf, RunFolder } from '../../store'
+import { cancel, Login, taskStates, Transfer, type TaskState } from '../../cluster'
+import { RunFolder } from '../../store'
 import { distinctAlignments } from '../library'
-import { foldersOf } from './folders'
 import { ClusterProfiles } from './profiles'
 import type { Context } from '../context'
 import { newId } from '../identity'
 import { isPreparing, passMakers, passState, type PlannedRun } from './passJobs'
+import { sendArray } from './sendArray'
 import { Submissions } from './submissions'
-import { describeEnd, wasCancelled } from './taskEnd'
+import { outcomeOf } from './taskEnd'
 
 /**
  * Runs computed by Slurm: submits them, follows them, collects them. Nothing here has to stay alive meanwhile: a
@@ -193,13 +184,15 @@ export class ClusterService {
       return false
     }
     if (passes && passes.job === undefined) {
-      const answer = await this.array(row, login, passes.runs, { prepare: true })
+      const answer = await sendArray(this.context.dataDir, row, login, passes.runs, { prepare: true })
       if ('refused' in answer) return refuse(answer.refused)
       this.changePasses(row, { job: answer.job, reason: undefined })
     }
     // A job that Slurm has forgotten cannot be waited for; it has ended.
     const known = passes?.job !== undefined && (await taskStates(login, passes.job)).size > 0
-    const answer = await this.array(row, login, row.runs, { after: known ? passes.job : undefined })
+    const answer = await sendArray(this.context.dataDir, row, login, row.runs, {
+      after: known ? passes.job : undefined,
+    })
     if ('refused' in answer) {
       if (isPreparing(row)) await this.cancelPasses(row)
       return refuse(answer.refused)
@@ -210,56 +203,23 @@ export class ClusterService {
     return true
   }
 
-  private async array(
-    row: Submission,
-    login: Login,
-    runs: readonly string[],
-    { prepare, after }: { prepare?: boolean; after?: string },
-  ): Promise<{ job: string } | { refused: string }> {
-    const { profile, id } = row
-    const name = `retort-${id}${prepare ? '-passes' : ''}`
-    const job = await findJob(login, name)
-    if (job !== undefined) return { job }
-    const transfer = new Transfer(login, profile, this.context.dataDir)
-    await transfer.push([`submissions/${id}`, ...foldersOf(this.context.dataDir, runs)])
-    const script = batchScript(profile, runs, id, prepare)
-    return submit(login, profile, { name, tasks: runs.length, script, after })
-  }
-
   /** A row as its folder and Slurm say; the folder is the truth, Slurm knows only who is at work. */
   private update(row: Submission, id: string, task: TaskState | undefined): void {
     const folder = new RunFolder(this.context.dataDir, id)
     const config = folder.config()
     const run = this.context.catalogue.data.runs.find((other) => other.id === id)
     if (!run || !config) return this.collected(row, id)
-    const { status, reason, ...rest } = progressOf(folder)
-    const measured = { ...rest, teacherOutputs: folder.teacherOutputs() }
     this.tellSteps(run, folder, config)
-    const state = task?.state ?? 'ended'
-    if (status === 'completed') return this.end(row, id, { ...measured, status, reason: undefined })
-    const { until } = row.cells[id] ?? {}
-    // A rung of successive halving, which it was to come to.
-    if (status === 'stopped' && until !== undefined && measured.step >= until && state === 'ended')
-      return this.end(row, id, { ...measured, status, reason: undefined })
-    if (state !== 'ended') {
-      this.seenEnded.delete(id)
-      return this.change(id, {
-        ...measured,
-        endedAt: undefined,
-        status: state === 'pending' ? 'queued' : 'running',
-        reason: task?.reason,
-      })
-    }
-    if (!this.seenEnded.delete(id)) {
-      this.seenEnded.add(id)
-      return
-    }
-    if (wasCancelled(task) || (status === 'stopped' && !task)) {
-      return this.end(row, id, { ...measured, status: 'stopped', reason: 'cancelled on the cluster' })
-    }
-    const said =
-      status === 'failed' && reason ? reason : this.submissions.lastWords(row.id, row.runs.indexOf(id))
-    this.end(row, id, { ...measured, status: 'failed', reason: describeEnd(task, said) })
+    const place = row.runs.indexOf(id)
+    const outcome = outcomeOf(folder, task, {
+      until: row.cells[id]?.until,
+      seenEnded: this.seenEnded.has(id),
+      lastWords: () => this.submissions.lastWords(row.id, place),
+    })
+    if (outcome.kind === 'seen-ended') this.seenEnded.add(id)
+    else this.seenEnded.delete(id)
+    if (outcome.kind === 'ended') this.end(row, id, outcome.change)
+    if (outcome.kind === 'at-work') this.change(id, outcome.change)
   }
 
   private tellSteps(run: Run, folder: RunFolder, config: RunConfig): void {

@@ -1,4 +1,4 @@
-import { valueAt } from './form'
+import { valueAt } from './definitionText'
 
 /** How the comparisons are told of a teacher. */
 const COMPARED: Record<string, string> = {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { valueAt, withValue } from './form'
+import { valueAt, withValue } from './definitionText'
 
 const text = `# mine
 name: a # keep this
