@@ -22,6 +22,9 @@ export const families = [
 ] as const
 export type Family = (typeof families)[number]
 
+/** Families of which every query head has a key head of its own. */
+export const UNGROUPED: readonly Family[] = ['gpt2', 'gpt_neox', 'opt']
+
 /** The inner functions of a feed-forward that are known. `gelu-tanh` is GELU's approximation by tanh. */
 export const activations = [
   'silu',

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { applyMethod, tableMethods } from './methods'
-import { modelSpec, objectName, studentSpec } from './model'
+import { modelSpec, objectName } from './model'
+import { studentSpec } from './student'
 
 export { objectName }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { architecture, families, LLAMA, type Rotary } from './architecture'
+import { architecture, families, LLAMA, UNGROUPED, type Family, type Rotary } from './architecture'
 
 export const objectName = z
   .string()
@@ -9,8 +9,9 @@ export const objectName = z
 
 const size = z.number().int().positive()
 
-const fields = {
-  family: z.literal('llama').default('llama'),
+/** What a definition says of a model. */
+export const modelFields = {
+  family: z.enum(families).default('llama'),
   /** Width of the residual stream. */
   width: size,
   layers: size,
@@ -25,9 +26,9 @@ const fields = {
   tied: z.boolean().default(true),
 }
 
-type Shape = { width: number; heads: number; kvHeads?: number; hidden?: number }
+type Shape = { family: Family; width: number; heads: number; kvHeads?: number; hidden?: number }
 
-function complete<T extends Shape>(spec: T): T & { kvHeads: number; hidden: number } {
+export function complete<T extends Shape>(spec: T): T & { kvHeads: number; hidden: number } {
   return {
     ...spec,
     kvHeads: spec.kvHeads ?? spec.heads,
@@ -35,7 +36,7 @@ function complete<T extends Shape>(spec: T): T & { kvHeads: number; hidden: numb
   }
 }
 
-function divisible(spec: Shape, context: z.core.$RefinementCtx): void {
+export function divisible(spec: Shape, context: z.core.$RefinementCtx): void {
   const wrong = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
   if (spec.width % spec.heads) wrong('heads', `${spec.heads} heads do not divide the width ${spec.width}`)
   else if ((spec.width / spec.heads) % 2)
@@ -43,10 +44,12 @@ function divisible(spec: Shape, context: z.core.$RefinementCtx): void {
   if (spec.kvHeads && spec.heads % spec.kvHeads) {
     wrong('kvHeads', `${spec.kvHeads} key/value heads do not divide ${spec.heads} heads`)
   }
+  if (spec.kvHeads && spec.kvHeads !== spec.heads && UNGROUPED.includes(spec.family))
+    wrong('kvHeads', `a model of the family ${spec.family} has as many of them as heads`)
 }
 
 /** What a definition says of a model's architecture; the vocabulary comes from the tokenizer. */
-export const modelSpec = z.strictObject(fields).superRefine(divisible).transform(complete)
+export const modelSpec = z.strictObject(modelFields).superRefine(divisible).transform(complete)
 export type ModelSpec = z.output<typeof modelSpec>
 
 /**
@@ -62,13 +65,6 @@ export const studentInit = z.union([
   }),
 ])
 export type StudentInit = z.output<typeof studentInit>
-
-/** A student's architecture, and where its first weights come from. */
-export const studentSpec = z
-  .strictObject({ ...fields, init: studentInit.default('random') })
-  .superRefine(divisible)
-  .transform(complete)
-export type StudentSpec = z.output<typeof studentSpec>
 
 /** A model with everything known: what `model.json` beside the weights holds. */
 export const modelConfig = z.strictObject({

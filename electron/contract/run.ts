@@ -62,6 +62,10 @@ export const runConfig = z.strictObject({
   /** Of calibrated entropy: each teacher's temperature, filled in by the worker before the first step. */
   temperatures: z.array(z.number().positive()).optional(),
   student: modelConfig,
+  /** The model that the student begins as, and its layers, from 0; absent where it begins otherwise. */
+  origin: z
+    .strictObject({ id, name: objectName, digest, layers: z.array(z.number().int().nonnegative()).min(1) })
+    .optional(),
   continues: continued.optional(),
   createdAt: timestamp,
 })

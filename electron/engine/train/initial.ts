@@ -10,6 +10,7 @@ import {
   HEAD,
   layerWeight,
   layerWeights,
+  sameLayers,
   weightShapes,
 } from '#contract'
 import { readTeacher } from '../model/modelFolder'
@@ -27,9 +28,14 @@ export interface Initial {
  * @throws bad-input when a teacher that is named is not the run's or does not have the student's shapes
  */
 export async function initialWeights(dataDir: string, config: RunConfig): Promise<Initial> {
-  const { experiment, student, teachers } = config
-  const { init } = experiment.student
+  const { experiment, student, teachers, origin } = config
   const drawn = () => initialise(student, experiment.seed)
+  if (origin) {
+    const { weights } = await readTeacher(dataDir, origin)
+    const note = `layers ${origin.layers.join(', ')} (from 0) of "${origin.name}"`
+    return { weights: copied(student, drawn(), weights, origin.layers), note }
+  }
+  const { init = 'random' } = experiment.student
   if (init === 'random') return { weights: drawn(), note: `random, seed ${experiment.seed}` }
   const teacher =
     init === 'teacher' ? teachers.find((row) => !misfit(student, row.model)) : named(init, config)
@@ -41,8 +47,9 @@ export async function initialWeights(dataDir: string, config: RunConfig): Promis
   }
   const layers = chooseLayers(init, student.layers, layeredModel(teacher).layers)
   const { weights } = await readTeacher(dataDir, teacher)
+  const fromZero = layers.map((layer) => layer - 1)
   return {
-    weights: copied(student, drawn(), weights, layers),
+    weights: copied(student, drawn(), weights, fromZero),
     note: `layers ${layers.join(', ')} of teacher "${teacher.name}"`,
   }
 }
@@ -85,6 +92,8 @@ function misfit(student: ModelConfig, teacher: TeacherModel): string | undefined
   for (const key of ['width', 'heads', 'kvHeads', 'hidden'] as const) {
     if (student[key] !== teacher[key]) return `its ${key} is ${teacher[key]}, the student's ${student[key]}`
   }
+  if (student.family !== teacher.family || !sameLayers(student, teacher))
+    return `it is of the family ${teacher.family}, whose layers compute something else than the student's`
   if (student.layers > teacher.layers) return `it has ${teacher.layers} layers, the student ${student.layers}`
   return undefined
 }
@@ -105,11 +114,28 @@ function copied(student: ModelConfig, drawn: Weights, teacher: Weights, layers: 
   const sources = new Map([...weightShapes(student).keys()].map((name) => [name, name]))
   for (const [i, layer] of layers.entries()) {
     for (const which of Object.keys(layerWeights) as (keyof typeof layerWeights)[])
-      sources.set(layerWeight(i, which), layerWeight(layer - 1, which))
+      sources.set(layerWeight(i, which), layerWeight(layer, which))
   }
   // A tied teacher's head is its embedding.
   if (!student.tied && !teacher.has(HEAD)) sources.set(HEAD, EMBEDDING)
   const weights: Weights = new Map()
-  for (const [name, random] of drawn) weights.set(name, teacher.get(sources.get(name)!) ?? random)
+  for (const [name, random] of drawn)
+    weights.set(name, rowsOf(teacher.get(sources.get(name)!), random.shape) ?? random)
   return weights
 }
+
+/** A table's first rows, as many as the shape has: of positions, or of ids. */
+function rowsOf(found: Tensor | undefined, shape: number[]): Tensor | undefined {
+  if (!found || found.shape.join() === shape.join()) return found
+  const [rows, ...rest] = found.shape
+  if (rest.join() !== shape.slice(1).join() || rows! < shape[0]!) return undefined
+  return {
+    shape,
+    data: found.data.slice(
+      0,
+      shape.reduce((a, b) => a * b, 1),
+    ),
+  }
+}
+
+type Tensor = Weights extends Map<string, infer T> ? T : never

@@ -1,15 +1,20 @@
 import {
   alignableLayers,
   badInput,
+  chosenLayers,
+  layeredModel,
   loss,
   SCHEMA_VERSION,
+  studentArchitecture,
   teacherCache,
   weighting,
+  withLayers,
   type Corpus,
   type Experiment,
   type ModelConfig,
   type ModelSpec,
   type RunConfig,
+  type SizedStudent,
   type Teacher,
   type TeacherDefinition,
   type Tokenizer,
@@ -36,11 +41,12 @@ export function resolveExperiment(
   const teachers = definition.teachers.map((teacher, i) =>
     findNamed('teacher', library.teachers, teacher, { file, field: `teachers.${i}` }),
   )
-  const tokenizer = studentTokenizer(definition, teachers, library, file)
+  const origin = originOf(definition, library, file)
+  const tokenizer = origin?.tokenizer ?? studentTokenizer(definition, teachers, library, file)
   checkFixedWeights(definition, file)
   const { own, foreign } = separateTeachers(definition, teachers, tokenizer, library.tokenizers, file)
   checkFeatures(definition, own, file)
-  const student = modelOf(definition.student, tokenizer)
+  const student = origin?.student ?? modelOf(definition.student as SizedStudent, tokenizer)
   const corpora = resolveCorpora(definition.corpus, library, file)
   const continues = resolveContinuation(definition, { student, tokenizer, corpora }, library, file)
   const identity = runIdentity(name ?? definition.name, library)
@@ -55,9 +61,46 @@ export function resolveExperiment(
     teachers: own,
     ...(foreign.length && { foreign }),
     student,
+    ...(origin && { origin: origin.row }),
     ...(continues && { continues }),
     createdAt: new Date().toISOString(),
   }
+}
+
+/**
+ * The model that a student begins as: its sizes, its tokenizer, and which of its layers.
+ *
+ * @throws bad-input when there is no such model, its layers cannot be read, or others are asked for
+ */
+function originOf(
+  { student: spec, tokenizer: wanted }: Experiment,
+  library: LibraryRows,
+  file: string | undefined,
+): { student: ModelConfig; tokenizer: Tokenizer; row: RunConfig['origin'] } | undefined {
+  if (spec.from === undefined) return undefined
+  const { id, name, digest, ...teacher } = findNamed('teacher', library.teachers, spec.from, {
+    file,
+    field: 'student.from',
+  })
+  const model = layeredModel({ name, model: teacher.model })
+  const layers = chosenLayers(spec.layers, model.layers)
+  const missing = layers.find((layer) => layer >= model.layers)
+  if (missing !== undefined) {
+    throw badInput(`model "${name}" has no layer ${missing}`, {
+      file,
+      field: 'student.layers',
+      expected: `numbers from 0 to ${model.layers - 1}`,
+    })
+  }
+  const tokenizer = tokenizerNamed(teacher.tokenizer, library, file)
+  if (wanted !== undefined && tokenizerNamed(wanted, library, file).digest !== tokenizer.digest) {
+    throw badInput(`the student begins as "${name}", which has the tokenizer "${tokenizer.name}"`, {
+      file,
+      field: 'tokenizer',
+      expected: `"${tokenizer.name}", or none`,
+    })
+  }
+  return { student: withLayers(model, layers), tokenizer, row: { id, name, digest, layers } }
 }
 
 /** Draws leave most tokens at probability 0: what divides by it, or takes its logarithm, has no meaning then. */
@@ -185,6 +228,7 @@ function tokenizerNamed(
 
 function modelOf(spec: ModelSpec, tokenizer: Tokenizer): ModelConfig {
   const { family, width, layers, heads, kvHeads, hidden, context, tied } = spec
+  const own = studentArchitecture(family, { width, heads, layers })
   return {
     family,
     vocab: tokenizer.vocab,
@@ -197,6 +241,7 @@ function modelOf(spec: ModelSpec, tokenizer: Tokenizer): ModelConfig {
     tied,
     ropeBase: 10000,
     normEpsilon: 1e-5,
+    ...(own && { architecture: own }),
   }
 }
 

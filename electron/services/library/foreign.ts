@@ -82,7 +82,7 @@ function check(
     refuse('loss.features', 'its hidden states are of other tokens and cannot be aligned', 'false')
   if (!own.length && !['auto', 'off'].includes(cache.mode))
     refuse('cache.mode', 'its outputs are not cached', 'auto or off')
-  if (typeof student.init === 'object') {
+  if (student.from === undefined && typeof student.init === 'object') {
     const { teacher } = student.init
     const named = foreign.some((one) => one.row.name === teacher || one.row.id === teacher)
     if (named) {

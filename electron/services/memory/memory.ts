@@ -105,7 +105,7 @@ function teacherTables(config: RunConfig, tokens: number): number {
       : 0
   const aligned = loss.features !== false && loss.features.gamma > 0 && loss.features.attention !== 'none'
   const maps = [student, ...teachers.map(({ model }) => model)].map((model) =>
-    model.family === 'llama' ? tokens * context * model.heads * model.layers : 0,
+    model.family !== 'onnx' ? tokens * context * model.heads * model.layers : 0,
   )
   return (
     FACTORS.teacherLogits * tokens * own +

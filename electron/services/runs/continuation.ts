@@ -51,7 +51,7 @@ export function resolveContinuation(
 
 function checkShape(name: string, earlier: ModelConfig, own: ModelConfig, file: string | undefined): void {
   for (const key of Object.keys(own) as (keyof ModelConfig)[]) {
-    if (own[key] === earlier[key]) continue
+    if (JSON.stringify(own[key]) === JSON.stringify(earlier[key])) continue
     throw badInput(`the student of run "${name}" has ${key} ${earlier[key]}, this one ${own[key]}`, {
       file,
       field: `student.${key}`,

@@ -20,6 +20,9 @@ const NAMES: Names = {
   },
 }
 
+/** The window of a file that has no such key. */
+const WINDOW = 4096
+
 /** What the two have in common: norms by 1 + w on both sides, embeddings times the root of the width. */
 function readCommon(config: ConfigReader, width: number, cap: { attention?: number; logits?: number }) {
   const bias = config.flag('attention_bias', false)
@@ -53,7 +56,8 @@ function writeCommon(config: ModelConfig): Record<string, unknown> {
     query_pre_attn_scalar: rounded(attentionScale(config, 0) ** -2),
     attn_logit_softcapping: attention.cap ?? null,
     final_logit_softcapping: logits.cap ?? null,
-    sliding_window: windowIn(config),
+    // They want one where no layer looks at it, too.
+    sliding_window: windowIn(config) ?? WINDOW,
     layer_types: writeLayerTypes(config),
     attention_bias: attention.inputBias,
     hidden_activation: activation,
@@ -73,7 +77,7 @@ export const gemma2: Family = {
   prefix: 'model.',
   read(config) {
     const sizes = readSizes(config, { kvHeads: 4, headSize: 256 })
-    const window = config.isNull('sliding_window') ? undefined : config.size('sliding_window', 4096)
+    const window = config.isNull('sliding_window') ? undefined : config.size('sliding_window', WINDOW)
     const types = readLayerTypes(config, sizes.layers, (layer) =>
       layer % 2 ? 'full_attention' : 'sliding_attention',
     )
@@ -103,7 +107,7 @@ export const gemma3: Family = {
   prefix: 'model.',
   read(config) {
     const sizes = readSizes(config, { kvHeads: 4, headSize: 256 })
-    const window = config.isNull('sliding_window') ? undefined : config.size('sliding_window', 4096)
+    const window = config.isNull('sliding_window') ? undefined : config.size('sliding_window', WINDOW)
     const pattern = config.size('sliding_window_pattern', 6)
     config.ignore('_sliding_window_pattern')
     const types = readLayerTypes(config, sizes.layers, (layer) =>
