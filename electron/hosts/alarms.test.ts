@@ -200,7 +200,7 @@ describe('a lack of memory', () => {
     const { runs, queue, experiments } = services.rooms
     const { id } = experiments.start({ definition: stringify(definition({ name: 'shot' })) })
     while (!runs.row(id).step) await sleep(20)
-    process.kill(Number(readFileSync(join(runs.folder(id).path, 'worker.pid'), 'utf8')), 'SIGKILL')
+    process.kill(parseInt(readFileSync(join(runs.folder(id).path, 'worker.pid'), 'utf8')), 'SIGKILL')
     const ended = await queue.finished(id)
     expect(ended).toMatchObject({ status: 'failed', reason: expect.stringContaining('SIGKILL') as string })
     const kills = memoryKills()

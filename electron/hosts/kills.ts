@@ -171,7 +171,7 @@ async function kill(child: ChildProcess, name: string, from: number): Promise<st
 
 function killWorker(run: string): void {
   try {
-    process.kill(Number(readFileSync(join(run, 'worker.pid'), 'utf8')), 'SIGKILL')
+    process.kill(parseInt(readFileSync(join(run, 'worker.pid'), 'utf8')), 'SIGKILL')
   } catch {
     // It has just ended.
   }

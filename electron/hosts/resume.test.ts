@@ -79,7 +79,7 @@ async function killedAt(name: string, changes: object, step: number): Promise<st
     expect(tries).toBeLessThan(6000)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
-  process.kill(Number(readFileSync(join(folder.path, 'worker.pid'), 'utf8')), 'SIGKILL')
+  process.kill(parseInt(readFileSync(join(folder.path, 'worker.pid'), 'utf8')), 'SIGKILL')
   expect(await queue.finished(id)).toMatchObject({ status: 'failed' })
   return id
 }

@@ -2,7 +2,7 @@ import { conflict } from '#contract'
 import { takeFileLock, type Lock } from '../files'
 import { paths } from './dataDirectory'
 
-export { isAlive, type Lock } from '../files'
+export type { Lock } from '../files'
 
 /**
  * Takes the data directory's lock: one writer of the catalogue at a time.

@@ -24,9 +24,8 @@ import {
   type StepRecord,
   type TeacherOutputs,
 } from '#contract'
-import { listCheckpoints, readJson, readJsonLines, writeJsonAtomic } from '../files'
+import { listCheckpoints, livesStill, noteProcess, readJson, readJsonLines, writeJsonAtomic } from '../files'
 import { paths } from './dataDirectory'
-import { isAlive } from './lock'
 
 /** Hears of what cannot be read. */
 type Damaged = (problem: RetortError) => void
@@ -117,13 +116,13 @@ export class RunFolder {
 
   /** Notes which process writes here, so that a later one can wait for its end. */
   noteWriter(pid: number): void {
-    writeFileSync(join(this.path, WRITER), String(pid))
+    writeFileSync(join(this.path, WRITER), noteProcess(pid))
   }
 
   /** Whether the process that wrote here last is still alive: a host may die a moment before its worker. */
   hasLiveWriter(): boolean {
     const file = join(this.path, WRITER)
-    return existsSync(file) && isAlive(Number(readFileSync(file, 'utf8')))
+    return existsSync(file) && livesStill(readFileSync(file, 'utf8'))
   }
 
   remove(): void {
