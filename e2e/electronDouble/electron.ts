@@ -12,11 +12,16 @@ import type Electron from 'electron'
  * is a page of Chromium, the real preload script runs in it, a utility process is a child of Node. It proves wiring,
  * the shapes on the channels and the handlers; it does not prove the sandbox, context isolation or natives.
  */
-type Handler = (event: { senderFrame: { url: string } }, ...args: never[]) => unknown
+interface Frame {
+  url: string
+  parent: Frame | null
+}
+type Handler = (event: { senderFrame: Frame | null }, ...args: never[]) => unknown
 
 class App extends EventEmitter {
   whenReady = () => Promise.resolve()
   requestSingleInstanceLock = () => true
+  setPath = (name: string, path: string) => report(`path-${name}`, path)
   quit(): void {
     let prevented = false
     this.emit('before-quit', { preventDefault: () => (prevented = true) })
@@ -116,15 +121,38 @@ export class BrowserWindow extends EventEmitter {
     })
     const page = await browser.newPage({ viewport: { width: 1280, height: 800 } })
     await page.exposeFunction('__invoke', (channel: string, args: never[]) => {
-      const event = { senderFrame: { url: page.url().replace(base, ORIGIN) } }
-      return handlers.get(channel)!(event, ...args)
+      const senderFrame = { url: page.url().replace(base, ORIGIN), parent: null }
+      return handlers.get(channel)!({ senderFrame }, ...args)
     })
+    await refuseStrangers()
     const preload = readFileSync(this.options.webPreferences!.preload!, 'utf8')
     await page.addInitScript({ content: preloadScript(preload) })
     await page.goto(url)
     report('window', url)
     return page
   }
+}
+
+/** Every channel is asked by frames that are not the page: of another origin, a frame within the page, one that is gone. */
+async function refuseStrangers(): Promise<void> {
+  const page = { url: `${ORIGIN}/index.html`, parent: null }
+  const strangers = [
+    { senderFrame: { url: 'https://example.org/', parent: null } },
+    { senderFrame: { url: `${ORIGIN}.example.org/`, parent: null } },
+    { senderFrame: { url: page.url, parent: page } },
+    { senderFrame: null },
+  ]
+  const answered: string[] = []
+  for (const [channel, handler] of handlers)
+    for (const stranger of strangers)
+      try {
+        await handler(stranger, ...(['app.info', {}] as never[]))
+        answered.push(channel)
+      } catch {
+        // Refused, as it should be.
+      }
+  report('channels', [...handlers.keys()].sort().join(' '))
+  report('answered-strangers', answered.join(' '))
 }
 
 /** The preload script with the two modules of Electron that a sandboxed one may have. */

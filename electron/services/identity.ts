@@ -54,8 +54,18 @@ export function findNamed<T extends Named>(
   }
 }
 
-/** Refuses a name that is taken. */
+/** Signs that are not seen, or turn what follows them around: two names that look the same would not be. */
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}\u2800\u3164]/gu
+
+/** Refuses a name that is taken, that cannot be seen, or that reads as something else than it is. */
 export function checkFree(noun: string, rows: readonly Named[], name: string): void {
+  if (name.search(UNSEEN) >= 0 || /^[\s.]*$/u.test(name)) {
+    const shown = name.replace(UNSEEN, (sign) => `\\u{${sign.codePointAt(0)!.toString(16)}}`)
+    throw badInput(`the name "${shown}" holds signs that cannot be seen, or nothing else`, {
+      field: 'name',
+      expected: 'letters, digits and other visible signs',
+    })
+  }
   if (rows.some((row) => row.name === name || row.id === name)) {
     throw badInput(`there is already a ${noun} named "${name}"`, {
       field: 'name',
@@ -75,5 +85,10 @@ export function freeName(rows: readonly Named[], name: string): string {
 
 /** A library name from a path: its last part without extensions. */
 export function nameFromPath(path: string): string {
-  return basename(path).replace(/(\.[a-z0-9]{1,8})+$/i, '') || 'unnamed'
+  return (
+    basename(path)
+      .replace(/(\.[a-z0-9]{1,8})+$/i, '')
+      .replace(UNSEEN, '')
+      .trim() || 'unnamed'
+  )
 }

@@ -14,6 +14,8 @@ export const paths = {
   catalogue: (dataDir: string) => join(dataDir, 'catalogue.json'),
   /** Where the web host is found, and by what token: for its user alone. */
   webHost: (dataDir: string) => join(dataDir, 'web.json'),
+  /** Sends a browser to the web host: for its user alone. */
+  webRedirect: (dataDir: string) => join(dataDir, 'open.html'),
   lock: (dataDir: string) => join(dataDir, 'lock.json'),
   runs: (dataDir: string) => join(dataDir, 'runs'),
   run: (dataDir: string, id: string) => join(dataDir, 'runs', id),

@@ -156,6 +156,10 @@ describe('a run', () => {
     expect(compared.rows.map((row: { run: string }) => row.run)).toEqual([distilled, plain])
     expect(compared.configDiff.map((d: { path: string }) => d.path)).toContain('teachers')
 
+    // The format is what the file's ending says.
+    const csv = join(folder, 'report.csv')
+    done('report', distilled, plain, '--out', csv)
+    expect(readFileSync(csv, 'utf8')).toMatch(/^[^<\n]+,[^<\n]+\n/)
     const html = join(folder, 'report.html')
     expect(done('report', distilled, plain, '--format', 'html', '--out', html).bytes).toBe(
       statSync(html).size,

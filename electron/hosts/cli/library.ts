@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { extname, resolve } from 'node:path'
 import { Option, type Command } from 'commander'
-import { conflict, corpusFormats, exportFormats, reportFormats, type ExportFormat } from '#contract'
+import { badInput, conflict, corpusFormats, exportFormats, reportFormats, type ExportFormat } from '#contract'
 import { writeFileAtomic } from '../../files'
 import type { Rooms } from '../../services'
 import { printPdf, type ReportFormat, show } from '../../services/report'
@@ -134,24 +134,41 @@ function modelCommands(program: Command): void {
     .command('report')
     .description('a report of runs; a grid stands for its completed cells')
     .argument('<run...>', 'names or ids of runs and grids')
-    .addOption(new Option('--format <format>').choices([...reportFormats]).default('html'))
-    .requiredOption('--out <file>')
+    .addOption(new Option('--format <format>').choices([...reportFormats]))
+    .requiredOption('--out <file>', 'its ending says the format where --format does not')
     .option('--title <title>')
     .action(
-      async (ids: string[], own: { format: ReportFormat; out: string; title?: string }, command: Command) => {
+      async (
+        ids: string[],
+        own: { format?: ReportFormat; out: string; title?: string },
+        command: Command,
+      ) => {
         await perform(command.optsWithGlobals<GlobalOptions>(), 'read', async ({ rooms }) => {
           const file = outputFile(own.out)
+          const format = own.format ?? formatOf(file)
           const chosen = ids.map((id) => completedOf(id, rooms))
           const title = own.title ?? chosen.map(({ name }) => name).join(' vs ')
           const runs = [...new Set(chosen.flatMap((one) => one.runs))]
-          const text = rooms.reports.write(runs, own.format === 'pdf' ? 'html' : own.format, title)
-          const content = own.format === 'pdf' ? await printPdf(text) : Buffer.from(text)
+          const text = rooms.reports.write(runs, format === 'pdf' ? 'html' : format, title)
+          const content = format === 'pdf' ? await printPdf(text) : Buffer.from(text)
           writeFileAtomic(file, content)
           const bytes = content.length
           return { json: { file, bytes }, text: `${file}: ${bytes} bytes` }
         })
       },
     )
+}
+
+/** The format that a file's ending says; HTML where it has none. */
+function formatOf(file: string): ReportFormat {
+  const ending = extname(file).slice(1).toLowerCase()
+  const known = { '': 'html', htm: 'html', markdown: 'md', latex: 'tex' }[ending] ?? ending
+  const format = reportFormats.find((one) => one === known)
+  if (format) return format
+  throw badInput(`no report format ends in ".${ending}"`, {
+    field: '--out',
+    expected: `${reportFormats.map((one) => `.${one}`).join(', ')}, or --format`,
+  })
 }
 
 /** A run, or else a grid with the runs of its completed cells. */

@@ -1,5 +1,6 @@
 import { InvalidArgumentError, type Command } from 'commander'
 import { createServices } from '../../services'
+import { endOnUncaught, withinTime } from '../lastWords'
 import { nodeWorkerLauncher } from '../nodeWorker'
 import { dataDirOf, report, type GlobalOptions } from './session'
 
@@ -18,13 +19,14 @@ export function serveCommand(program: Command): void {
           spawnWorker: nodeWorkerLauncher(),
           host: 'web',
         })
+        endOnUncaught(dataDirOf(options), () => services.close())
         const host = await startWebHost({ services, port: own.port, renewToken: own.newToken })
         process.stdout.write(options.json ? `${JSON.stringify({ url: host.url })}\n` : `${host.url}\n`)
         await new Promise<void>((resolve) => {
           process.once('SIGINT', resolve).once('SIGTERM', resolve)
         })
         await host.close()
-        await services.close()
+        await withinTime(services.close())
         return { json: { closed: true }, text: 'closed' }
       })
     })

@@ -1,4 +1,4 @@
-import { app, BrowserWindow, dialog, ipcMain, Menu, net, protocol } from 'electron'
+import { app, BrowserWindow, dialog, Menu, net, protocol } from 'electron'
 import { readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -6,13 +6,14 @@ import { ipcChannels, toErrorShape, type CallResult, type MethodName, type Setti
 import { writeJsonAtomic } from '../../files'
 import { createServices, type Services } from '../../services'
 import { Catalogue, defaultDataDir } from '../../store'
+import { endOnUncaught, withinTime } from '../lastWords'
 import { nodeWorkerLauncher } from '../nodeWorker'
 import { builtPage, contentType, locatePageFile, SECURITY_HEADERS } from '../pageFiles'
+import { answer, ORIGIN } from './page'
 import { lockDown } from './security'
 import { utilityWorkerLauncher } from './utilityWorker'
 import { chooseWorker, findNode } from './workerChoice'
 
-const ORIGIN = 'app://retort'
 const here = dirname(fileURLToPath(import.meta.url))
 
 let window: BrowserWindow | undefined
@@ -21,6 +22,8 @@ let services: Services | undefined
 protocol.registerSchemesAsPrivileged([
   { scheme: 'app', privileges: { standard: true, secure: true, supportFetchAPI: true } },
 ])
+// One instance a data directory: Electron's lock lies with its own files.
+if (process.argv.includes('--data-dir')) app.setPath('userData', join(dataDirectory(), 'shell'))
 if (app.requestSingleInstanceLock()) void start()
 else app.quit()
 
@@ -47,6 +50,7 @@ async function start(): Promise<void> {
     app.exit(1)
     return
   }
+  endOnUncaught(dataDir, async () => services?.close())
   connect(services)
   openWindow(dataDir)
 }
@@ -74,21 +78,18 @@ function serveThePage(): void {
 }
 
 function connect(opened: Services): void {
-  ipcMain.handle(ipcChannels.call, async (event, name: MethodName, params: unknown): Promise<CallResult> => {
-    if (!event.senderFrame?.url.startsWith(`${ORIGIN}/`)) {
-      return { ok: false, error: { code: 'failed', message: 'only the page may call' } }
-    }
+  answer(ipcChannels.call, async (name: MethodName, params: unknown): Promise<CallResult> => {
     try {
       return { ok: true, result: await opened.call(name, params as never) }
     } catch (error) {
       return { ok: false, error: toErrorShape(error) }
     }
   })
-  ipcMain.handle(ipcChannels.since, (_event, seq: number) => {
+  answer(ipcChannels.since, (seq: number) => {
     const pushes = opened.since(seq)
     return pushes ? { pushes } : { lost: true }
   })
-  ipcMain.handle(ipcChannels.pickPath, async (_event, kind: 'file' | 'folder') => {
+  answer(ipcChannels.pickPath, async (kind: 'file' | 'folder') => {
     const properties = kind === 'folder' ? (['openDirectory'] as const) : (['openFile'] as const)
     const { filePaths } = await dialog.showOpenDialog(window!, { properties: [...properties] })
     return filePaths[0]
@@ -121,7 +122,8 @@ function openWindow(dataDir: string): void {
     },
   })
   window.once('ready-to-show', () => window?.show())
-  window.on('close', () => writeJsonAtomic(file, window!.getBounds()))
+  window.on('close', () => keepBounds(file, window!.getBounds()))
+  window.webContents.on('render-process-gone', (_event, { reason }) => pageGone(reason))
   window.on('closed', () => (window = undefined))
   Menu.setApplicationMenu(
     Menu.buildFromTemplate([
@@ -145,13 +147,34 @@ function lastBounds(file: string): Bounds {
   return { width: 1280, height: 800 }
 }
 
+/** A full or read-only disk does not keep a window from closing. */
+function keepBounds(file: string, bounds: Bounds): void {
+  try {
+    writeJsonAtomic(file, bounds)
+  } catch {
+    // The next start opens with the size of the first.
+  }
+}
+
+let lastGone = 0
+
+/** The page's process died: the runs go on, the page is opened anew; one that dies again at once is left to the user. */
+function pageGone(reason: string): void {
+  if (reason === 'clean-exit' || !window || window.isDestroyed()) return
+  const again = Date.now() - lastGone < 10_000
+  lastGone = Date.now()
+  if (again)
+    dialog.showErrorBox('The page has ended', `${reason}; runs go on. Close the window and open it again.`)
+  else window.webContents.reload()
+}
+
 let closed = false
 
 /** Runs make a checkpoint before the app ends. */
 function closeFirst(event: Electron.Event): void {
   if (closed || !services) return
   event.preventDefault()
-  void services.close().finally(() => {
+  void withinTime(services.close()).finally(() => {
     closed = true
     app.quit()
   })

@@ -1,14 +1,15 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { toErrorShape } from '#contract'
 import { createServices } from '../../services'
 import { defaultDataDir } from '../../store/dataDirectory'
 import { exitStatus } from '../cli/session'
+import { endOnUncaught, withinTime } from '../lastWords'
 import { nodeWorkerLauncher } from '../nodeWorker'
-import { startWebHost } from '../web'
+import { startWebHost, writeRedirect } from '../web'
 
 /**
  * `npm start`: the desktop app. Its binary is fetched by Electron's own installer at the first start; where that
@@ -88,10 +89,16 @@ function openDesktop(): void {
 
 async function openWeb(why: string): Promise<void> {
   const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'web' })
+  endOnUncaught(dataDir, () => services.close())
   const host = await startWebHost({ services })
   process.stdout.write(`${why}; the same app is in the browser at ${host.url}\n`)
-  if (noDisplay() === undefined) openBrowser(host.url)
-  const close = () => void Promise.all([host.close(), services.close()]).then(() => process.exit())
+  const page = noDisplay() === undefined ? writeRedirect(dataDir, host.url) : undefined
+  if (page !== undefined) openBrowser(pathToFileURL(page).href)
+  const close = () =>
+    void withinTime(Promise.all([host.close(), services.close()])).then(() => {
+      if (page !== undefined) rmSync(page, { force: true })
+      process.exit()
+    })
   process.once('SIGINT', close).once('SIGTERM', close)
 }
 

@@ -28,3 +28,16 @@ export function keepAddress(dataDir: string, address: WebAddress): void {
 
 /** 256 bits. */
 export const newToken = () => randomBytes(32).toString('base64url')
+
+/**
+ * A page for the browser to be started on, which sends it to the address: arguments of a process are read by every user
+ * of the machine, this file by its own alone.
+ *
+ * @returns where it lies; whoever wrote it removes it
+ */
+export function writeRedirect(dataDir: string, url: string): string {
+  const file = paths.webRedirect(dataDir)
+  const page = `<!doctype html><meta charset="utf-8"><title>Retort</title><meta http-equiv="refresh" content="0; url=${url}"><a href="${url}">Retort</a>\n`
+  writeFileAtomic(file, page, 0o600)
+  return file
+}

@@ -10,6 +10,8 @@ import { keepAddress, lastAddress, newToken } from './address'
 import { Connection } from './connection'
 import { fail, sendFile } from './files'
 
+export { writeRedirect } from './address'
+
 export interface WebHostOptions {
   services: Services
   /** Absent: where the last one of this data directory was, if that is free, else any that is. */
@@ -48,6 +50,8 @@ export async function startWebHost({
   const life = randomUUID()
   const sockets = new WebSocketServer({ noServer: true, maxPayload: LARGEST_MESSAGE })
   server.on('upgrade', (request, socket, head) => {
+    // Node leaves an upgraded socket without a listener: a client that resets it would end the host.
+    socket.on('error', () => socket.destroy())
     if (request.url !== '/ws' || !hostAllowed(request) || !originAllowed(request)) {
       socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n')
       return

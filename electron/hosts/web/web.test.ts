@@ -1,13 +1,16 @@
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, request as httpRequest } from 'node:http'
+import { createConnection } from 'node:net'
+import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import type { HostFrame } from '#contract'
 import { createServices, type Services } from '../../services'
 import { nodeWorkerLauncher } from '../nodeWorker'
-import { startWebHost, type WebHost } from '.'
+import { startWebHost, writeRedirect, type WebHost } from '.'
 
 let folder: string
 let services: Services
@@ -108,6 +111,21 @@ describe('the page', () => {
 })
 
 describe('the socket', () => {
+  it('refused to clients that reset their connection harms nobody', async () => {
+    for (let n = 0; n < 200; n++) {
+      const client = createConnection({ host: '127.0.0.1', port: host.port })
+      client.on('error', () => {})
+      await once(client, 'connect')
+      const path = n % 2 ? '/nope' : '/ws'
+      client.write(
+        `GET ${path} HTTP/1.1\r\nHost: evil.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n`,
+      )
+      if (n % 3) await setTimeout(1)
+      client.resetAndDestroy()
+    }
+    expect(await get('/')).toMatchObject({ status: 200 })
+  })
+
   it('answers calls after a hello with the token', async () => {
     const { say, next, socket } = connect()
     await say({ type: 'hello', token: token() })
@@ -207,4 +225,10 @@ describe('the address', () => {
     expect(token()).toMatch(/^[\w-]{43}$/)
     expect([first, second]).not.toContain(token())
   })
+})
+
+it('the browser is sent to the address by a file that only its user can read', () => {
+  const file = writeRedirect(join(folder, 'data'), host.url)
+  expect(statSync(file).mode & 0o777).toBe(0o600)
+  expect(readFileSync(file, 'utf8')).toContain(`url=${host.url}`)
 })

@@ -1,26 +1,41 @@
 import { bestRows, show, type ReportContent, type Table } from './content'
 import { latexDocument, latexNumber, latexText } from './latex'
 
-/** One line of comma-separated values (RFC 4180), without its end. */
+/**
+ * One line of comma-separated values (RFC 4180), without its end. A text that a spreadsheet would take for a formula
+ * (by its first sign, and it is no number) stands behind an apostrophe, as the OWASP's note on CSV injection has it.
+ */
 export function csvLine(cells: readonly string[]): string {
-  return cells.map((text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)).join(',')
+  return cells
+    .map((text) => (/^[=+\-@\t\r]/.test(text) && !Number.isFinite(Number(text)) ? `'${text}` : text))
+    .map((text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text))
+    .join(',')
+}
+
+/** Text that Markdown shows as it is: no tags, links, code, emphasis or headings of its own. */
+function markdownText(text: string): string {
+  return text.replace(/[\\`*[\]<>|~]/g, '\\$&').replace(/\s*[\r\n]+\s*/g, ' ')
 }
 
 /** GitHub-flavoured Markdown. */
-export function markdownReport({ title, createdAt, findings, tables, settings }: ReportContent): string {
-  const row = (cells: readonly string[]) => `| ${cells.map((c) => c.replaceAll('|', '\\|')).join(' | ')} |`
+export function markdownReport(content: ReportContent): string {
+  const { createdAt, tables, settings } = content
+  const title = markdownText(content.title)
+  const findings = content.findings.map(markdownText)
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
+  const row = (cells: readonly string[]) => line(cells.map(markdownText))
   const parts = [`# ${title}`, `Retort report, ${createdAt}`, findings.map((line) => `- ${line}`).join('\n')]
   for (const table of tables) {
     const best = bestRows(table)
     const lines = table.rows.map(({ head, cells }, i) =>
-      row([head, ...cells.map((v, j) => (best[j] === i ? `**${show(v)}**` : show(v)))]),
+      line([markdownText(head), ...cells.map((v, j) => (best[j] === i ? `**${show(v)}**` : show(v)))]),
     )
     const head = row(['', ...table.columns.map(headOf)])
     parts.push(
-      `## ${table.title}`,
+      `## ${markdownText(table.title)}`,
       [head, row(['---', ...table.columns.map(() => '---:')]), ...lines].join('\n'),
     )
-    if (table.note) parts.push(table.note)
+    if (table.note) parts.push(markdownText(table.note))
   }
   if (settings.rows.length) {
     const lines = settings.rows.map(({ head, cells }) => row([head, ...cells]))

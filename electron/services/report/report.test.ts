@@ -14,7 +14,7 @@ import { reportContent } from './assemble'
 import type { ReportedRun } from './content'
 import { htmlReport } from './html'
 import { gatherMethods, judge, sayVerdict } from './methods'
-import { csvReport, jsonReport, latexReport, markdownReport } from './plain'
+import { csvLine, csvReport, jsonReport, latexReport, markdownReport } from './plain'
 
 const now = '2026-01-01T00:00:00.000Z'
 const digest = '0'.repeat(64)
@@ -201,6 +201,20 @@ describe('a report', () => {
     }
     expect(JSON.parse(jsonReport(content)).findings).toEqual(content.findings)
   })
+
+  it('holds nothing that a spreadsheet or a Markdown viewer would act on', () => {
+    const names = ['=1+1', '@SUM(A1)', '-cmd|x', '<img src=x onerror=alert(1)>', '[a](javascript:alert(1))']
+    const hostile = reportContent(
+      names[3]!,
+      names.map((name) => run(name, 1, 2.9)),
+      library,
+    )
+    const cells = csvReport(hostile).split(/[\n,]/)
+    expect(cells.filter((cell) => /^"?[=+@-]/.test(cell) && !Number.isFinite(Number(cell)))).toEqual([])
+    expect(csvLine(['-0.5', '=1+1', '+1-555', '1e-3'])).toBe("-0.5,'=1+1,'+1-555,1e-3")
+    expect(markdownReport(hostile)).not.toMatch(/(?<!\\)<img|(?<!\\)\[a/)
+  })
+
   it('draws a thing alike in every diagram, in whatever place it comes', () => {
     const withTeachers = (name: string, ids: string[]): ReportedRun => {
       const one = run(name, 1, 2.9, ids)
