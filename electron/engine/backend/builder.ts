@@ -1,5 +1,5 @@
 import { Value, type Attributes, type Data, type Dtype, type OnnxType, type Operation } from './graph'
-import { known } from './lazyBackend'
+import { known } from './known'
 
 /** Records values of the lazy graph. The kernels are written with these few verbs. */
 

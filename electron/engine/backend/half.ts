@@ -1,5 +1,6 @@
 import type { Graph } from './graph'
-import { encodeOnnx, toModel, type OnnxModel, type OnnxNode, type ValueInfo } from './onnx'
+import { encodeOnnx, toModel } from './onnx'
+import type { OnnxModel, OnnxNode, ValueInfo } from './onnxModel'
 
 /** A value waits when so many operators lie between one use and the next: more than a layer has forward. */
 const WAIT = 64

@@ -1,13 +1,16 @@
 import type * as tfTypes from '@tensorflow/tfjs'
 import type { InferenceSession } from 'onnxruntime-node'
 import { failed } from '#contract'
-import { forget, traceGraph, Value, type Data, type Dtype, type Graph } from './graph'
+import { CompiledGraphs } from './compiledGraphs'
+import { forget, traceGraph, Value, type Data, type Dtype, type Graph, type Runnable } from './graph'
 import { encodeHalf } from './half'
 import { encodeModel } from './onnx'
+import { known } from './known'
 import { OutputMemory } from './outputs'
 import type { Residency } from './residency'
 import { RowSums } from './rowSum'
-import { withoutMerging, withThreading, type Ort, type Threading } from './session'
+import { noStatistics } from './statistics'
+import { withoutMerging, type Ort, type Threading } from './session'
 import { tf } from './tf'
 
 type OrtTensor = InstanceType<Ort['Tensor']>
@@ -19,33 +22,6 @@ interface Entry {
   references: number
 }
 
-/** Compiled graphs kept; the one longest unused is released beyond that. */
-const SESSIONS = 64
-
-/** A compiled graph, and what it can be compiled from again. */
-interface Compiled {
-  session: InferenceSession
-  model: Uint8Array
-  options: InferenceSession.SessionOptions
-  threading: Threading
-}
-
-/** What of a graph its compiled form needs to be run. */
-export type Runnable = Pick<Graph, 'key' | 'leaves' | 'outputs' | 'names'>
-
-/** What the backend has done so far; the bench prints it. */
-export interface BackendStatistics {
-  flushes: number
-  /** Graphs run once more without being recorded. */
-  replayed: number
-  compiled: number
-  compileMs: number
-  traceMs: number
-  runMs: number
-  /** Nodes of the last graph. */
-  nodes: number
-}
-
 /**
  * A tfjs backend that computes nothing when a kernel is called: a kernel records values and returns. When data is
  * read, everything that the live tensors depend on becomes one ONNX model, compiled once per structure and run as one
@@ -53,20 +29,11 @@ export interface BackendStatistics {
  * step is compiled once.
  */
 export class LazyBackend extends tf.KernelBackend {
-  readonly statistics: BackendStatistics = {
-    flushes: 0,
-    replayed: 0,
-    compiled: 0,
-    compileMs: 0,
-    traceMs: 0,
-    runMs: 0,
-    nodes: 0,
-  }
+  readonly statistics = noStatistics()
   private readonly entries = new WeakMap<DataId, Entry>()
   private entryCount = 0
   private readonly live = new Set<Value>()
-  /** By structure, in order of last use. */
-  private readonly sessions = new Map<string, Compiled>()
+  private readonly compiled: CompiledGraphs
   private flushing: Promise<void> | undefined
   /** Values that somebody waits to read: the outputs that come to the host. */
   private readonly wanted = new Set<Value>()
@@ -77,11 +44,12 @@ export class LazyBackend extends tf.KernelBackend {
   constructor(
     private readonly ort: Ort,
     private readonly options: InferenceSession.SessionOptions,
-    private readonly capacity = SESSIONS,
+    capacity?: number,
     /** Keeps what is not read in the device's memory. */
     private readonly residency?: Residency,
   ) {
     super()
+    this.compiled = new CompiledGraphs(ort, this.statistics, capacity)
   }
 
   /** The value that a tensor stands for. */
@@ -209,8 +177,7 @@ export class LazyBackend extends tf.KernelBackend {
   }
 
   override dispose(): void {
-    for (const { session } of this.sessions.values()) void session.release()
-    this.sessions.clear()
+    this.compiled.dispose()
     this.residency?.dispose(this.live)
     this.live.clear()
   }
@@ -221,7 +188,7 @@ export class LazyBackend extends tf.KernelBackend {
   }
 
   get compiledGraphs(): number {
-    return this.sessions.size
+    return this.compiled.size
   }
 
   private async compute(): Promise<void> {
@@ -266,11 +233,11 @@ export class LazyBackend extends tf.KernelBackend {
   async computeAgain(graph: Runnable, results: readonly Value[], threading: Threading): Promise<boolean> {
     while (this.flushing) await this.flushing
     const key = this.keyOf(graph.key)
-    const compiled = this.compiled(key)
+    const compiled = this.compiled.find(key)
     if (!compiled) return false
     const release = this.outputs.mark()
     const work = async () => {
-      if (compiled.threading !== threading) await this.recompile(key, compiled, threading)
+      if (compiled.threading !== threading) await this.compiled.recompile(key, compiled, threading)
       await this.run(compiled.session, graph)
       RowSums.among(results)?.finish(this.outputs)
       release()
@@ -298,63 +265,21 @@ export class LazyBackend extends tf.KernelBackend {
     this.statistics.runMs += performance.now() - running
   }
 
-  private async session(graph: Graph): Promise<InferenceSession> {
-    const locations = this.locations(graph)
+  private session(graph: Graph): Promise<InferenceSession> {
+    const locations = this.residency?.locations(graph, this.wanted)
     const place = locations ? `${graph.key}@${Object.values(locations).join()}` : graph.key
-    const key = this.keyOf(place)
-    const cached = this.compiled(key)
-    if (cached) return cached.session
-    const model = this.half ? encodeHalf(graph) : encodeModel(graph)
-    const own = this.half ? withoutMerging(this.options) : this.options
-    const options = locations ? { ...own, preferredOutputLocation: locations } : own
-    const session = await this.create(model, options)
-    this.sessions.set(key, { session, model, options, threading: 'waiting' })
-    if (this.sessions.size > this.capacity) {
-      const [oldest, unused] = this.sessions.entries().next().value!
-      this.sessions.delete(oldest)
-      await unused.session.release()
-    }
-    return session
-  }
-
-  /** With other threads: the memory that its first ones worked in is given back before. */
-  private async recompile(key: string, compiled: Compiled, threading: Threading): Promise<void> {
-    this.sessions.delete(key)
-    await compiled.session.release()
-    compiled.session = await this.create(compiled.model, withThreading(compiled.options, threading))
-    compiled.threading = threading
-    this.sessions.set(key, compiled)
-  }
-
-  private async create(
-    model: Uint8Array,
-    options: InferenceSession.SessionOptions,
-  ): Promise<InferenceSession> {
-    const started = performance.now()
-    const session = await this.ort.InferenceSession.create(model, options)
-    this.statistics.compiled++
-    this.statistics.compileMs += performance.now() - started
-    return session
+    return this.compiled.of(this.keyOf(place), () => {
+      const options = this.half ? withoutMerging(this.options) : this.options
+      return {
+        model: this.half ? encodeHalf(graph) : encodeModel(graph),
+        options: locations ? { ...options, preferredOutputLocation: locations } : options,
+      }
+    })
   }
 
   /** A graph in half precision is another session than the same in full. */
   private keyOf(graph: string): string {
     return this.half ? `${graph}/half` : graph
-  }
-
-  private compiled(key: string): Compiled | undefined {
-    const compiled = this.sessions.get(key)
-    if (!compiled) return undefined
-    this.sessions.delete(key)
-    this.sessions.set(key, compiled)
-    return compiled
-  }
-
-  /** Where each output stays: with the device, but for those that are waited for. */
-  private locations({ outputs, names }: Graph): Record<string, 'cpu' | 'gpu-buffer'> | undefined {
-    if (!this.residency) return undefined
-    const place = (value: Value) => (this.wanted.has(value) ? ('cpu' as const) : ('gpu-buffer' as const))
-    return Object.fromEntries(outputs.map((value) => [names.get(value)!, place(value)]))
   }
 
   private store(dataId: DataId, value: Value, references: number): void {
@@ -370,27 +295,4 @@ export class LazyBackend extends tf.KernelBackend {
     if (!entry) throw failed('the tensor has been disposed of, or belongs to another backend')
     return entry
   }
-}
-
-/** A value whose data is there. Zero-size values are always known. */
-export function known(
-  values: tfTypes.BackendValues | readonly number[],
-  shape: readonly number[],
-  dtype: string,
-): Value {
-  const value = new Value(shape, supported(dtype))
-  value.data = typed(values, value.type as Dtype)
-  return value
-}
-
-export function supported(dtype: string): Dtype {
-  if (dtype === 'float32' || dtype === 'int32' || dtype === 'bool') return dtype
-  throw failed(`the onnx backend holds float32, int32 and bool tensors, not ${dtype}`)
-}
-
-function typed(values: tfTypes.BackendValues | readonly number[], dtype: Dtype): Data {
-  if (dtype === 'float32')
-    return values instanceof Float32Array ? values : Float32Array.from(values as number[])
-  if (dtype === 'int32') return values instanceof Int32Array ? values : Int32Array.from(values as number[])
-  return values instanceof Uint8Array ? values : Uint8Array.from(values as ArrayLike<number>)
 }

@@ -1,4 +1,5 @@
-import { outputName, type Attribute, type Graph, type OnnxType, type Value } from './graph'
+import { outputName, type Graph, type OnnxType, type Value } from './graph'
+import type { OnnxAttributes, OnnxModel, OnnxNode, OnnxTensor, ValueInfo } from './onnxModel'
 import { inOrder } from './order'
 import { ProtoWriter } from './protobuf'
 
@@ -17,43 +18,6 @@ export const TYPE: Record<OnnxType | 'float64', number> = {
 
 /** AttributeProto.AttributeType of onnx.proto. */
 const ATTRIBUTE = { float: 1, int: 2, string: 3, tensor: 4, ints: 7 } as const
-
-/** A model as onnx.proto has it, its values by name. */
-export interface OnnxModel {
-  /** In dependency order. */
-  nodes: readonly OnnxNode[]
-  initialisers: readonly OnnxTensor[]
-  inputs: readonly ValueInfo[]
-  outputs: readonly ValueInfo[]
-  /** What tools beside the runtime may want to know. */
-  metadata?: Readonly<Record<string, string>>
-}
-
-export interface OnnxNode {
-  name: string
-  domain?: string
-  /** '' for one that is left out. */
-  inputs: readonly string[]
-  outputs: readonly string[]
-  attributes?: OnnxAttributes
-}
-
-export type OnnxAttributes = Readonly<Record<string, Attribute | { tensor: OnnxTensor }>>
-
-export interface OnnxTensor {
-  name: string
-  type: OnnxType | 'float64'
-  shape: readonly number[]
-  /** Little-endian. */
-  bytes: Uint8Array
-}
-
-export interface ValueInfo {
-  name: string
-  type: OnnxType
-  /** A name for a size that is known when the model runs. */
-  shape: readonly (number | string)[]
-}
 
 /** Encodes a graph of the backend as a serialised ONNX ModelProto. */
 export function encodeModel(graph: Graph): Uint8Array {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { OnnxModel, OnnxNode } from './onnx'
+import type { OnnxModel, OnnxNode } from './onnxModel'
 import { inOrder } from './order'
 
 const node = (output: string, ...inputs: string[]): OnnxNode => ({ name: 'Op', inputs, outputs: [output] })

@@ -1,4 +1,4 @@
-import type { OnnxModel, OnnxNode } from './onnx'
+import type { OnnxModel, OnnxNode } from './onnxModel'
 
 /**
  * The same model, with its operators in the order that makes ONNX Runtime compute what is asked for as early as it can

@@ -1,7 +1,6 @@
-import { Value, type Data, type Graph } from './graph'
-import type { LazyBackend, Runnable } from './lazyBackend'
+import { Value, type Data, type Graph, type RowSum, type Runnable } from './graph'
+import type { LazyBackend } from './lazyBackend'
 import { Pace } from './pace'
-import type { RowSum } from './rowSum'
 import { threadsInUse } from './session'
 import { tf } from './tf'
 

@@ -1,6 +1,6 @@
 import type { InferenceSession, OnnxValue } from 'onnxruntime-node'
 import { node } from './builder'
-import { traceGraph, Value, type Data, type Dtype } from './graph'
+import { traceGraph, Value, type Data, type Dtype, type Graph } from './graph'
 import { encodeModel } from './onnx'
 import { Retirement } from './retirement'
 import type { Ort } from './session'
@@ -43,6 +43,12 @@ export class Residency extends Retirement {
   async read({ type, shape, resident }: Value): Promise<Data> {
     const tensor = await this.copy({ type, shape }, resident!, 'cpu')
     return tensor.data as Data
+  }
+
+  /** Where each output stays: with the device, but for those that somebody waits for. */
+  locations({ outputs, names }: Graph, wanted: ReadonlySet<Value>): Record<string, 'cpu' | 'gpu-buffer'> {
+    const place = (value: Value) => (wanted.has(value) ? ('cpu' as const) : ('gpu-buffer' as const))
+    return Object.fromEntries(outputs.map((value) => [names.get(value)!, place(value)]))
   }
 
   protected override holds(value: Value): boolean {

@@ -1,20 +1,6 @@
 import type { Data, Value } from './graph'
 import type { OutputMemory } from './outputs'
 
-/**
- * What a value is, said in another way: a table with rows added to it, the same row any number of times. The gradient
- * of an embedding is that. ONNX has only operators that add element by element (5 ms for 2,048 rows of 192) or race
- * for a row; where such a sum is asked for by itself, the host adds the rows, in order.
- */
-export interface RowSum {
-  /** What the rows are added to; zeros without it. */
-  target?: Value
-  /** Where each row goes; one outside of the table is dropped. */
-  places: Data
-  /** As many rows as places. */
-  updates: Value
-}
-
 /** `value`, the sum of `a` and `b`, as a sum of rows if one of the two is. */
 export function sumWithRows(value: Value, a: Value, b: Value, add: (a: Value, b: Value) => Value): Value {
   const [other, of] = a.rowSum ? [b, a.rowSum] : [a, b.rowSum]

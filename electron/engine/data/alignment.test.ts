@@ -7,7 +7,8 @@ import { alignTokens, type SpanTable, type TokenStream } from './alignment'
 import { createByteBpe } from './byteBpe'
 import { createLlama2cTokenizer, readLlama2cPieces } from './llama2cTokenizer'
 import { emptyAlignedBatch, fillRow, partOf, windowTime } from './spanWindow'
-import { openTokenizer, type TextTokenizer } from './tokenizer'
+import { openTokenizer } from './tokenizer'
+import type { TextTokenizer } from './textTokenizer'
 import { countWords, learnMerges } from './trainTokenizer'
 
 const shared = resolve(import.meta.dirname, '../../../../shared/data')

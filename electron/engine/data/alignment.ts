@@ -1,5 +1,5 @@
 import { badInput } from '#contract'
-import type { TextTokenizer } from './tokenizer'
+import type { TextTokenizer } from './textTokenizer'
 
 /** The same documents in one tokenizer's tokens: BOS before each. */
 export interface TokenStream {

@@ -1,6 +1,6 @@
 import { badInput } from '#contract'
 import { bytesToCharacters, charactersToBytes, NO_BYTES } from './bytes'
-import type { TextTokenizer } from './tokenizer'
+import type { TextTokenizer } from './textTokenizer'
 
 /** GPT-2's pre-tokenisation: contractions, words with their leading space, numbers, other marks, spaces. */
 export const WORDS = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu

@@ -1,6 +1,6 @@
 import { badInput } from '#contract'
 import { NO_BYTES } from './bytes'
-import type { TextTokenizer } from './tokenizer'
+import type { TextTokenizer } from './textTokenizer'
 
 const BOS = 1
 /** Tokens 3..258 are the bytes. */

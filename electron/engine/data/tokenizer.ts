@@ -7,18 +7,7 @@ import { sha256File } from '../../files'
 import { createByteBpe } from './byteBpe'
 import { charactersToBytes, NO_BYTES } from './bytes'
 import { createLlama2cTokenizer, readLlama2cPieces } from './llama2cTokenizer'
-
-/** Text to token ids and back. */
-export interface TextTokenizer {
-  vocab: number
-  /** The id that stands before every document. */
-  bos: number
-  /** Without BOS. */
-  encode(text: string): Int32Array
-  decode(ids: ArrayLike<number>): string
-  /** The bytes that a token stands for; none for one that stands for no text. */
-  piece(id: number): Uint8Array
-}
+import type { TextTokenizer } from './textTokenizer'
 
 export function tokenizerFile(dataDir: string, row: Pick<Tokenizer, 'id' | 'kind'>): string {
   const name = row.kind === 'llama2c' ? 'tokenizer.bin' : 'tokenizer.json'

@@ -1,3 +1,4 @@
+/* eslint-disable max-lines -- the equations of METHOD.md, one after the other */
 import { beforeAll, describe, expect, it } from 'vitest'
 import { loss as lossSchema, type Weighting } from '#contract'
 import { startBackend } from '../backend'

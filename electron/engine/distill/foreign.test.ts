@@ -1,3 +1,4 @@
+/* eslint-disable max-lines -- one method, its parts computed independently */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { experiment, loss as lossSchema, parse, type RunConfig } from '#contract'
 import { startBackend } from '../backend'

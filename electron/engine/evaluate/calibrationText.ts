@@ -1,6 +1,6 @@
 import type { RunConfig } from '#contract'
 import { CALIBRATION_TOKENS } from '../../files'
-import type { TextTokenizer } from '../data/tokenizer'
+import type { TextTokenizer } from '../data/textTokenizer'
 import { heldOutText } from './heldOut'
 import { scoringWindows, type WindowBatch } from './windows'
 

@@ -1,5 +1,5 @@
 import type { Continuation } from '#contract'
-import type { TextTokenizer } from '../data/tokenizer'
+import type { TextTokenizer } from '../data/textTokenizer'
 import { generate } from '../model/generate'
 import type { LanguageModel } from '../model/reader'
 import { corpusBleu } from './bleu'

@@ -1,7 +1,7 @@
 import type { Corpus, Tokenizer } from '#contract'
 import type { Split } from '../data/documents'
 import { openTokens } from '../data/tokenFile'
-import type { TextTokenizer } from '../data/tokenizer'
+import type { TextTokenizer } from '../data/textTokenizer'
 
 export interface HeldOutText {
   /** BOS before every document. */

@@ -1,4 +1,4 @@
-import type { TextTokenizer } from '../data/tokenizer'
+import type { TextTokenizer } from '../data/textTokenizer'
 
 /** What a decoder writes where bytes are not, or not yet, a character. */
 const UNFINISHED = '\uFFFD'

@@ -1,6 +1,6 @@
 import type { CalibrationScore, HeldOutDocument } from '#contract'
 import { tf } from '../backend/tf'
-import type { TextTokenizer } from '../data/tokenizer'
+import type { TextTokenizer } from '../data/textTokenizer'
 import { logProbabilities } from '../distill/divergence'
 import { labelLogProbabilities } from '../distill/losses'
 import { brierScore, expectedCalibrationError, reliability } from './calibration'

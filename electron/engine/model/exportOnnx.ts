@@ -8,7 +8,8 @@ import {
   type ModelConfig,
 } from '#contract'
 import type { Data, Graph, Value } from '../backend/graph'
-import { encodeOnnx, type OnnxModel, type OnnxTensor, type ValueInfo } from '../backend/onnx'
+import { encodeOnnx } from '../backend/onnx'
+import type { OnnxModel, OnnxTensor, ValueInfo } from '../backend/onnxModel'
 import { record } from '../backend/record'
 import { tf } from '../backend/tf'
 import { createTables, forward } from './forward'

@@ -1,3 +1,4 @@
+/* eslint-disable max-lines -- one model in all its forms, held against one another */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'

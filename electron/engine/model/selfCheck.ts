@@ -1,6 +1,6 @@
 import { failed, type ImportCheck } from '#contract'
 import { tf } from '../backend/tf'
-import type { TextTokenizer } from '../data/tokenizer'
+import type { TextTokenizer } from '../data/textTokenizer'
 import { argMax } from './generate'
 import type { LanguageModel } from './reader'
 

@@ -18,12 +18,13 @@ import {
   type WindowShape,
 } from '../data/spanWindow'
 import { openTokens } from '../data/tokenFile'
-import { loadTokenizer, type TextTokenizer } from '../data/tokenizer'
+import { loadTokenizer } from '../data/tokenizer'
+import type { TextTokenizer } from '../data/textTokenizer'
 import type { Chunk } from '../distill/chunks'
 import { spanTarget, teacherShares, type ForeignTarget } from '../distill/foreign'
 import type { Progress } from '../progress'
 import { openLiveTeacher } from './live'
-import { logitsOf } from './ranking'
+import { logitsOf } from './logits'
 import type { TeacherSignal, TeacherSource } from './source'
 
 /** Sequences of a batch, by where they are from. */

@@ -1,10 +1,11 @@
 import type { RunConfig } from '#contract'
 import { tf } from '../backend/tf'
-import { chunksOf, rowsOf, type Chunk } from '../distill/chunks'
+import { chunksOf } from '../distill/chunks'
 import { logProbabilities } from '../distill/divergence'
 import { RankComparison } from '../distill/ranks'
-import { finalLogits, forward, type Tables } from '../model/forward'
+import { forward, type Tables } from '../model/forward'
 import type { ForeignTeacher, ReadBatch } from './foreign'
+import { logitsOf } from './logits'
 import type { TeacherSignal } from './source'
 
 /** The student as it is, and what it reads. */
@@ -72,12 +73,6 @@ function held(say: () => Pick<TeacherSignal, 'logits' | 'final'>) {
     return signal.final?.normal ?? signal.logits
   })
   return { signal, dispose: () => own.dispose() }
-}
-
-/** Those of a chunk's rows. */
-export function logitsOf(signal: Pick<TeacherSignal, 'logits' | 'final'>, rows: Chunk): tf.Tensor2D {
-  if (!signal.final) return rowsOf(signal.logits, rows)
-  return finalLogits({ ...signal.final, normal: rowsOf(signal.final.normal, rows) })
 }
 
 async function probabilities(logits: () => tf.Tensor2D, tau: number): Promise<Float32Array> {

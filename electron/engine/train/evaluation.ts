@@ -1,7 +1,7 @@
 import type { Corpus, CorpusScore, EvaluationRecord, Experiment, RunConfig } from '#contract'
 import { tf } from '../backend/tf'
 import type { AlignedBatch } from '../data/spanWindow'
-import type { TextTokenizer } from '../data/tokenizer'
+import type { TextTokenizer } from '../data/textTokenizer'
 import { entropy, entropyOfProbabilities, logProbabilities, rowDot } from '../distill/divergence'
 import { distances, ownWeighting } from '../distill/foreign'
 import { labelLogProbabilities } from '../distill/losses'

@@ -1,7 +1,7 @@
 import { learnsFromTeachers, type Job, type RunConfig } from '#contract'
 import { createBatchPlan, type BatchPlan } from '../data/batchPlan'
 import { openTokens } from '../data/tokenFile'
-import type { TextTokenizer } from '../data/tokenizer'
+import type { TextTokenizer } from '../data/textTokenizer'
 import { calibrationText } from '../evaluate/calibrationText'
 import type { WindowBatch } from '../evaluate/windows'
 import { RunTeachers } from '../teachers/open'

@@ -1,7 +1,7 @@
+/* eslint-disable max-lines -- one data directory is furnished for all of it */
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
-  existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -326,22 +326,35 @@ describe('bad input gets one line, exit status 2, and nothing is written', () =>
     expect(contents()).toEqual(before)
   })
 
-  it('a checkpoint that was cut off on disk is named when its run is resumed, and the rest stays', () => {
+  it('a checkpoint that was cut off is passed over by name; where none is whole the run is refused', () => {
     const { id } = done('run', file('g.yaml', experiment('g'))) as { id: string }
-    const log = join(dataDir, 'runs', id, 'events.jsonl')
-    // As if it had been stopped: the only way to resume a completed run is that it has steps left.
     const checkpoints = join(dataDir, 'runs', id, 'checkpoints')
-    const last = readdirSync(checkpoints).sort().at(-1)!
-    truncateSync(join(checkpoints, last, 'model.safetensors'), 1000)
-    const catalogue = join(dataDir, 'catalogue.json')
-    const rows = JSON.parse(readFileSync(catalogue, 'utf8')) as { runs: { id: string; status: string }[] }
-    rows.runs.find((run) => run.id === id)!.status = 'stopped'
-    writeFileSync(catalogue, JSON.stringify(rows))
+    const folders = readdirSync(checkpoints).sort()
+    expect(folders.length).toBeGreaterThan(1)
+    const cut = (folder: string) => truncateSync(join(checkpoints, folder, 'model.safetensors'), 1000)
+    // As if it had been stopped: the only way to resume a completed run is that it has steps left.
+    const stop = () => {
+      const catalogue = join(dataDir, 'catalogue.json')
+      const rows = JSON.parse(readFileSync(catalogue, 'utf8')) as { runs: { id: string; status: string }[] }
+      rows.runs.find((run) => run.id === id)!.status = 'stopped'
+      writeFileSync(catalogue, JSON.stringify(rows))
+    }
     const metrics = metricsOf(id)
+    cut(folders.at(-1)!)
+    stop()
+    expect(retort('run', '--resume', id).status).toBe(0)
+    expect(metricsOf(id)).toEqual(metrics)
+    expect(readFileSync(join(dataDir, 'runs', id, 'events.jsonl'), 'utf8')).toMatch(
+      /step-000040 is passed over: .*model\.safetensors: the content is not what the checkpoint recorded/,
+    )
+
+    readdirSync(checkpoints).forEach(cut)
+    stop()
     const { status, stderr } = retort('run', '--resume', id)
-    expect(stderr).toMatch(/step-000040.*model\.safetensors: the content is not what the checkpoint recorded/)
+    expect(stderr).toMatch(
+      /none of its checkpoints .*step-000040.*model\.safetensors: the content is not what/,
+    )
     expect(status).toBe(2)
     expect(metricsOf(id)).toEqual(metrics)
-    expect(existsSync(log)).toBe(true)
   })
 })

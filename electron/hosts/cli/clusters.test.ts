@@ -1,3 +1,4 @@
+/* eslint-disable max-lines -- one Slurm is brought up for all of it */
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'

@@ -11,6 +11,9 @@ import type {
   Teacher,
 } from '#contract'
 import type { Method } from './methods'
+import type { Table } from './table'
+
+export type { Table } from './table'
 
 export interface ReportedRun {
   row: Run
@@ -21,14 +24,6 @@ export interface ReportedRun {
   /** Scores by document of the last evaluation; none for runs that never came to it. */
   documents: HeldOutDocument[]
   detail?: EvaluationDetail
-}
-
-/** A table of numbers, ready to be written in any format. */
-export interface Table {
-  title: string
-  note?: string
-  columns: { title: string; unit?: string; better?: 'lower' | 'higher' | 'neither' }[]
-  rows: { head: string; run?: string; cells: (number | null)[] }[]
 }
 
 export interface ReportContent {

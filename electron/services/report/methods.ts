@@ -1,6 +1,6 @@
 import type { EvaluationRecord, HeldOutDocument, Run, RunConfig } from '#contract'
 import { type Difference, holm, isReal, meanAndDeviation, pairedBootstrap } from '../comparison'
-import type { Table } from './content'
+import type { Table } from './table'
 
 /** What grouping needs of a run. */
 export interface GroupableRun {

@@ -1,3 +1,4 @@
+/* eslint-disable max-lines -- the edges of every kernel in one table */
 import { expect, it } from 'vitest'
 import { startBackend } from '..'
 import { tf } from '../tf'

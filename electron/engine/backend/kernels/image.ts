@@ -1,6 +1,6 @@
 import { cast, integers, node, reshape, transpose } from '../builder'
 import type { Value } from '../graph'
-import { known } from '../lazyBackend'
+import { known } from '../known'
 import { tf } from '../tf'
 import type { Kernel, KernelTable } from './table'
 

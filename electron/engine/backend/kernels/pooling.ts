@@ -1,5 +1,5 @@
 import { filled, node, nodes, reshape, scalar, integers } from '../builder'
-import { known } from '../lazyBackend'
+import { known } from '../known'
 import { tf } from '../tf'
 import { scatterAdd } from './indexing'
 import { attributesOf, channelsFirst, channelsLast, spread, windowOf, type Window } from './convolution'

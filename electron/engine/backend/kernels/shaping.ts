@@ -1,6 +1,6 @@
 import { cast, empty, filled, integers, node, nodes, reshape, scalar, transpose } from '../builder'
 import type { Dtype, Value } from '../graph'
-import { known } from '../lazyBackend'
+import { known } from '../known'
 import { tf } from '../tf'
 import type { Kernel, KernelTable } from './table'
 

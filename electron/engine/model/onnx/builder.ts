@@ -1,4 +1,5 @@
-import { TYPE, type OnnxAttributes, type OnnxNode, type OnnxTensor } from '../../backend/onnx'
+import { TYPE } from '../../backend/onnx'
+import type { OnnxAttributes, OnnxNode, OnnxTensor } from '../../backend/onnxModel'
 
 /** Builds the nodes of an ONNX graph, each with one output, under names of their own. */
 export class OnnxBuilder {

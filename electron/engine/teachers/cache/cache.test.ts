@@ -1,3 +1,4 @@
+/* eslint-disable max-lines -- one cache, its modes and its failures */
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,6 +1,6 @@
 import type { Alarm, RunConfig } from '#contract'
 import { stageOf } from '../../distill/objective'
-import type { Detector } from '.'
+import type { Detector } from './detector'
 
 /** Steps whose mean loss is compared: one odd batch is not a divergence. */
 const WINDOW = 5

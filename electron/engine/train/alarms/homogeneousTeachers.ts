@@ -1,5 +1,5 @@
 import type { Experiment, RunConfig } from '#contract'
-import type { Detector } from '.'
+import type { Detector } from './detector'
 import type { TeacherFigures } from './teacherFigures'
 
 /**

@@ -12,23 +12,13 @@ import {
   type StepRecord,
 } from '#contract'
 import { readJsonLines } from '../../../files'
+import type { Detector } from './detector'
 import { divergence } from './divergence'
 import { homogeneousTeachers } from './homogeneousTeachers'
 import { miscalibratedTeacher } from './miscalibratedTeacher'
 import { modeCollapse } from './modeCollapse'
 import { oscillatingLoss } from './oscillatingLoss'
 import type { TeacherFigures } from './teacherFigures'
-
-/**
- * Watches one failure signature (METHOD: failure signatures) over the stream of a run's records. Its state is a
- * function of the records it has seen, so that a resumed run rebuilds it from its log.
- */
-export interface Detector {
-  /** Before the first step, once in a run's life. */
-  teachers?(figures: TeacherFigures): Alarm | undefined
-  step?(record: StepRecord): Alarm | undefined
-  evaluation?(record: EvaluationRecord): Alarm | undefined
-}
 
 /** All detectors of a run. Each signature is raised once. */
 export class Watch {

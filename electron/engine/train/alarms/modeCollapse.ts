@@ -1,6 +1,6 @@
 import type { EvaluationRecord, RunConfig } from '#contract'
 import { stageOf } from '../../distill/objective'
-import type { Detector } from '.'
+import type { Detector } from './detector'
 
 /**
  * Nobody is a beginner any more after a third of the run, but not before 30 steps and at the latest after 500: a student

@@ -1,6 +1,6 @@
 import type { RunConfig, StepRecord } from '#contract'
 import { stageOf } from '../../distill/objective'
-import type { Detector } from '.'
+import type { Detector } from './detector'
 
 /** Steps that are looked at together, and those whose mean is one point of the smoothed loss. */
 const WINDOW = 48
