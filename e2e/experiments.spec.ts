@@ -19,7 +19,8 @@ test('new and duplicated experiments open filled, and a new one can run as it is
     await back()
     await app.getByRole('button', { name: 'Duplicate small', ...exact }).click()
     await expect(yaml).toHaveValue(/^name: small-copy/)
-    await app.getByRole('button', { name: 'Duplicate', ...exact }).click()
+    await app.getByRole('button', { name: 'More' }).click()
+    await app.getByRole('menuitem', { name: 'Duplicate' }).click()
     await expect(yaml).toHaveValue(/^name: small-copy(-\d)?-copy/)
     await back()
   }

@@ -179,6 +179,8 @@ export const run = z.strictObject({
   seed: z.number().int(),
   /** Why it failed or stopped, in one sentence. */
   reason: z.string().optional(),
+  /** Since when it is kept out of the lists. */
+  archivedAt: timestamp.optional(),
   createdAt: timestamp,
   startedAt: timestamp.optional(),
   endedAt: timestamp.optional(),

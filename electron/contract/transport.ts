@@ -21,7 +21,7 @@ export const push = z.discriminatedUnion('topic', [
   /** A list of the library has changed: fetch it again. */
   z.object({
     topic: z.literal('library'),
-    noun: z.enum(['experiments', 'corpora', 'tokenizers', 'teachers', 'reports', 'settings']),
+    noun: z.enum(['experiments', 'corpora', 'tokenizers', 'teachers', 'reports', 'settings', 'bin']),
   }),
 ])
 export type Push = z.output<typeof push>

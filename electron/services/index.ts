@@ -15,6 +15,7 @@ import {
   type SelfTestResult,
 } from '#contract'
 import { Catalogue, takeLock } from '../store'
+import { Bin } from './bin'
 import { ClusterService } from './clusters'
 import { threadsOf, type Context } from './context'
 import { Demo } from './demo'
@@ -50,6 +51,7 @@ export interface Rooms {
   experiments: ExperimentService
   grids: GridService
   cache: TeacherCache
+  bin: Bin
   clusters: ClusterService
   tasks: TaskBoard
   demo: Demo
@@ -86,6 +88,7 @@ export async function createServices(options: ServiceOptions): Promise<Services>
       backend: () => context.chosenBackend ?? catalogue.data.settings.backend,
     }
     const rooms = createRooms(context, options.host)
+    if (access === 'write' && options.host !== 'cli') rooms.bin.sweep()
     const methods = createMethods(options, rooms)
     let closing: Promise<void> | undefined
     return {
@@ -121,6 +124,7 @@ function createRooms(context: Context, host: ServiceOptions['host']): Rooms {
   const library = new Library(context, tasks)
   const models = new ModelService(context)
   const cache = new TeacherCache(context)
+  const bin = new Bin(context)
   const queue = new RunQueue(context, {
     onCompleted: async (run) => {
       if (run.kind === 'teacher') await library.addTrained(run)
@@ -133,7 +137,7 @@ function createRooms(context: Context, host: ServiceOptions['host']): Rooms {
   const experiments = new ExperimentService(context, queue)
   const scope = host === 'cli' ? 'own' : 'all'
   const clusters = new ClusterService(context, scope)
-  const parts = { context, library, models, queue, runs, reports, experiments, clusters, cache }
+  const parts = { context, library, models, queue, runs, reports, experiments, clusters, cache, bin }
   return {
     ...parts,
     grids: new GridService(parts, scope),
@@ -147,8 +151,21 @@ function createRooms(context: Context, host: ServiceOptions['host']): Rooms {
 type Methods = { [M in MethodName]: (params: ParsedParams<M>) => Result<M> | Promise<Result<M>> }
 
 function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
-  const { context, library, models, queue, runs, reports, experiments, grids, clusters, cache, tasks, demo } =
-    rooms
+  const {
+    context,
+    library,
+    models,
+    queue,
+    runs,
+    reports,
+    experiments,
+    grids,
+    clusters,
+    cache,
+    bin,
+    tasks,
+    demo,
+  } = rooms
   const { catalogue, pushes } = context
   const nothing = (act: () => void): Record<string, never> => {
     act()
@@ -188,7 +205,7 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'experiments.save': (params) => experiments.save(params),
     'experiments.duplicate': ({ id }) => experiments.duplicate(id),
     'experiments.continue': ({ run }) => experiments.continueRun(run),
-    'experiments.remove': ({ id }) => nothing(() => experiments.remove(id)),
+    'experiments.remove': ({ id }) => bin.put('experiments', id),
     'experiments.check': (params) => experiments.check(params),
     'experiments.start': (params) => experiments.start(params),
     'grids.list': () => grids.list(),
@@ -200,7 +217,7 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'grids.pause': ({ id }) => grids.pause(id),
     'grids.resume': ({ id }) => grids.resume(id),
     'grids.stop': ({ id }) => grids.stop(id),
-    'grids.remove': ({ id }) => nothing(() => grids.remove(id)),
+    'grids.remove': ({ id }) => bin.put('grids', id),
     'grids.presets': () => listPresets(),
     'grids.results': ({ id, ...query }) => analysis.results(grids.get(id), query),
     'grids.export': ({ id, ...query }) => analysis.export(grids.get(id), query),
@@ -214,13 +231,13 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'clusters.jobs': ({ grid }) => clusters.jobs(grids.get(grid).id),
     'corpora.list': () => library.corpora,
     'corpora.import': (params) => library.startImportCorpus(params),
-    'corpora.remove': ({ id }) => nothing(() => library.remove('corpora', id)),
+    'corpora.remove': ({ id }) => bin.put('corpora', id),
     'corpora.preview': (params) => library.preview(params),
     'tokenizers.list': () => library.tokenizers,
     'teachers.list': () => library.teachers,
     'teachers.import': (params) => library.startImportTeacher(params),
     'teachers.train': ({ definition }) => experiments.startTeacher(definition),
-    'teachers.remove': ({ id }) => nothing(() => library.remove('teachers', id)),
+    'teachers.remove': ({ id }) => bin.put('teachers', id),
     'teachers.evaluate': ({ ids, corpora }) =>
       tasks.start('Evaluate teachers', (control) => models.evaluate(ids, corpora, { control })).row,
     'teachers.calibrate': ({ ids, corpora }) =>
@@ -242,7 +259,8 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     },
     'runs.resume': ({ id }) => queue.resume(runId(id)),
     'runs.rename': (params) => runs.rename(params),
-    'runs.remove': ({ id }) => nothing(() => runs.remove(id)),
+    'runs.archive': (params) => runs.archive(params),
+    'runs.remove': ({ id }) => bin.put('runs', id),
     'runs.mend': ({ id, signature }) => experiments.mend(runId(id), signature),
     'runs.reorder': ({ id, before }) => queue.reorder(id, before),
     'runs.prioritise': ({ id, priority }) => queue.prioritise(id, priority),
@@ -250,7 +268,11 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'reports.list': () => reports.list(),
     'reports.create': (params) => reports.create(params),
     'reports.get': ({ id }) => reports.get(id),
-    'reports.remove': ({ id }) => nothing(() => reports.remove(id)),
+    'reports.remove': ({ id }) => bin.put('reports', id),
+    'bin.list': () => bin.list(),
+    'bin.uses': ({ noun, ids }) => bin.uses(noun, ids),
+    'bin.restore': ({ id }) => bin.restore(id),
+    'bin.empty': ({ ids }) => bin.empty(ids),
     'studies.list': () => rooms.study.list(),
     'studies.start': (params) => rooms.study.start(params),
     'tasks.list': () => tasks.list(),

@@ -26,6 +26,7 @@ export const paths = {
   /** Speeds of runs one at a time and two at once, by their size. */
   sideBySide: (dataDir: string) => join(dataDir, 'side-by-side.json'),
   reports: (dataDir: string) => join(dataDir, 'reports'),
+  bin: (dataDir: string) => join(dataDir, 'bin'),
   library: (dataDir: string, noun: LibraryNoun) => join(dataDir, 'library', noun),
   libraryItem: (dataDir: string, noun: LibraryNoun, id: string) => join(dataDir, 'library', noun, id),
 }

@@ -58,9 +58,9 @@ export function rebuildCatalogue(dataDir: string): Rebuilt {
       const config = folder.config()
       if (!config) throw new Error(`${folder.path}: no config.json`)
       const before = data.runs.find((run) => run.id === id)
-      const { experiment, group, teacherOutputs = folder.teacherOutputs() } = before ?? {}
+      const { experiment, group, archivedAt, teacherOutputs = folder.teacherOutputs() } = before ?? {}
       const damaged = ({ message }: RetortError) => problems.push(message)
-      return [{ ...rowOf(config, folder, damaged), experiment, group, teacherOutputs }]
+      return [{ ...rowOf(config, folder, damaged), experiment, group, archivedAt, teacherOutputs }]
     }),
   )
   writeJsonAtomic(file, parse(catalogueSchema, data))

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { binEntry } from '../bin'
 import { errorShape } from '../errors'
 import { estimate } from '../estimate'
 import { experiment, objectName } from '../experiment'
@@ -15,7 +16,7 @@ export const experiments = {
   'experiments.duplicate': method(byId, experimentRow),
   /** An edited copy of a run's definition that goes on from its best checkpoint: change its teachers, then start it. */
   'experiments.continue': method(z.strictObject({ run: id }), experimentRow),
-  'experiments.remove': method(byId, none),
+  'experiments.remove': method(byId, binEntry),
   /** Parses YAML without saving: every problem, and the definition with its defaults when there is none. */
   'experiments.check': method(
     z.strictObject({ definition: z.string() }),

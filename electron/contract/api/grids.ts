@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { binEntry } from '../bin'
 import { errorShape } from '../errors'
 import { objectName } from '../experiment'
 import { grid, gridEstimate, gridPreset, gridRow } from '../grid'
@@ -62,8 +63,8 @@ export const grids = {
   'grids.resume': method(byId, gridRow),
   /** Its running cells make a checkpoint and end. */
   'grids.stop': method(byId, gridRow),
-  /** Removes the grid; its runs stay. */
-  'grids.remove': method(byId, none),
+  /** To the bin; its runs stay. */
+  'grids.remove': method(byId, binEntry),
   'grids.presets': method(none, z.array(gridPreset)),
   'grids.results': method(resultsQuery, gridResults),
   /**

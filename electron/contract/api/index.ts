@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { appInfo, settings } from '../settings'
 import { task } from '../task'
+import { bin } from './bin'
 import { experiments } from './experiments'
 import { grids } from './grids'
 import { library } from './library'
@@ -23,6 +24,7 @@ export const api = {
   ...library,
   ...runs,
   ...reports,
+  ...bin,
 
   'tasks.list': method(none, z.array(task)),
   'tasks.stop': method(byId, task),

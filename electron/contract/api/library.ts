@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { binEntry } from '../bin'
 import { objectName } from '../experiment'
 import { exportFormats, generateResult, modelScore } from '../job'
 import { corpus, corpusFormats, id, teacher, tokenizer } from '../library'
@@ -17,7 +18,7 @@ export const library = {
     }),
     task,
   ),
-  'corpora.remove': method(byId, none),
+  'corpora.remove': method(byId, binEntry),
   'corpora.preview': method(
     z.strictObject({
       id,
@@ -40,7 +41,7 @@ export const library = {
   ),
   /** Trains a teacher: a run of kind `teacher`, in the library when it completes. */
   'teachers.train': method(z.strictObject({ definition: z.string() }), run),
-  'teachers.remove': method(byId, none),
+  'teachers.remove': method(byId, binEntry),
   /** Fills in the matrix teachers x corpora. */
   'teachers.evaluate': method(z.strictObject({ ids: z.array(id).min(1), corpora: z.array(id).min(1) }), task),
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { binEntry } from '../bin'
 import { objectName } from '../experiment'
 import { id } from '../library'
 import { reportFormats, reportRow } from '../report'
@@ -17,7 +18,7 @@ export const reports = {
     reportRow,
   ),
   'reports.get': method(byId, z.object({ row: reportRow, content: z.string() })),
-  'reports.remove': method(byId, none),
+  'reports.remove': method(byId, binEntry),
 
   'studies.list': method(none, z.array(studyRow)),
   /**

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { alarmSignatures } from '../alarm'
+import { binEntry } from '../bin'
 import { comparison } from '../comparison'
 import { disagreementPage } from '../disagreement'
 import { objectName } from '../experiment'
@@ -57,7 +58,9 @@ export const runs = {
   /** Goes on from the last checkpoint of a stopped, failed or crashed run. */
   'runs.resume': method(byId, run),
   'runs.rename': method(z.strictObject({ id, name: objectName }), run),
-  'runs.remove': method(byId, none),
+  /** Keeps runs out of the lists, with all that they have, or brings them back. */
+  'runs.archive': method(ids.extend({ archived: z.boolean() }), z.array(run)),
+  'runs.remove': method(byId, binEntry),
   /** An experiment in the library that is this run's definition with the mend of its alarm applied. */
   'runs.mend': method(z.strictObject({ id, signature: z.enum(alarmSignatures) }), experimentRow),
   /** Moves a waiting run before another one, or to the end; it takes that one's priority. */

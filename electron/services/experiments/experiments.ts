@@ -77,14 +77,6 @@ export class ExperimentService {
     return this.save({ definition: overrideText(this.written(run, config.experiment), settings) })
   }
 
-  remove(id: string): void {
-    const row = this.get(id)
-    this.context.catalogue.update((data) => {
-      data.experiments = data.experiments.filter((other) => other !== row)
-    })
-    this.changed()
-  }
-
   check({ definition }: ParsedParams<'experiments.check'>): Result<'experiments.check'> {
     try {
       const resolved = parseExperiment(definition)

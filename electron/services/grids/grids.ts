@@ -136,13 +136,6 @@ export class GridService {
     return this.rows.view(row)
   }
 
-  remove(id: string): void {
-    const row = this.rows.of(id)
-    if (['running', 'paused'].includes(row.status))
-      throw conflict(`grid "${row.name}" is ${row.status}; stop it before you remove it`)
-    this.rows.remove(row)
-  }
-
   /** Resolves when the grid works no longer, however it ended. */
   async finished(id: string): Promise<GridRow> {
     for (;;) {

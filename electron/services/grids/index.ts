@@ -1,5 +1,6 @@
 export { GridAnalysis } from './analysis'
 export { configDigest } from './digest'
 export { GridService } from './grids'
+export { gridView } from './view'
 export { listPresets } from './presets'
 export { paceOf, SideBySide, type Speeds } from './sideBySide'

@@ -37,12 +37,6 @@ export class GridRows {
     this.tell(row)
   }
 
-  remove(row: StoredGrid): void {
-    const { catalogue, pushes } = this.context
-    catalogue.update((data) => (data.grids = data.grids.filter((other) => other !== row)))
-    pushes.push({ topic: 'grid-removed', id: row.id })
-  }
-
   /** @throws conflict when its status is none of these */
   require(row: StoredGrid, statuses: StoredGrid['status'][], verb: string): void {
     if (!statuses.includes(row.status))

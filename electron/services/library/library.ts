@@ -195,24 +195,6 @@ export class Library {
     return row
   }
 
-  remove(noun: 'corpora' | 'teachers', id: string): void {
-    const rows: readonly (Corpus | Teacher)[] = this[noun]
-    const row = find(noun === 'corpora' ? 'corpus' : 'teacher', rows, id)
-    const users = this.context.catalogue.data.runs.filter(
-      (run) =>
-        ['queued', 'running', 'paused'].includes(run.status) &&
-        [...run[noun], ...(noun === 'teachers' ? run.foreign : [])].some((used) => used.id === row.id),
-    )
-    if (users.length) throw conflict(`"${row.name}" is in use by run "${users[0]!.name}"`)
-    this.context.catalogue.update((data) => {
-      if (noun === 'corpora') data.corpora = data.corpora.filter((other) => other.id !== row.id)
-      else data.teachers = data.teachers.filter((other) => other.id !== row.id)
-      data.scores = data.scores.filter(({ model, corpus }) => model !== row.id && corpus !== row.id)
-    })
-    this.removeFolder(noun, row.id)
-    this.context.pushes.push({ topic: 'library', noun })
-  }
-
   /** Nothing stays of an import that failed or was stopped. */
   private async perform<T>(
     noun: LibraryNoun,

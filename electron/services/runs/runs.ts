@@ -48,6 +48,20 @@ export class RunService {
     return row
   }
 
+  archive({ ids, archived }: Of<'runs.archive'>): Run[] {
+    const rows = ids.map((id) => this.row(id))
+    const open = rows.find(({ status }) => ['queued', 'running', 'paused'].includes(status))
+    if (archived && open)
+      throw conflict(`run "${open.name}" is ${open.status}; only a run that has ended is archived`)
+    const now = new Date().toISOString()
+    this.context.catalogue.update(() => {
+      for (const row of rows) row.archivedAt = archived ? (row.archivedAt ?? now) : undefined
+    })
+    for (const row of rows) this.context.pushes.push({ topic: 'run', run: { ...row } })
+    return rows
+  }
+
+  /** Deletes it for good; what a person removes goes to the bin. */
   remove(id: string): void {
     const row = this.row(id)
     if (row.status === 'running' || row.status === 'paused') {

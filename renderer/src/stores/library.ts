@@ -1,6 +1,6 @@
 import { defineStore } from 'pinia'
 import { ref } from 'vue'
-import type { Corpus, ExperimentRow, ModelScore, ReportRow, Teacher, Tokenizer } from '#contract'
+import type { BinEntry, Corpus, ExperimentRow, ModelScore, ReportRow, Teacher, Tokenizer } from '#contract'
 import { call, onPush } from '../api/client'
 import { createLoader } from './loader'
 import { createRows } from './rows'
@@ -29,6 +29,8 @@ export const useLibrary = defineStore('library', () => {
 export const useExperiments = defineStore('experiments', () =>
   createRows<ExperimentRow>(() => call('experiments.list', {}), 'experiments'),
 )
+
+export const useBin = defineStore('bin', () => createRows<BinEntry>(() => call('bin.list', {}), 'bin'))
 
 export const useReports = defineStore('reports', () =>
   createRows<ReportRow>(() => call('reports.list', {}), 'reports'),

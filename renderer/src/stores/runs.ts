@@ -21,6 +21,8 @@ export const useRuns = defineStore('runs', () => {
 
   /** Newest first. */
   const sorted = computed(() => [...rows.value].sort((a, b) => b.createdAt.localeCompare(a.createdAt)))
+  /** Those that are not archived. */
+  const present = computed(() => sorted.value.filter(({ archivedAt }) => !archivedAt))
   const active = computed(() =>
     rows.value.filter(({ status }) => ['running', 'paused', 'queued'].includes(status)),
   )
@@ -92,5 +94,5 @@ export const useRuns = defineStore('runs', () => {
       : [...selected.value, id]
   }
 
-  return { rows, sorted, active, selected, data, ...loader, put, open, refreshLog, toggle }
+  return { rows, sorted, present, active, selected, data, ...loader, put, open, refreshLog, toggle }
 })

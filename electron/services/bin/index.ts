@@ -1,0 +1,1 @@
+export { Bin } from './bin'
