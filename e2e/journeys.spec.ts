@@ -123,7 +123,7 @@ test('a worker that dies takes only its run with it, which can be resumed', asyn
   const { pathname, hash } = new URL(app.url())
   expect(pathname).toBe('/')
   const id = hash.split('/').at(-1)!
-  process.kill(Number(readFileSync(join(host.dataDir, 'runs', id, 'worker.pid'), 'utf8')), 'SIGKILL')
+  process.kill(parseInt(readFileSync(join(host.dataDir, 'runs', id, 'worker.pid'), 'utf8')), 'SIGKILL')
   await expect(app.getByText('was killed by SIGKILL')).toBeVisible()
   await app.getByRole('button', { name: 'Resume' }).click()
   await expect(app.getByText('completed', { exact: true })).toBeVisible({ timeout: 90_000 })
@@ -172,7 +172,12 @@ test('a run’s model is exported for other tools; what cannot be written says w
   await expect(refused.getByText(`Written to ${out}`)).toBeVisible()
   const config = JSON.parse(readFileSync(join(out, 'config.json'), 'utf8')) as { hidden_size: number }
   expect(config.hidden_size).toBe(24)
-  expect(readdirSync(out).sort()).toEqual(['config.json', 'model.safetensors', 'tokenizer.json'])
+  expect(readdirSync(out).sort()).toEqual([
+    'config.json',
+    'model.safetensors',
+    'tokenizer.json',
+    'tokenizer_config.json',
+  ])
 })
 
 test('an ablation tells its cost on an experiment, starts there and ends in a report', async ({ app }) => {
