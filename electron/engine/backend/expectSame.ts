@@ -1,28 +1,7 @@
 import { expect } from 'vitest'
-import { createRandom } from '../random'
 import { startBackend } from '.'
+import { tensor, type Operands, type Operation, type Row } from './kernels/cases/row'
 import { tf } from './tf'
-
-const random = createRandom(1, 'backend.test')
-
-/** Numbers without ties, for kernels that order them. */
-function values(size: number, low = -2, high = 2): number[] {
-  return Array.from({ length: size }, () => low + (high - low) * random.next())
-}
-
-export function tensor(shape: number[], low = -2, high = 2): { shape: number[]; data: number[] } {
-  return {
-    shape,
-    data: values(
-      shape.reduce((a, b) => a * b, 1),
-      low,
-      high,
-    ),
-  }
-}
-
-export type Operands = { shape: number[]; data: number[] }[]
-export type Operation = (...x: tf.Tensor[]) => tf.Tensor
 
 async function on<T>(backend: 'cpu' | 'onnx', work: () => Promise<T>): Promise<T> {
   await startBackend(backend, { threads: 1 })
@@ -53,11 +32,9 @@ function expectAlike(actual: number[], expected: number[]): void {
   }
 }
 
-/** What, shapes of the operands, operation, and whether tfjs's cpu backend has a right gradient to compare with. */
-export type Row = [string, number[][], Operation, boolean?]
-
 /** Values, shape, type and gradients of an operation on the onnx backend are those of tfjs's own cpu backend. */
-export async function expectSame(operands: Operands, op: Operation, withGradient: boolean): Promise<void> {
+export async function expectRow([, shapes, op, withGradient = false, range = [-2, 2]]: Row): Promise<void> {
+  const operands = shapes.map((shape) => tensor(shape, ...range))
   const [actual, expected] = [await evaluate('onnx', operands, op), await evaluate('cpu', operands, op)]
   expect(actual.shape).toEqual(expected.shape)
   expect(actual.type).toBe(expected.type)
