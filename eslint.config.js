@@ -54,7 +54,7 @@ const zones = [
 ]
 
 export default tseslint.config(
-  { ignores: ['out/', 'node_modules/', 'test-results/', 'playwright-report/', '**/.nuxt-ui/'] },
+  { ignores: ['out/', '.gpu/', 'node_modules/', 'test-results/', 'playwright-report/', '**/.nuxt-ui/'] },
   ...tseslint.configs.recommended,
   ...vue.configs['flat/essential'],
   {

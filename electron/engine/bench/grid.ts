@@ -1,20 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import {
-  layeredModel,
-  experiment,
-  parameterCount,
-  parse,
-  SCHEMA_VERSION,
-  type GridBench,
-  type Job,
-  type RunConfig,
-  type Teacher,
-} from '#contract'
+import { parameterCount, type GridBench, type Job, type RunConfig, type Teacher } from '#contract'
 import type { StoredMode } from '../../files'
 import { startBackend } from '../backend'
 import { tf } from '../backend/tf'
-import { createTables, forward } from '../model/forward'
-import { initialise, toTensors } from '../model/weights'
+import { createTables } from '../model/forward'
 import type { Progress } from '../progress'
 import { createRandom } from '../random'
 import type { TokenIds } from '../teachers/cache/answers'
@@ -23,6 +12,7 @@ import { Disk } from '../teachers/cache/disk'
 import type { TeacherSource } from '../teachers/source'
 import { TrainingStep } from '../train/step'
 import { Student } from '../train/student'
+import { benchConfig, liveTeacher } from './config'
 import { models } from './models'
 import { configurations } from './reference'
 import { makeScratchFolder } from './scratchFolder'
@@ -206,49 +196,9 @@ function configOf(name: keyof typeof models, steps: number): RunConfig {
   const hidden = Math.round((student.hidden * teacherWidth) / student.width)
   const heads = teacherWidth / 32
   const model = { ...student, width: teacherWidth, hidden, heads, kvHeads: heads }
-  const createdAt = new Date(0).toISOString()
-  const digest = '0'.repeat(64)
-  const teachers = Array.from({ length: TEACHERS }, (_, k) => ({
-    id: `teacher-${k}`,
-    name: `teacher ${k}`,
-    source: 'trained' as const,
-    tokenizer: 'bench',
-    model,
-    parameters: parameterCount(model),
-    digest,
-    perplexity: {},
-    calibrations: [],
-    createdAt,
-  }))
-  const definition = {
-    name: 'bench',
-    corpus: 'bench',
-    student: { width: student.width, layers: student.layers, heads: student.heads, context: student.context },
-    teachers: teachers.map((row) => row.name),
-    train: { steps, batch, context: time, warmup: 1 },
-    loss: { features: false },
-  }
-  return {
-    schemaVersion: SCHEMA_VERSION,
-    id: 'bench',
-    name: 'bench',
-    kind: 'student',
-    method: 'entropy',
-    experiment: parse(experiment, definition),
-    corpora: [],
-    tokenizer: {
-      id: 'bench',
-      name: 'bench',
-      kind: 'bpe',
-      vocab: model.vocab,
-      digest,
-      lossless: true,
-      createdAt,
-    },
-    teachers,
-    student,
-    createdAt,
-  }
+  const teachers = Array.from({ length: TEACHERS }, () => model)
+  const train = { steps, batch, context: time, warmup: 1 }
+  return benchConfig(student, teachers, { train, loss: { features: false } })
 }
 
 function withoutTeachers(config: RunConfig): RunConfig {
@@ -260,20 +210,6 @@ function drawBatch({ experiment: { train }, student }: RunConfig, batch: number)
   const draw = () =>
     Int32Array.from({ length: train.batch * train.context }, () => random.integer(student.vocab))
   return { inputs: draw(), targets: draw() }
-}
-
-function liveTeacher(row: Teacher, k: number, context: number): TeacherSource {
-  const model = layeredModel(row)
-  const parameters = toTensors(initialise(model, 100 + k))
-  const tables = createTables(model, context)
-  return {
-    row,
-    signal: (tokens, options) => forward(model, parameters, tokens, tables, options),
-    dispose() {
-      tf.dispose([...parameters.values()])
-      tables.dispose()
-    },
-  }
 }
 
 /** A teacher whose outputs cost nothing: those on one batch, kept in memory, whatever it is asked. */

@@ -1,3 +1,4 @@
+import { inHalf } from '../backend'
 import { tf } from '../backend/tf'
 import { chunkedLoss, chunksOf, type Chunk } from '../distill/chunks'
 import { meanSquaredError } from '../distill/features'
@@ -6,7 +7,8 @@ import { mixedLoss } from '../distill/losses'
 import { causalAttention } from '../model/attention'
 import { rmsNorm, swish } from '../model/layers'
 import { createRandom } from '../random'
-import { AdamW } from '../train/adamw'
+import { AdamW, type Computed } from '../train/adamw'
+import { gradientSum, type GradientSum } from '../train/gradientSum'
 
 /** The configurations of ENGINE.md: a step that other frameworks can repeat, with the teachers' logits given. */
 export const configurations = {
@@ -15,6 +17,8 @@ export const configurations = {
   B: { vocab: 4096, width: 384, layers: 6, heads: 6, time: 256, batch: 8, teacherWidth: 512 },
   C: { vocab: 12288, width: 512, layers: 6, heads: 8, time: 256, batch: 4, teacherWidth: 512 },
 } as const
+/** Of what waits for the backward pass. */
+export type Precision = 'f32' | 'f16'
 export type Configuration = (typeof configurations)[keyof typeof configurations]
 
 const TEACHERS = 3
@@ -23,6 +27,8 @@ const GELU = 1.702
 const WEIGHTING = { strategy: 'entropy', granularity: 'token', temperature: 1, fusion: 'arithmetic' } as const
 const OPTIMIZER = { betas: [0.9, 0.95] as [number, number], weightDecay: 0.01, clip: 1 }
 const RATE = 1e-3
+/** What the loss is multiplied with in half precision; a run finds its own. */
+const LOSS_SCALE = 2 ** 10
 
 /**
  * One training step of a small decoder (RMSNorm, full attention heads, a gated unit with sigmoid, learned nothing of
@@ -37,8 +43,12 @@ export class ReferenceStep {
   /** Of each chunk, each teacher's. */
   private readonly logits: tf.Tensor2D[][]
   private readonly features: tf.Tensor2D[]
+  private sum: GradientSum | undefined
 
-  constructor(private readonly c: Configuration) {
+  constructor(
+    private readonly c: Configuration,
+    private readonly precision: Precision = 'f32',
+  ) {
     const { vocab, width, layers, time, batch, teacherWidth } = c
     this.add('embedding', [vocab, width], 0.02)
     for (let l = 0; l < layers; l++) {
@@ -77,16 +87,38 @@ export class ReferenceStep {
       )
       const sequences = batch / this.chunks.length
       const targets = this.logits.map((logits) => fuseTeachers(WEIGHTING, 1, logits, sequences))
-      const { value, grads } = tf.variableGrads(
-        () => this.loss(inputs, labels, targets),
-        [...this.parameters.values()],
-      )
-      const gradients = new Map([...this.parameters].map(([name, v]) => [name, grads[v.name]!]))
-      return { gradients, metrics: tf.reshape(value, [1]) as tf.Tensor1D }
+      const half = this.precision === 'f16'
+      const scale = half ? tf.scalar(LOSS_SCALE) : undefined
+      const unscaled = <T extends tf.Tensor>(x: T) => (scale ? tf.div<T>(x, scale) : x)
+      const { value, grads } = tf.variableGrads(() => {
+        const loss = this.loss(inputs, labels, targets, scale)
+        return scale ? tf.mul(loss, scale) : loss
+      }, [...this.parameters.values()])
+      const gradients = new Map([...this.parameters].map(([name, v]) => [name, unscaled(grads[v.name]!)]))
+      return { gradients, metrics: tf.reshape(unscaled(value), [1]) as tf.Tensor1D }
     }
     const recurring = { key: '', arrays: [tokens, next] }
+    if (this.precision === 'f16') return this.inHalf(compute, step, recurring)
     const { metrics } = await this.optimizer.step(compute, step, RATE, recurring)
     return metrics[0]!
+  }
+
+  /** As a run does it: the gradients in half precision, the update, which is not, a graph of its own. */
+  private async inHalf(
+    compute: () => Computed,
+    step: number,
+    recurring: Parameters<AdamW['step']>[3],
+  ): Promise<number> {
+    this.sum ??= gradientSum(this.optimizer, 1)
+    const [loss] = await inHalf(() => this.sum!.add(compute, recurring))
+    const gradients = this.sum.mean()
+    await this.optimizer.step(() => ({ gradients }), step, RATE)
+    return loss!
+  }
+
+  dispose(): void {
+    this.optimizer.dispose()
+    tf.dispose([...this.parameters.values(), this.mask, ...this.logits.flat(), ...this.features])
   }
 
   /** Token ids that are others in each step. */
@@ -97,11 +129,16 @@ export class ReferenceStep {
     return ids
   }
 
-  private loss(inputs: tf.Tensor1D, labels: tf.Tensor1D[], targets: FusedTarget[]): tf.Scalar {
+  private loss(
+    inputs: tf.Tensor1D,
+    labels: tf.Tensor1D[],
+    targets: FusedTarget[],
+    scale?: tf.Scalar,
+  ): tf.Scalar {
     const hidden = this.forward(inputs)
-    const { loss } = chunkedLoss(hidden, this.of('embedding'), this.chunks, (logits, i) => {
-      return mixedLoss(logits, labels[i]!, targets[i]!.p, tf.scalar(0), { lambda: 0.7, tau: 1 })
-    })
+    const lossOf = (logits: tf.Tensor2D, i: number) =>
+      mixedLoss(logits, labels[i]!, targets[i]!.p, tf.scalar(0), { lambda: 0.7, tau: 1 })
+    const { loss } = chunkedLoss(hidden, this.of('embedding'), this.chunks, lossOf, scale)
     const projected = tf.matMul<tf.Tensor2D>(hidden, this.of('projection'))
     const aligned = this.features
       .map((feature) => meanSquaredError(projected, feature))
