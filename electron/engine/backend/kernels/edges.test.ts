@@ -1,4 +1,3 @@
-/* eslint-disable max-lines -- the edges of every kernel in one table */
 import { expect, it } from 'vitest'
 import { startBackend } from '..'
 import { edges, type Case } from './cases/edges'
