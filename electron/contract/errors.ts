@@ -23,7 +23,7 @@ export class RetortError extends Error {
   readonly expected?: string
 
   constructor(shape: ErrorShape, options?: { cause?: unknown }) {
-    super(shape.message, options)
+    super(inert(shape.message), options)
     this.name = 'RetortError'
     this.code = shape.code
     this.file = shape.file
@@ -36,6 +36,24 @@ export class RetortError extends Error {
     const { code, message, file, field, expected } = this
     return { code, message, file, field, expected }
   }
+}
+
+/** A message's characters; what is longer repeats content of a file. */
+const LONGEST = 1200
+/** Control characters, and those that hide or turn round what follows. */
+ 
+const UNSEEN = /[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g
+
+/**
+ * A message as one line that does nothing but be read: it may repeat names and content of files, which could else break
+ * the line, move a terminal's cursor or turn the text round.
+ */
+function inert(message: string): string {
+  const line = message
+    .replace(/\s*[\r\n]+\s*/g, ' ')
+    .replace(UNSEEN, (sign) => `\\u{${sign.codePointAt(0)!.toString(16)}}`)
+  if (line.length <= LONGEST) return line
+  return `${line.slice(0, LONGEST / 2)} … ${line.slice(-LONGEST / 2)}`
 }
 
 /** Bad input: what is wrong, in which file and field, and what was expected there. */

@@ -17,15 +17,64 @@ function toBadInput(schema: z.ZodType, error: z.ZodError, file?: string): Retort
   const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]!
   const path = issue.path.map(String)
   if (issue.code === 'unrecognized_keys') {
-    const key = issue.keys[0]!
+    const key = shortened(issue.keys[0]!)
     const known = keysAt(schema, path)
     const hint = nearest(key, known)
     const field = [...path, key].join('.')
     const expected = hint ? `"${hint}"` : known.length ? `one of ${known.join(', ')}` : undefined
     return badInput('unknown key', { file, field, expected })
   }
-  return badInput(issue.message, { file, field: path.join('.') || undefined })
+  const { what, expected } = describe(issue)
+  return badInput(what, { file, field: path.join('.') || undefined, expected })
 }
+
+/** What is wrong and what was expected, in our words: zod's own say "received undefined" of a field that is missing. */
+function describe(issue: Issue): { what: string; expected?: string } {
+  const [, wanted, given] = /^Invalid input: expected (.+), received (.+)$/.exec(issue.message) ?? []
+  if (wanted !== undefined && given !== undefined) {
+    const expected = KINDS[wanted] ?? wanted
+    return given === 'undefined'
+      ? { what: 'is missing', expected }
+      : { what: `is ${KINDS[given] ?? given}`, expected }
+  }
+  const [, options] = /^Invalid (?:option|input): expected (?:one of )?(.+)$/.exec(issue.message) ?? []
+  if (options !== undefined) {
+    const names = options.split('|').map((name) => name.replace(/^"(.*)"$/, '$1'))
+    return {
+      what: 'is none of the choices',
+      expected: names.length > 1 ? `one of ${names.join(', ')}` : names[0],
+    }
+  }
+  const [, size, relation, bound] =
+    /^Too (small|big): expected .+? to (?:be|have) (>=|>|<=|<)(.+)$/.exec(issue.message) ?? []
+  if (relation) return { what: `is too ${size}`, expected: `${RELATIONS[relation]} ${bound!.trim()}` }
+  return issue.message.startsWith('Invalid input') ? { what: 'is not valid here' } : { what: issue.message }
+}
+
+/** zod's names of kinds, as they read in a sentence. */
+const KINDS: Record<string, string> = {
+  number: 'a number',
+  string: 'a text',
+  boolean: 'true or false',
+  array: 'a list',
+  tuple: 'a list',
+  object: 'a group of settings',
+  record: 'a group of settings',
+  int: 'a whole number',
+  null: 'null',
+  NaN: 'not a number',
+  undefined: 'missing',
+}
+const RELATIONS: Record<string, string> = {
+  '>=': 'at least',
+  '>': 'more than',
+  '<=': 'at most',
+  '<': 'less than',
+}
+
+/** Names of the longest setting: what is longer is no slip of the pen. */
+const LONGEST_KEY = 60
+const shortened = (key: string) => (key.length > LONGEST_KEY ? `${key.slice(0, LONGEST_KEY)}…` : key)
 
 type Issue = z.core.$ZodIssue
 

@@ -163,7 +163,7 @@ function checkStudent(spec: z.output<typeof studentFields>, context: z.core.$Ref
     return
   }
   for (const key of ['width', 'layers', 'heads'] as const)
-    if (spec[key] === undefined) wrong(key, 'Invalid input: expected number, received undefined')
+    if (spec[key] === undefined) wrong(key, 'is missing; expected a number')
   if (spec.layers !== undefined && typeof spec.layers !== 'number')
     wrong('layers', 'a choice of layers goes with student.from')
   const { width, heads, kvHeads, hidden, family = 'llama' } = spec

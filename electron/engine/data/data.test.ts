@@ -151,6 +151,31 @@ describe('corpora', () => {
     )
   })
 
+  it('text without line ends or blank lines is cut at blanks, all of it kept', async () => {
+    const words = Array.from({ length: 60_000 }, (_, i) => `word${i % 97}`)
+    for (const sign of [' ', '\n']) {
+      const file = join(dataDir, 'text8.txt')
+      writeFileSync(file, words.join(sign))
+      const { documents } = await importFile(file)
+      const stored = readFileSync(join(dataDir, 'library/corpora/c/documents.jsonl'), 'utf8')
+        .trim()
+        .split('\n')
+      expect(stored).toHaveLength(documents)
+      expect(documents).toBeGreaterThan(15)
+      const texts = stored.map((line) => (JSON.parse(line) as { text: string }).text)
+      expect(texts.join(sign).split(sign)).toEqual(words)
+    }
+  })
+
+  it('one document, of which nothing is left to train on, is refused and leaves nothing', async () => {
+    const file = join(dataDir, 'short.txt')
+    writeFileSync(file, 'A short text.')
+    await expect(importFile(file)).rejects.toThrow(
+      /short\.txt: .*nothing is left to train on; expected at least two/,
+    )
+    expect(readdirSync(join(dataDir, 'library/corpora'))).toEqual([])
+  })
+
   it('leave nothing behind when a file is bad', async () => {
     const file = join(dataDir, 'bad.txt')
     writeFileSync(file, Buffer.concat([Buffer.from('good text\n'.repeat(1000)), Buffer.from([0xff, 0xfe])]))

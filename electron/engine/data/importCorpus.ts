@@ -13,6 +13,10 @@ type Format = (typeof FORMATS)[number]
 
 /** Blocks of a plain text are joined into documents of about this many characters. */
 const DOCUMENT = 2000
+/** A block of so many characters without a blank line is cut. */
+const LONGEST_BLOCK = 10 * DOCUMENT
+/** Characters of a line of JSON: half of what one text can hold. */
+const LONGEST_LINE = 2 ** 28
 
 /**
  * Brings text into the library: a file or a folder of plain text (.txt, .md), JSON lines with a chosen field, or
@@ -114,17 +118,64 @@ async function* readText(file: string, onBytes: (count: number) => void): AsyncG
   yield decode()
 }
 
-async function* readLines(file: string, onBytes: (count: number) => void): AsyncGenerator<string> {
-  let rest = ''
-  for await (const piece of readText(file, onBytes)) {
-    const lines = (rest + piece).split('\n')
-    rest = lines.pop()!
-    yield* lines
+/**
+ * @param longest a line with more characters is cut at a blank; default: such a line is refused
+ * @throws bad-input for a line that is longer than one text can be
+ */
+async function* readLines(
+  file: string,
+  onBytes: (count: number) => void,
+  longest?: number,
+): AsyncGenerator<string> {
+  // Each piece is looked through once: a line may be as long as the file.
+  let parts: string[] = []
+  let length = 0
+  let number = 1
+  const take = (end: string) => {
+    const line = parts.join('') + end
+    parts = []
+    length = 0
+    number++
+    return line
   }
-  if (rest) yield rest
+  for await (const piece of readText(file, onBytes)) {
+    let from = 0
+    for (let end = piece.indexOf('\n'); end >= 0; end = piece.indexOf('\n', from)) {
+      yield take(piece.slice(from, end))
+      from = end + 1
+    }
+    parts.push(piece.slice(from))
+    length += piece.length - from
+    if (longest !== undefined && length > longest) {
+      const whole = take('')
+      const cuts = cutAtBlanks(whole, longest)
+      parts = [cuts.pop()!]
+      length = parts[0]!.length
+      yield* cuts
+    }
+    if (length > LONGEST_LINE)
+      throw badInput(`the line has more than ${LONGEST_LINE} characters`, { file: `${file}:${number}` })
+  }
+  if (length) yield take('')
 }
 
-/** Plain text is cut at blank lines; blocks are gathered into documents, so that there is something to hold out. */
+/** Pieces of at most so many characters, cut after a blank where there is one; the last may be short. */
+function cutAtBlanks(text: string, longest: number): string[] {
+  const pieces: string[] = []
+  let from = 0
+  while (text.length - from > longest) {
+    const blank = text.lastIndexOf(' ', from + longest - 1)
+    const end = blank > from ? blank + 1 : from + longest
+    pieces.push(text.slice(from, end))
+    from = end
+  }
+  return [...pieces, text.slice(from)]
+}
+
+/**
+ * Plain text is cut at blank lines; blocks are gathered into documents, so that there is something to hold out. A block
+ * that goes on and on, as a book without blank lines or text8 does, is cut at the ends of its lines, or at blanks.
+ */
 async function* textDocuments(file: string, onBytes: (count: number) => void): AsyncGenerator<string> {
   let document: string[] = []
   let length = 0
@@ -134,12 +185,12 @@ async function* textDocuments(file: string, onBytes: (count: number) => void): A
     length = 0
     return text
   }
-  for await (const raw of readLines(file, onBytes)) {
+  for await (const raw of readLines(file, onBytes, LONGEST_BLOCK)) {
     const line = raw.replace(/\r$/, '')
-    if (!line.trim() && length >= DOCUMENT) {
+    if (length >= LONGEST_BLOCK || (!line.trim() && length >= DOCUMENT)) {
       const text = take()
       if (text) yield text
-      continue
+      if (!line.trim()) continue
     }
     document.push(line)
     length += line.length + 1

@@ -15,7 +15,7 @@ const SAMPLE = 240
  * Writes documents to `library/corpora/<id>/documents.jsonl` and describes them. The folder appears under its name
  * only when it is whole; after an error nothing is left.
  *
- * @throws bad-input when there is no document
+ * @throws bad-input when there is no document, or none but a held-out one
  */
 export async function writeCorpus(
   dataDir: string,
@@ -32,6 +32,12 @@ export async function writeCorpus(
       throw badInput('the corpus is empty', {
         file: identity.source,
         expected: 'at least one document with text',
+      })
+    }
+    if (described.documents === described.heldOutDocuments) {
+      throw badInput('the corpus has one document, which is held out: nothing is left to train on', {
+        file: identity.source,
+        expected: 'at least two documents',
       })
     }
     rmSync(folder, { recursive: true, force: true })

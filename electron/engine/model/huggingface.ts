@@ -25,6 +25,7 @@ export function readHuggingFace(folder: string): { config: ModelConfig; weights:
   const { family, config } = readConfig(folder)
   const shards = openShards(folder)
   try {
+    checkLayers(config, shards, folder)
     return readWeights(family, config, shards, folder)
   } finally {
     for (const shard of shards) shard.close()
@@ -72,6 +73,17 @@ function openShards(folder: string): Tensors[] {
     for (const shard of opened) shard.close()
     throw error
   }
+}
+
+/** Each layer has tensors of its own: more layers than tensors are refused before a list of them is made. */
+function checkLayers({ layers }: ModelConfig, shards: readonly Tensors[], folder: string): void {
+  const tensors = shards.reduce((sum, { names }) => sum + [...names].length, 0)
+  if (layers <= tensors) return
+  throw badInput(`${layers} layers, where the weights have ${tensors} tensors`, {
+    file: join(folder, 'config.json'),
+    field: 'num_hidden_layers',
+    expected: 'a model whose weights are there',
+  })
 }
 
 /** A pickle is a program: reading one runs it. */

@@ -48,6 +48,15 @@ export function decodeLlama2c(bytes: Buffer, file: string): { config: ModelConfi
       field: 'n_heads',
     })
   }
+  // The two norms of each layer alone: what is announced is held against the file before anything is laid out.
+  const least = HEADER + 4 * layers * 2 * width
+  if (least > bytes.length) {
+    throw badInput(`the file has ${bytes.length} bytes`, {
+      file,
+      field: 'n_layers',
+      expected: `at least ${least} bytes from its header`,
+    })
+  }
   const config: ModelConfig = {
     family: 'llama',
     vocab: Math.abs(signedVocab),

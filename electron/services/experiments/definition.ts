@@ -1,4 +1,4 @@
-import { isAlias, isCollection, LineCounter, parseDocument } from 'yaml'
+import { isAlias, isCollection, isScalar, LineCounter, parseDocument, visit } from 'yaml'
 import {
   badInput,
   experiment,
@@ -8,17 +8,49 @@ import {
   type TeacherDefinition,
 } from '#contract'
 
-/** A definition as written: YAML, of which JSON is a part. */
+/** Characters of a definition; a file that is longer was picked by mistake. */
+const LONGEST = 2 ** 20
+
+/**
+ * A definition as written: YAML, of which JSON is a part.
+ *
+ * @throws bad-input naming line and column
+ */
 export function readYaml(text: string, file?: string): unknown {
+  if (text.length > LONGEST)
+    throw badInput(`${text.length} characters`, { file, expected: `a definition of at most ${LONGEST}` })
   const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines })
-  const error = document.errors[0]
-  if (error) {
-    const { line, col } = lines.linePos(error.pos[0])
-    const what = error.message.split(/ at line \d+/)[0]!
-    throw badInput(`line ${line}, column ${col}: ${what}`, { file, expected: 'YAML' })
+  // Its own look for keys that come twice takes the square of their number.
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: false })
+  const refuse = (at: number, what: string) => {
+    const { line, col } = lines.linePos(at)
+    return badInput(`line ${line}, column ${col}: ${what}`, { file, expected: 'YAML' })
   }
-  return document.toJS()
+  const error = document.errors[0]
+  if (error) throw refuse(error.pos[0], error.message.split(/ at line \d+/)[0]!)
+  const anchors = new Set<string>()
+  visit(document, {
+    Map: (_, { items }) => {
+      const seen = new Set<unknown>()
+      for (const { key } of items) {
+        if (!isScalar(key)) continue
+        if (seen.has(key.value))
+          throw refuse(key.range?.[0] ?? 0, `the key "${String(key.value)}" comes twice`)
+        seen.add(key.value)
+      }
+    },
+    Node: (_, { anchor }) => void (anchor && anchors.add(anchor)),
+    Alias: (_, { source, range }) => {
+      if (!anchors.has(source))
+        throw refuse(range?.[0] ?? 0, `no anchor "${source}" stands before this alias`)
+    },
+  })
+  try {
+    return document.toJS()
+  } catch {
+    // An alias of aliases of aliases, say.
+    throw badInput('its aliases stand for more than a definition holds', { file, expected: 'YAML' })
+  }
 }
 
 export function parseExperiment(text: string, file?: string): Experiment {
@@ -35,11 +67,23 @@ export function override(definition: unknown, setting: string): void {
   setPath(definition, path, value)
 }
 
-/** Sets what lies at a path of a definition; what is missing on the way, or is no object, becomes one. */
+/** Names that lead from a plain object to what all objects share. */
+const INHERITED = ['__proto__', 'constructor', 'prototype']
+
+/**
+ * The steps of a path like `train.steps`; undefined when it is none, or leads out of the definition. Paths come from
+ * outside: every one is read here.
+ */
+export function readPath(path: string): string[] | undefined {
+  const keys = path.split('.')
+  return keys.some((key) => !key || INHERITED.includes(key)) ? undefined : keys
+}
+
+/** Sets what lies at a path of a definition (`readPath`); what is missing on the way, or is no object, becomes one. */
 export function setPath(definition: unknown, path: readonly string[], value: unknown): void {
   let target = definition as Record<string, unknown>
   for (const key of path.slice(0, -1)) {
-    const next = target[key]
+    const next = Object.hasOwn(target, key) ? target[key] : undefined
     if (typeof next !== 'object' || next === null) target[key] = {}
     target = target[key] as Record<string, unknown>
   }
@@ -64,8 +108,8 @@ export function overrideText(text: string, settings: readonly string[]): string 
 /** @throws bad-input when there is no `=` */
 function readSetting(setting: string): { path: string[]; value: unknown } {
   const at = setting.indexOf('=')
-  const path = setting.slice(0, at).split('.')
-  if (at < 1 || path.some((key) => !key)) {
+  const path = at < 1 ? undefined : readPath(setting.slice(0, at))
+  if (!path) {
     throw badInput(`"${setting}" is not a setting`, {
       field: '--set',
       expected: 'path=value, as in train.steps=50',

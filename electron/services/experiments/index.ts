@@ -1,4 +1,4 @@
-export { override, parseExperiment, readYaml, setPath } from './definition'
+export { override, overrideText, parseExperiment, readPath, readYaml, setPath } from './definition'
 export { estimateRun, type MeasuredRun, passSeconds } from './estimate'
 export { ExperimentService } from './experiments'
 export { methodOf, resolveExperiment, resolveTeacher } from './resolve'

@@ -15,7 +15,7 @@ import {
   type Halving,
 } from '#contract'
 import { evaluationMetrics } from '../comparison'
-import { readYaml, setPath } from '../experiments'
+import { readPath, readYaml, setPath } from '../experiments'
 
 /** More cells than this are a slip of the pen. */
 const MOST_CELLS = 5000
@@ -47,14 +47,12 @@ export function expandGrid(text: string, library: readonly ExperimentRow[], file
   const raw = readYaml(text, file)
   const parsed = parse(grid, raw, file)
   const base = typeof parsed.base === 'string' ? readBase(parsed.base, library, file) : parsed.base
+  checkPaths(parsed, file)
+  checkSize(parsed, file)
   const axes = Object.fromEntries(
     Object.entries(parsed.axes).map(([path, values]) => [path, listValues(path, values, file)]),
   )
-  checkPaths(parsed, axes, file)
   const settings = product(axes).flatMap((setting) => parsed.seeds.map((seed) => ({ axes: setting, seed })))
-  if (settings.length > MOST_CELLS) {
-    throw badInput(`${settings.length} cells`, { file, field: 'axes', expected: `at most ${MOST_CELLS}` })
-  }
   const cells = settings
     .filter((cell) => !parsed.skip.some((rule) => matches(rule, cell)))
     .map((cell) => ({ ...cell, experiment: cellExperiment(parsed.name, base, cell, file) }))
@@ -105,15 +103,33 @@ function readBase(base: string, library: readonly ExperimentRow[], file?: string
 
 type Base = Record<string, unknown>
 
+/** Counted before anything is written out: a range has billions of values for a moment while it is typed. */
+function checkSize({ axes, seeds }: Grid, file?: string): void {
+  const expected = `at most ${MOST_CELLS}`
+  let cells = seeds.length
+  for (const [path, values] of Object.entries(axes)) {
+    const count = countValues(values)
+    if (count > MOST_CELLS) throw badInput(`${count} values`, { file, field: `axes.${path}`, expected })
+    cells *= count
+  }
+  if (cells > MOST_CELLS) throw badInput(`${cells} cells`, { file, field: 'axes', expected })
+}
+
+function countValues(values: AxisValues): number {
+  if (Array.isArray(values)) return values.length
+  if ('logRange' in values) return values.logRange[2]
+  const [from, to, step] = values.range
+  // A step that divides the span in decimals may miss its end in binary.
+  return Math.max(0, Math.floor((to - from) / step + 1e-9) + 1)
+}
+
 function listValues(path: string, values: AxisValues, file?: string): unknown[] {
   if (Array.isArray(values)) return values
   if ('range' in values) {
     const [from, to, step] = values.range
     if (to < from)
       throw badInput(`from ${from} to ${to}`, { file, field: `axes.${path}.range`, expected: 'from <= to' })
-    // A step that divides the span in decimals may miss its end in binary.
-    const count = Math.floor((to - from) / step + 1e-9) + 1
-    return Array.from({ length: count }, (_, i) => tidy(from + i * step))
+    return Array.from({ length: countValues(values) }, (_, i) => tidy(from + i * step))
   }
   const [from, to, count] = values.logRange
   return Array.from({ length: count }, (_, i) => tidy(from * (to / from) ** (i / (count - 1))))
@@ -124,14 +140,14 @@ function tidy(value: number): number {
   return Number(value.toPrecision(12))
 }
 
-function checkPaths({ skip }: Grid, axes: Record<string, unknown[]>, file?: string): void {
+function checkPaths({ axes, skip }: Grid, file?: string): void {
   for (const path of Object.keys(axes)) {
     const field = `axes.${path}`
     if (path === 'seed' || path === 'name') {
       const expected = path === 'seed' ? '`seeds`' : 'no axis over names: they are made from the cells'
       throw badInput(`"${path}" is no axis`, { file, field, expected })
     }
-    if (path.split('.').some((key) => !key)) {
+    if (!readPath(path)) {
       throw badInput(`"${path}" is not a path`, { file, field, expected: 'a path, as in train.steps' })
     }
   }

@@ -1,0 +1,63 @@
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { readHuggingFace } from './huggingface'
+import { decodeLlama2c } from './llama2c'
+
+let folder: string
+beforeAll(() => (folder = mkdtempSync(join(tmpdir(), 'retort-'))))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/** What it throws, and how much memory came and went with it. */
+function refused(act: () => unknown): { message: string; megabytes: number } {
+  const before = process.memoryUsage().rss
+  try {
+    act()
+  } catch (error) {
+    return { message: (error as Error).message, megabytes: (process.memoryUsage().rss - before) / 2 ** 20 }
+  }
+  throw new Error('it was let in')
+}
+
+describe('a size that a header announces is held against the file before anything is made', () => {
+  it('the layers of a llama2.c checkpoint', () => {
+    const bytes = Buffer.alloc(28)
+    for (const [i, value] of [8, 8, 1 << 24, 2, 2, 8, 8].entries()) bytes.writeInt32LE(value, 4 * i)
+    const { message, megabytes } = refused(() => decodeLlama2c(bytes, 'x.bin'))
+    expect(message).toMatch(/^x\.bin: n_layers: the file has 28 bytes; expected at least \d+ bytes/)
+    expect(megabytes).toBeLessThan(100)
+  })
+
+  it('the layers of a configuration', () => {
+    const faults = join(import.meta.dirname, '../../../../shared/faults/trust/hf-layers')
+    if (!existsSync(faults)) return console.warn('SKIPPED: ../shared/faults/trust is not here')
+    const { message, megabytes } = refused(() => readHuggingFace(faults))
+    expect(message).toMatch(/config\.json: num_hidden_layers: /)
+    expect(megabytes).toBeLessThan(100)
+  })
+
+  it('the tensors of safetensors, the same bytes thousands of times', () => {
+    const body = 4096
+    const header: Record<string, unknown> = {}
+    for (let i = 0; i < 8000; i++)
+      header[`t${i}`] = { dtype: 'F32', shape: [body / 4], data_offsets: [0, body] }
+    const text = Buffer.from(JSON.stringify(header))
+    const head = Buffer.alloc(8)
+    head.writeBigUInt64LE(BigInt(text.length))
+    writeFileSync(join(folder, 'model.safetensors'), Buffer.concat([head, text, Buffer.alloc(body)]))
+    writeFileSync(
+      join(folder, 'config.json'),
+      JSON.stringify({
+        model_type: 'llama',
+        vocab_size: 8,
+        hidden_size: 4,
+        intermediate_size: 8,
+        num_hidden_layers: 1,
+        num_attention_heads: 2,
+        max_position_embeddings: 8,
+      }),
+    )
+    expect(refused(() => readHuggingFace(folder)).message).toMatch(/model\.safetensors: t\d+: the data overlaps/)
+  })
+})
