@@ -30,6 +30,11 @@ const LIMIT_MB = 64
 const PACKAGES = [
   'libvulkan1',
   'libglvnd0',
+  'libegl1',
+  'libgl1',
+  'libglx0',
+  'libopengl0',
+  'libgles2',
   'libx11-6',
   'libxext6',
   'libxcb1',
@@ -95,7 +100,9 @@ function copyRuntime() {
 /** Only the libraries of the packages, out of them: the machine may have no dpkg. */
 function fetchLibraries() {
   const to = join(folder, 'lib')
-  if (existsSync(join(to, LOADER))) return
+  const mark = join(to, 'of')
+  if (existsSync(mark) && readFileSync(mark, 'utf8') === PACKAGES.join()) return
+  rmSync(to, { recursive: true, force: true })
   const scratch = mkdtempSync(join(tmpdir(), 'retort-pack-'))
   try {
     execFileSync('apt-get', ['download', '-qq', ...PACKAGES], {
@@ -112,6 +119,7 @@ function fetchLibraries() {
       for (const entry of readdirSync(libraries))
         if (/\.so\.\d+$/.test(entry)) copyFileSync(join(libraries, entry), join(into, entry))
     }
+    writeFileSync(mark, PACKAGES.join())
   } catch (error) {
     rmSync(to, { recursive: true, force: true })
     process.stderr.write(

@@ -30,13 +30,8 @@ if [ -z "${VK_DRIVER_FILES-}${VK_ICD_FILENAMES-}" ] && [ -f $own/share/vulkan/ic
   export VK_DRIVER_FILES=$own/share/vulkan/icd.d/nvidia_icd.json
 fi
 if ! has libvulkan.so.1 && [ -d "$here/lib/libvulkan1" ]; then add "$here/lib/libvulkan1"; fi
-for driver in $own/lib64/libGLX_nvidia.so.0 /usr/lib/x86_64-linux-gnu/libGLX_nvidia.so.0; do
-  [ -f "$driver" ] || continue
-  missing=$(LD_LIBRARY_PATH=$libraries ldd "$driver" | grep 'not found' || true)
-  echo "driver $driver${missing:+, which misses: $missing}"
-  if [ -n "$missing" ] && [ -d "$here/lib/others" ]; then add "$here/lib/others"; fi
-  break
-done
+# The driver opens these by name when it is asked for a device, so that ldd does not miss them.
+if [ -d "$here/lib/others" ] && ! has libEGL.so.1; then add "$here/lib/others"; fi
 [ -z "$libraries" ] || export LD_LIBRARY_PATH="$libraries"
 echo "Vulkan: drivers ${VK_DRIVER_FILES-${VK_ICD_FILENAMES-by the system}}, libraries ${libraries:-of the system}"
 if command -v nvidia-smi >/dev/null; then

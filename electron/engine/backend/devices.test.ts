@@ -129,6 +129,17 @@ describe('WebGPU', () => {
     expect(held.location).toBe('none')
   })
 
+  it('is found again with what it holds after another backend was used', async () => {
+    if (tf.getBackend() !== 'webgpu') return
+    const kept = tf.tidy(() => tf.mul(tf.range(0, 4), 2))
+    await startBackend('onnx', { threads: 1 })
+    expect((await tf.tidy(() => tf.add(tf.range(0, 2), 1)).data()).join()).toBe('1,2')
+    await startBackend('webgpu', { threads: 1 })
+    expect(tf.getBackend()).toBe('webgpu')
+    expect((await tf.tidy(() => tf.add(kept, 1)).data()).join()).toBe('1,3,5,7')
+    kept.dispose()
+  })
+
   it('uploads a large input once, and reads it still', async () => {
     if (tf.getBackend() !== 'webgpu') return
     const backend = tf.backend() as unknown as LazyBackend

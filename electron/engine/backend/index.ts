@@ -53,6 +53,11 @@ export async function startBackend(kind: BackendKind, options: BackendOptions): 
     return { kind, version, threads }
   }
   if (kind === 'webgpu') {
+    // A second one would leave the first one's buffers to a runtime that is gone: that ends with a SIGSEGV.
+    if (tf.findBackend(kind)) {
+      await use(kind)
+      return { kind, version: versionOf('onnxruntime-node'), threads }
+    }
     await probeWebgpu().catch((error: Error) => {
       throw failed(`WebGPU cannot be used: ${error.message}`, error)
     })

@@ -127,7 +127,7 @@ async function probe(model: Uint8Array, expected: number[]): Promise<void> {
 function explain(message: string): string {
   if (message.includes('Failed to get a WebGPU adapter'))
     return process.platform === 'linux'
-      ? 'no adapter: it needs a Vulkan driver (libvulkan1 and the GPU’s own)'
+      ? 'no adapter: it needs a Vulkan driver (libvulkan1, the GPU’s own, and for NVIDIA’s without a display libegl1)'
       : 'no adapter'
   if (message.includes('requires f16')) return 'the adapter has no f16 (shader-f16)'
   return message
