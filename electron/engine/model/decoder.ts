@@ -9,16 +9,18 @@ import {
   windowOf,
   type ModelConfig,
 } from '#contract'
+import { newReplay } from '../backend'
+import type { Recurring } from '../backend/replay'
 import { tf } from '../backend/tf'
 import { embedded, finalOf, FORBIDDEN, type Final, type Parameters } from './forward'
+import { bucket, KvCache } from './kvCache'
 import { decoderLayer, MATRICES, TOGETHER, type LayerPass, type Rotations, type Together } from './layer'
 import { softCap } from './layers'
 import type { TextReader } from './reader'
 import { rotaryRows, turningPoint } from './rotary'
 
-/** The shortest graphs compiled: shorter prompts are padded, shorter caches are masked. */
+/** The shortest graph compiled: shorter prompts are padded. */
 const SHORTEST_PROMPT = 16
-const SHORTEST_CACHE = 64
 
 /** Matrices with the same input as a decoder multiplies with them: side by side, [in, out]. */
 interface Joined {
@@ -34,13 +36,28 @@ interface Masks {
   fresh: tf.Tensor2D
 }
 
+/** What is other data in each pass. */
+interface Given {
+  /** The position of the first token, then the ids: [1 + count]. */
+  ids: Int32Array
+  /** Tokens of the pass, of which `real` are no padding. */
+  count: number
+  real: number
+  /** Of each rotary position, [count, dimensions]: cosines and sines of keys, and those of queries, scaled. */
+  rotations: { dimensions: number; arrays: readonly Float32Array[] }[]
+  /** By window, which places of the cache may be looked at: [room]; none at the beginning. */
+  past: Map<number, Float32Array>
+}
+
+type Said = Record<'logits' | 'fresh', tf.Tensor>
+
 /**
  * Reads tokens against a KV cache. Tokens read together make one pass (a prompt), a single one makes one pass over the
  * cache; lengths are rounded up to a few sizes, so that a handful of compiled graphs serve every position.
  *
- * The cache lives on the host. A pass gets it as an input and gives the keys and values of the new tokens only, which
- * are then written in their places: the cache is never copied. Keys lie transposed and weights are [in, out], because
- * ONNX Runtime multiplies a single row with such a matrix directly and packs a transposed one first.
+ * A pass gets the cache as an input and gives the keys and values of the new tokens only, which are then written in their
+ * places: the cache is never copied. Weights are [in, out], because ONNX Runtime multiplies a single row with such a
+ * matrix directly and packs a transposed one first.
  */
 export class Decoder implements TextReader {
   private readonly joined: Map<string, Joined>[]
@@ -49,12 +66,9 @@ export class Decoder implements TextReader {
   private readonly size: number
   /** Tokens read. */
   private ids: number[] = []
-  /** Tokens that the cache has room for. */
-  private room = 0
-  /** Per layer [kvHeads, head size, room]. */
-  private keys: Float32Array[] = []
-  /** Per layer [kvHeads, room, head size]. */
-  private values: Float32Array[] = []
+  private readonly cache: KvCache
+  /** Passes of a single token are alike but for their data. */
+  private readonly replay = tf.getBackend() === 'onnx' ? newReplay() : undefined
 
   /** @param parameters must stay as they are while the decoder is used; it does not dispose of them */
   constructor(
@@ -62,6 +76,7 @@ export class Decoder implements TextReader {
     private readonly parameters: Parameters,
   ) {
     this.size = headSize(config)
+    this.cache = new KvCache(config)
     this.joined = Array.from({ length: config.layers }, (_, layer) => {
       const { gated } = (config.architecture ?? LLAMA).feedForward
       const groups = TOGETHER.filter((group) => group[0] !== (gated ? 'up' : 'gate'))
@@ -99,35 +114,77 @@ export class Decoder implements TextReader {
       return this.read(all)
     }
     const count = ids.length === 1 ? 1 : bucket(ids.length, SHORTEST_PROMPT, this.config.context)
-    const [logits, fresh] = tf.tidy(() => this.pass(ids, count))
+    const given = this.given(ids, count)
+    const { logits, fresh } =
+      this.replay && this.position && count === 1
+        ? fromMap(await this.replay.run(this.recurring(given)))
+        : tf.tidy(() => this.pass(given))
     const [values, rows] = [(await logits.data()) as Float32Array, (await fresh.data()) as Float32Array]
     tf.dispose([logits, fresh])
-    this.reserve(this.position + ids.length)
-    this.remember(rows, count, ids.length)
+    this.cache.write(rows, count, this.position, ids.length)
     this.ids.push(...ids)
     return values
   }
 
+  private recurring(given: Given): Recurring {
+    const { ids, rotations, past } = given
+    return {
+      key: `${this.cache.room}`,
+      arrays: [ids, ...rotations.flatMap(({ arrays }) => arrays), ...past.values(), this.cache.data],
+      compute: () => new Map(Object.entries(this.pass(given))),
+    }
+  }
+
   /**
+   * What is other data in each pass.
+   *
    * @param count tokens of the pass; those beyond `ids` are padding
-   * @returns logits [vocab], and keys and values of the new tokens, [2 * layers * kvHeads, count, head size]
    */
-  private pass(ids: readonly number[], count: number): [tf.Tensor1D, tf.Tensor3D] {
+  private given(ids: readonly number[], count: number): Given {
+    const { config, position } = this
+    // The position before them: the same token again is other data nevertheless.
+    const padded = new Int32Array(1 + count)
+    padded.set([position, ...ids])
+    const rows = rotaryRows(config, position, count, position + ids.length)
+    const scale = attentionScale(config, 0)
+    const rotations = rotaries(config).map(({ dimensions }, i) => {
+      const { cosine, sine } = rows[i]!
+      const arrays = [cosine, sine, cosine.map((c) => c * scale), sine.map((s) => s * scale)] as const
+      return { dimensions, arrays }
+    })
+    const windows = new Set(Array.from({ length: config.layers }, (_, layer) => windowOf(config, layer)))
+    const past = new Map<number, Float32Array>()
+    for (const window of position ? windows : []) {
+      const mask = new Float32Array(this.cache.room).fill(FORBIDDEN, position)
+      past.set(window, mask.fill(FORBIDDEN, 0, Math.max(0, position + 1 - window)))
+    }
+    return { ids: padded, count, real: ids.length, rotations, past }
+  }
+
+  /** @returns logits [vocab], and keys and values of the new tokens, [2 * layers * kvHeads, count, head size] */
+  private pass(given: Given): Said {
     const { config, parameters, position } = this
-    const padded = new Int32Array(count)
-    padded.set(ids)
-    const rotations = this.rotations(count, position + ids.length)
+    const { count, real, past } = given
+    const rotations = given.rotations.map(({ dimensions, arrays }): Rotations => {
+      const [cosine, sine, ...query] = arrays.map((data) => tf.tensor2d(data, [count, dimensions])) as [
+        tf.Tensor2D,
+        tf.Tensor2D,
+        tf.Tensor2D,
+        tf.Tensor2D,
+      ]
+      return { key: { cosine, sine }, query: { cosine: query[0], sine: query[1] } }
+    })
     const masks = new Map<number, Masks>()
     const fresh: tf.Tensor[] = []
-    let x = embedded(config, parameters, tf.tensor1d(padded, 'int32'), position, count)
+    let x = embedded(config, parameters, tf.tensor1d(given.ids.subarray(1), 'int32'), position, count)
     for (let layer = 0; layer < config.layers; layer++) {
       const window = windowOf(config, layer)
-      if (!masks.has(window)) masks.set(window, this.masks(count, window))
+      if (!masks.has(window)) masks.set(window, this.masks(count, window, past.get(window)))
       x = decoderLayer(config, layer, x, this.layerPass(layer, count, rotations, masks.get(window)!, fresh))
     }
-    const last = count === 1 ? x : (tf.gather(x, tf.tensor1d([ids.length - 1], 'int32')) as tf.Tensor2D)
+    const last = count === 1 ? x : (tf.gather(x, tf.tensor1d([real - 1], 'int32')) as tf.Tensor2D)
     const logits = this.logits(finalOf(config, parameters, last))
-    return [tf.reshape(logits, [config.vocab]), tf.concat(fresh, 0) as tf.Tensor3D]
+    return { logits: tf.reshape(logits, [config.vocab]), fresh: tf.concat(fresh, 0) }
   }
 
   private logits({ normal, cap }: Final): tf.Tensor2D {
@@ -173,7 +230,8 @@ export class Decoder implements TextReader {
     value: tf.Tensor3D,
     masks: Masks,
   ): tf.Tensor4D {
-    const { size, room } = this
+    const { size, cache } = this
+    const { room } = cache
     const { heads, kvHeads, architecture } = this.config
     const [, , count] = query.shape
     const { cap } = (architecture ?? LLAMA).attention
@@ -183,11 +241,11 @@ export class Decoder implements TextReader {
       tf.add(softCap(tf.matMul<tf.Tensor3D>(grouped, keys, false, transposed), cap), mask)
     const scores = [scored(key, masks.fresh, true)]
     if (masks.past)
-      scores.unshift(scored(tf.tensor3d(this.keys[layer]!, [kvHeads, size, room]), masks.past, false))
+      scores.unshift(scored(tf.tensor3d(cache.keys[layer]!, [kvHeads, size, room]), masks.past, false))
     const weights = tf.softmax(tf.concat(scores, 2)) as tf.Tensor3D
     let mixed: tf.Tensor
     if (masks.past) {
-      const values = tf.tensor3d(this.values[layer]!, [kvHeads, room, size])
+      const values = tf.tensor3d(cache.values[layer]!, [kvHeads, room, size])
       const [past, now] = tf.split(weights, [room, count], 2)
       mixed = tf.add(tf.matMul(past!, values), tf.matMul(now!, value))
     } else {
@@ -196,23 +254,7 @@ export class Decoder implements TextReader {
     return tf.reshape(mixed, [1, heads, count, size])
   }
 
-  /** @param length of the text with the new tokens */
-  private rotations(count: number, length: number): Rotations[] {
-    const { config, position } = this
-    const rows = rotaryRows(config, position, count, length)
-    const scale = attentionScale(config, 0)
-    return rotaries(config).map(({ dimensions }, i) => {
-      const { cosine, sine } = rows[i]!
-      const table = (data: Float32Array) => tf.tensor2d(data, [count, dimensions])
-      return {
-        key: { cosine: table(cosine), sine: table(sine) },
-        query: { cosine: table(cosine.map((c) => c * scale)), sine: table(sine.map((s) => s * scale)) },
-      }
-    })
-  }
-
-  private masks(count: number, window: number): Masks {
-    const { position, room } = this
+  private masks(count: number, window: number, past: Float32Array | undefined): Masks {
     const rows = (this.config.heads / this.config.kvHeads) * count
     const mask = new Float32Array(rows * count)
     for (let i = 0; i < rows; i++) {
@@ -221,45 +263,7 @@ export class Decoder implements TextReader {
       mask.fill(FORBIDDEN, i * count, i * count + Math.max(0, at + 1 - window))
     }
     const fresh = tf.tensor2d(mask, [rows, count])
-    if (!position) return { fresh }
-    const past = new Float32Array(room).fill(FORBIDDEN, position)
-    return { fresh, past: tf.tensor1d(past.fill(FORBIDDEN, 0, Math.max(0, position + 1 - window))) }
-  }
-
-  /** Makes the cache long enough, in one of a few lengths. */
-  private reserve(length: number): void {
-    if (length <= this.room) return
-    const { layers, kvHeads, context } = this.config
-    const [before, room] = [this.room, bucket(length, SHORTEST_CACHE, context)]
-    /** The same rows, each longer. */
-    const widen = (old: Float32Array | undefined, count: number, from: number, to: number) => {
-      const wide = new Float32Array(count * to)
-      for (let i = 0; old && i < count; i++) wide.set(old.subarray(i * from, (i + 1) * from), i * to)
-      return wide
-    }
-    const { size } = this
-    const each = Array.from({ length: layers }, (_, layer) => layer)
-    this.keys = each.map((l) => widen(this.keys[l], kvHeads * size, before, room))
-    this.values = each.map((l) => widen(this.values[l], kvHeads, before * size, room * size))
-    this.room = room
-  }
-
-  /** Writes the first `count` of the new tokens' keys and values behind those of the cache. */
-  private remember(rows: Float32Array, stride: number, count: number): void {
-    const { position, room, size } = this
-    const { kvHeads } = this.config
-    for (const layer of this.joined.keys()) {
-      const [keys, values] = [this.keys[layer]!, this.values[layer]!]
-      for (let head = 0; head < kvHeads; head++) {
-        const key = (2 * layer * kvHeads + head) * stride * size
-        const value = ((2 * layer + 1) * kvHeads + head) * stride * size
-        values.set(rows.subarray(value, value + count * size), (head * room + position) * size)
-        for (let t = 0; t < count; t++) {
-          for (let i = 0; i < size; i++)
-            keys[(head * size + i) * room + position + t] = rows[key + t * size + i]!
-        }
-      }
-    }
+    return past ? { fresh, past: tf.tensor1d(past) } : { fresh }
   }
 
   private join(layer: number, group: Together): Joined {
@@ -281,9 +285,6 @@ export class Decoder implements TextReader {
   }
 }
 
-/** The power of two from `least` on that `length` fits into, at most `most`. */
-function bucket(length: number, least: number, most: number): number {
-  let size = least
-  while (size < length) size *= 2
-  return Math.min(size, most)
+function fromMap(results: ReadonlyMap<string, tf.Tensor>): Said {
+  return { logits: results.get('logits')!, fresh: results.get('fresh')! }
 }
