@@ -49,11 +49,18 @@ export const tokenizer = z.strictObject({
   kind: z.enum(tokenizerKinds),
   vocab: z.number().int().positive(),
   digest,
+  /** SHA-256 of which bytes each id stands for, and which stands before documents; rows of earlier versions lack it. */
+  pieces: digest.optional(),
   /** Whether decode(encode(text)) gave back every sample text at import; a lossy one says so wherever it is used. */
   lossless: z.boolean(),
   createdAt: timestamp,
 })
 export type Tokenizer = z.output<typeof tokenizer>
+
+/** Whether the same ids are the same bytes in both: then what models say of their ids compares. */
+export function sharesVocabulary(one: Tokenizer, other: Tokenizer): boolean {
+  return one.digest === other.digest || (one.pieces !== undefined && one.pieces === other.pieces)
+}
 
 /** A teacher's temperature, fitted on the calibration split of a mixture (METHOD: calibrated entropy). */
 export const calibration = z.strictObject({

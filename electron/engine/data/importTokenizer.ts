@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import { badInput, type Job, type Tokenizer } from '#contract'
 import { copyFile, sha256 } from '../../files'
 import { BOUNDARY } from './byteBpe'
-import { openTokenizer, tokenizerFile } from './tokenizer'
+import { openTokenizer, piecesDigest, tokenizerFile } from './tokenizer'
 
 /** Texts that a tokenizer must give back to be called lossless. */
 const SAMPLES = [
@@ -28,6 +28,7 @@ export async function importTokenizer(job: Extract<Job, { kind: 'import-tokenize
     kind,
     vocab: tokenizer.vocab,
     digest: sha256(bytes),
+    pieces: piecesDigest(tokenizer),
     lossless: SAMPLES.every((text) => tokenizer.decode(tokenizer.encode(text)) === text),
     createdAt: new Date().toISOString(),
   }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers'
@@ -8,6 +9,16 @@ import { createByteBpe } from './byteBpe'
 import { charactersToBytes, NO_BYTES } from './bytes'
 import { createLlama2cTokenizer, readLlama2cPieces } from './llama2cTokenizer'
 import type { TextTokenizer } from './textTokenizer'
+
+/** SHA-256 of which bytes each id stands for, and which id stands before documents. */
+export function piecesDigest({ vocab, bos, piece }: TextTokenizer): string {
+  const hash = createHash('sha256').update(`${vocab} ${bos}`)
+  for (let id = 0; id < vocab; id++) {
+    const bytes = piece(id)
+    hash.update(`;${bytes.length};`).update(bytes)
+  }
+  return hash.digest('hex')
+}
 
 export function tokenizerFile(dataDir: string, row: Pick<Tokenizer, 'id' | 'kind'>): string {
   const name = row.kind === 'llama2c' ? 'tokenizer.bin' : 'tokenizer.json'

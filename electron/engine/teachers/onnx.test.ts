@@ -230,6 +230,33 @@ describe('an ONNX teacher', () => {
     return { weights, file: write(encodeOnnxModel(teacherModel, weights, true)) }
   }
 
+  it('that is padded beyond its tokenizer says nothing of the ids beyond', async () => {
+    const { weights, file } = written()
+    const vocab = teacherModel.vocab - 3
+    const checked = await checkOnnx(file, vocab)
+    expect(checked.config).toMatchObject({ vocab, rows: teacherModel.vocab })
+    const target = mkdtempSync(join(folder, 'padded-'))
+    await storeOnnx(checked, target)
+    const model = await openLanguageModel(target)
+    const inputs = Int32Array.of(1, 4, 2)
+    const reader = model.reader(3)
+    await reader.prepare!(inputs)
+    const said = await reader.logits(tf.tensor2d(inputs, [1, 3], 'int32')).array()
+    const whole = await forward(
+      teacherModel,
+      toTensors(weights),
+      tf.tensor2d(inputs, [1, 3], 'int32'),
+      createTables(teacherModel, 3),
+    ).logits.array()
+    for (const [t, row] of said.entries()) {
+      expect(row).toHaveLength(vocab)
+      for (const [id, z] of row.entries()) expect(Math.abs(z - whole[t]![id]!)).toBeLessThan(1e-5)
+    }
+    const last = await model.textReader().read([1, 4, 2])
+    expect(Array.from(last, (z) => z.toFixed(4))).toEqual(said[2]!.map((z) => z.toFixed(4)))
+    model.dispose()
+  })
+
   it('is described by its file', async () => {
     const { weights, file } = written()
     const { config, parameters } = await checkOnnx(file, teacherModel.vocab)

@@ -56,6 +56,8 @@ const library = {
     tokenizer('twin', 'a'),
     tokenizer('other', 'b'),
     tokenizer('lossy', 'c', false),
+    { ...tokenizer('respelt', 'd'), pieces: 'f'.repeat(64) },
+    { ...tokenizer('reordered', 'e'), pieces: 'f'.repeat(64) },
   ],
   teachers: [
     teacher('cook', 'bpe'),

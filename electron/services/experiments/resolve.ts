@@ -5,6 +5,7 @@ import {
   layeredModel,
   loss,
   SCHEMA_VERSION,
+  sharesVocabulary,
   studentArchitecture,
   teacherCache,
   weighting,
@@ -197,7 +198,7 @@ function studentTokenizer(
   const theirs = teachers.flatMap(
     (teacher) => library.tokenizers.find(({ id }) => id === teacher.tokenizer) ?? [],
   )
-  const distinct = [...new Map(theirs.map((row) => [row.digest, row])).values()]
+  const distinct = theirs.filter((row, i) => theirs.findIndex((other) => sharesVocabulary(row, other)) === i)
   if (distinct.length === 1) return distinct[0]!
   const known = distinct.length ? distinct : library.tokenizers
   throw badInput(

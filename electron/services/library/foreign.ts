@@ -1,5 +1,6 @@
 import {
   badInput,
+  sharesVocabulary,
   type Experiment,
   type ForeignTeacherRow,
   type RunConfig,
@@ -18,7 +19,7 @@ export interface Teachers {
 const TOGETHER: readonly WeightingStrategy[] = ['kl-to-consensus', 'label-confidence', 'oracle']
 
 /**
- * Tells the teachers whose tokenizer is the student's, byte for byte, from the others, and refuses what has no meaning
+ * Tells the teachers whose ids stand for the same bytes as the student's from the others, and refuses what has no meaning
  * with those.
  *
  * @throws bad-input naming the field
@@ -40,7 +41,7 @@ export function separateTeachers(
         expected: 'a teacher whose tokenizer is there',
       })
     }
-    if (its.digest === tokenizer.digest) result.own.push(row)
+    if (sharesVocabulary(its, tokenizer)) result.own.push(row)
     else result.foreign.push({ row, tokenizer: its, place })
   }
   if (result.foreign.length) check(definition, tokenizer, result, file)
