@@ -119,6 +119,8 @@ async function* readText(file: string, onBytes: (count: number) => void): AsyncG
 }
 
 /**
+ * Lines with their ends, which the last one and one that was cut have not.
+ *
  * @param longest a line with more characters is cut at a blank; default: such a line is refused
  * @throws bad-input for a line that is longer than one text can be
  */
@@ -131,7 +133,7 @@ async function* readLines(
   let parts: string[] = []
   let length = 0
   let number = 1
-  const take = (end: string) => {
+  const take = (end = '') => {
     const line = parts.join('') + end
     parts = []
     length = 0
@@ -141,13 +143,13 @@ async function* readLines(
   for await (const piece of readText(file, onBytes)) {
     let from = 0
     for (let end = piece.indexOf('\n'); end >= 0; end = piece.indexOf('\n', from)) {
-      yield take(piece.slice(from, end))
+      yield take(piece.slice(from, end + 1))
       from = end + 1
     }
     parts.push(piece.slice(from))
     length += piece.length - from
     if (longest !== undefined && length > longest) {
-      const whole = take('')
+      const whole = take()
       const cuts = cutAtBlanks(whole, longest)
       parts = [cuts.pop()!]
       length = parts[0]!.length
@@ -156,7 +158,7 @@ async function* readLines(
     if (length > LONGEST_LINE)
       throw badInput(`the line has more than ${LONGEST_LINE} characters`, { file: `${file}:${number}` })
   }
-  if (length) yield take('')
+  if (length) yield take()
 }
 
 /** Pieces of at most so many characters, cut after a blank where there is one; the last may be short. */
@@ -180,20 +182,20 @@ async function* textDocuments(file: string, onBytes: (count: number) => void): A
   let document: string[] = []
   let length = 0
   const take = () => {
-    const text = document.join('\n').trim()
+    const text = document.join('').trim()
     document = []
     length = 0
     return text
   }
   for await (const raw of readLines(file, onBytes, LONGEST_BLOCK)) {
-    const line = raw.replace(/\r$/, '')
+    const line = raw.replace(/\r\n$/, '\n')
     if (length >= LONGEST_BLOCK || (!line.trim() && length >= DOCUMENT)) {
       const text = take()
       if (text) yield text
       if (!line.trim()) continue
     }
     document.push(line)
-    length += line.length + 1
+    length += line.length
   }
   const text = take()
   if (text) yield text

@@ -64,6 +64,8 @@ const library = {
     teacher('double', 'twin'),
     teacher('baker', 'other'),
     teacher('deaf', 'lossy'),
+    teacher('copied', 'respelt'),
+    teacher('saved', 'reordered'),
   ],
   runs: [],
   dataDir: '/nowhere',
@@ -89,6 +91,13 @@ describe('teachers of other tokenizers', () => {
     expect(config.tokenizer.name).toBe('bpe')
     expect(resolve({ teachers: ['cook', 'double'] })).not.toHaveProperty('foreign')
     expect(resolve({ tokenizer: 'other' }).foreign).toMatchObject([{ row: { name: 'cook' } }])
+  })
+
+  it('are not those whose ids stand for the same bytes, however the file is written', () => {
+    const config = resolve({ tokenizer: 'respelt', teachers: ['saved', 'copied', 'cook'] })
+    expect(config.teachers.map(({ name }) => name)).toEqual(['saved', 'copied'])
+    expect(config.foreign).toMatchObject([{ row: { name: 'cook' } }])
+    expect(resolve({ tokenizer: undefined, teachers: ['copied', 'saved'] }).tokenizer.name).toBe('respelt')
   })
 
   it('need the student’s tokenizer named; teachers that agree do not', () => {
