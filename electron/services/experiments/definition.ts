@@ -1,4 +1,4 @@
-import { isAlias, isCollection, isScalar, LineCounter, parseDocument, visit } from 'yaml'
+import { isAlias, isCollection, isMap, isScalar, LineCounter, parseDocument, visit } from 'yaml'
 import {
   badInput,
   experiment,
@@ -30,16 +30,16 @@ export function readYaml(text: string, file?: string): unknown {
   if (error) throw refuse(error.pos[0], error.message.split(/ at line \d+/)[0]!)
   const anchors = new Set<string>()
   visit(document, {
-    Map: (_, { items }) => {
+    Value: (_, node) => {
+      if (node.anchor) anchors.add(node.anchor)
       const seen = new Set<unknown>()
-      for (const { key } of items) {
+      for (const { key } of isMap(node) ? node.items : []) {
         if (!isScalar(key)) continue
         if (seen.has(key.value))
           throw refuse(key.range?.[0] ?? 0, `the key "${String(key.value)}" comes twice`)
         seen.add(key.value)
       }
     },
-    Node: (_, { anchor }) => void (anchor && anchors.add(anchor)),
     Alias: (_, { source, range }) => {
       if (!anchors.has(source))
         throw refuse(range?.[0] ?? 0, `no anchor "${source}" stands before this alias`)

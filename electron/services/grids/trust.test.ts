@@ -15,7 +15,7 @@ function refusal(act: () => unknown): RetortError {
     expect(error).toBeInstanceOf(RetortError)
     const refused = error as RetortError
     expect(refused.code).toBe('bad-input')
-     
+
     expect(refused.message).not.toMatch(/[\x00-\x1f\x7f]|Invalid input|received undefined/)
     return refused
   }
@@ -57,6 +57,15 @@ describe('YAML that means harm, or a slip', () => {
     ['a: 1\nb: { c: 1, c: 2 }', 'line 2, column 12'],
   ])('is refused with its place: %s', (text, place) => {
     expect(refusal(() => readYaml(text, 'x.yaml')).message).toContain(`x.yaml: ${place}`)
+  })
+
+  it('that names a map, a list or a value once and repeats it is what it says', () => {
+    const text = 'a: &a { b: 1 }\nc: *a\nd: &d [1, 2]\ne: [*d, *a]\nf: &f 3\ng: { h: *f }'
+    const [a, d] = [{ b: 1 }, [1, 2]]
+    expect(readYaml(text)).toEqual({ a, c: a, d, e: [d, a], f: 3, g: { h: 3 } })
+    const demo = join(import.meta.dirname, '../../../resources/demo')
+    for (const name of readdirSync(demo).filter((file) => file.endsWith('.yaml')))
+      expect(readYaml(readFileSync(join(demo, name), 'utf8'), name)).toHaveProperty('teachers')
   })
 
   it('of many keys is read in a time that grows with them, and one that is no definition is refused by its size', () => {
