@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { measured } from './measured'
 
 /** How a run goes wrong (METHOD: failure signatures). */
 export const alarmSignatures = [
@@ -19,7 +20,7 @@ export const alarm = z.object({
   /** What was seen, in one sentence with its numbers. */
   message: z.string(),
   /** The numbers behind it by name, the threshold among them: `{ loss: 9.1, runningMinimum: 2.4, limit: 3 }`. */
-  evidence: z.record(z.string(), z.number()),
+  evidence: z.record(z.string(), measured),
   /** What to do, in one sentence. */
   advice: z.string(),
   /** The advice as settings, `train.learningRate=0.0005` each: `runs.mend` applies them to a copy. May be empty. */

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { id } from './library'
+import { measured } from './measured'
 
 /** A metric of several runs beside each other. `better` says which direction is good, if one is. */
 export const comparisonColumn = z.object({
@@ -12,9 +13,9 @@ export const comparisonRow = z.object({
   run: id,
   name: z.string(),
   method: z.string(),
-  values: z.record(z.string(), z.number().nullable()),
+  values: z.record(z.string(), measured.nullable()),
   /** value - baseline's value. */
-  differences: z.record(z.string(), z.number().nullable()),
+  differences: z.record(z.string(), measured.nullable()),
   /**
    * 95 % intervals of those differences that can be bootstrapped over held-out documents; `real` is false where the
    * interval holds 0 or the Holm-corrected p is 0.05 or more: no difference.

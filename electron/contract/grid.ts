@@ -3,6 +3,7 @@ import { passJob } from './cluster'
 import { errorShape } from './errors'
 import { objectName } from './experiment'
 import { digest, id, timestamp } from './library'
+import { measured } from './measured'
 import { memoryAdvice } from './outOfMemory'
 
 const definition = z.record(z.string(), z.unknown())
@@ -30,6 +31,12 @@ export const halving = z.strictObject({
 })
 export type Halving = z.output<typeof halving>
 
+/** Seeds of repetitions: the same one twice would pass for two. */
+export const seedList = z
+  .array(z.number().int().nonnegative())
+  .min(1)
+  .refine((seeds) => new Set(seeds).size === seeds.length, 'a seed stands twice; expected each once')
+
 /**
  * A base experiment and axes over paths of its schema; the cells are the product of axes and seeds, less those that
  * an entry of `skip` matches.
@@ -39,7 +46,7 @@ export const grid = z.strictObject({
   /** A file (relative to the grid's own), the name of an experiment in the library, or an experiment inline. */
   base: z.union([z.string().min(1), definition]),
   axes: z.record(z.string(), axisValues),
-  seeds: z.array(z.number().int().nonnegative()).min(1).default([1]),
+  seeds: seedList.default([1]),
   /**
    * Left-out cells: each entry maps paths to a value or a list of values; a cell is left out when all of an entry's
    * paths have one of theirs. `seed` may be among the paths.
@@ -62,7 +69,7 @@ export const gridPreset = z.strictObject({
     z.string(),
     z.union([axisValues, z.strictObject({ counts: z.array(z.number().int()).min(1) })]),
   ),
-  seeds: z.array(z.number().int().nonnegative()).min(1).default([1]),
+  seeds: seedList.default([1]),
   skip: grid.shape.skip,
 })
 export type GridPreset = z.output<typeof gridPreset>
@@ -90,7 +97,7 @@ export const gridCell = z.strictObject({
   step: z.number().int(),
   steps: z.number().int(),
   /** Means over the held-out splits at the last evaluation, by the names of the evaluation record. */
-  metrics: z.record(z.string(), z.number().nullable()),
+  metrics: z.record(z.string(), measured.nullable()),
 })
 export type GridCell = z.output<typeof gridCell>
 

@@ -29,6 +29,8 @@ export const settingResult = shaded.extend({
   /** Cells that were stopped early or failed: shown, never averaged in. */
   stopped: z.number().int(),
   failed: z.number().int(),
+  /** Completed cells whose value is no finite number: shown, never averaged in. */
+  notFinite: z.number().int(),
   /** Index of its value on each axis, in the axes' order. */
   at: z.array(z.number().int()),
   /** This setting less the baseline, paired by seed. */

@@ -1,6 +1,7 @@
 export * from './version'
 export * from './errors'
 export * from './parse'
+export * from './measured'
 export * from './settingText'
 export * from './architecture'
 export * from './model'

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { badInput } from './errors'
 import { objectName, type Features } from './experiment'
+import { measured } from './measured'
 import { teacherModel, type ModelConfig } from './model'
 
 export const id = z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'an id is lower-case letters, digits and dashes')
@@ -123,7 +124,7 @@ export const teacher = z.strictObject({
   /** When it was imported. */
   check: importCheck.optional(),
   /** Held-out perplexity by corpus id, as far as it was measured. */
-  perplexity: z.record(z.string(), z.number()).default({}),
+  perplexity: z.record(z.string(), measured).default({}),
   /** One for each mixture it was calibrated on, the newest last. */
   calibrations: z.array(calibration).default([]),
   createdAt: timestamp,

@@ -1,8 +1,6 @@
 import { z } from 'zod'
+import { measured } from './measured'
 import { parse } from './parse'
-
-/** A loss that has become NaN or infinite crosses JSON as null. */
-const value = z.number().nullable()
 
 /** A line of `metrics.jsonl` for one training step (EXPERIMENT.md). Entropies and divergences in nats per token. */
 export const stepRecord = z.object({
@@ -11,23 +9,22 @@ export const stepRecord = z.object({
   tokens: z.number().int(),
   /** Seconds of training since the start of the run, pauses left out. Differs between two runs. */
   seconds: z.number(),
-  loss: value,
+  loss: measured,
   /** tau^2 KL(p || q); absent without teachers. */
-  kd: value.optional(),
-  ce: value,
-  features: value.optional(),
+  kd: measured.optional(),
+  ce: measured,
+  features: measured.optional(),
   /** tau^2 KL(earlier self || student); absent without retention. */
-  retention: value.optional(),
+  retention: measured.optional(),
   /** Per teacher of another tokenizer, in the definition's order: its distance to the student, before its share. */
-  foreign: z.array(value).optional(),
+  foreign: z.array(measured).optional(),
   /** Mean weight per teacher that has the student's tokenizer, in the definition's order. */
-  alpha: z.array(z.number()).optional(),
-  teacherEntropy: z.array(z.number()).optional(),
+  alpha: z.array(measured).optional(),
+  teacherEntropy: z.array(measured).optional(),
   /** Generalised Jensen-Shannon divergence of the teachers under alpha. */
-  disagreement: z.number().optional(),
-  /** null: infinite or no number. */
-  gradNorm: value,
-  /** Of a run in half precision: the factor of the step's loss; where `gradNorm` is null there was no update. */
+  disagreement: measured.optional(),
+  gradNorm: measured,
+  /** Of a run in half precision: the factor of the step's loss; where `gradNorm` is not finite there was no update. */
   lossScale: z.number().optional(),
   learningRate: z.number(),
   /** Differs between two runs. */
@@ -41,26 +38,26 @@ export const corpusScore = z.object({
   tokens: z.number().int(),
   bytes: z.number().int(),
   /** Nats per token. */
-  crossEntropy: value,
-  perplexity: value,
-  bitsPerByte: value,
+  crossEntropy: measured,
+  perplexity: measured,
+  bitsPerByte: measured,
   /** KL(p || q) to the fused target at tau = 1, nats per token; absent without teachers. */
-  klToFused: value.optional(),
+  klToFused: measured.optional(),
   /** L_KD at the run's tau; absent without teachers. */
-  distillationLoss: value.optional(),
+  distillationLoss: measured.optional(),
   /** Top-1 agreement with the fused target, 0..1. */
-  agreement: value.optional(),
+  agreement: measured.optional(),
   /** Mean weight per teacher on this corpus. */
-  alpha: z.array(z.number()).optional(),
+  alpha: z.array(measured).optional(),
   /** Mean distance to each teacher of another tokenizer, over the aligned spans. */
-  foreign: z.array(value).optional(),
+  foreign: z.array(measured).optional(),
 })
 export type CorpusScore = z.output<typeof corpusScore>
 
 /** A bar of a reliability diagram: predictions of like confidence, and how often they were right. */
 export const reliabilityBin = z.object({
   count: z.number().int(),
-  confidence: z.number(),
+  confidence: measured,
   accuracy: z.number(),
 })
 export type ReliabilityBin = z.output<typeof reliabilityBin>
@@ -72,9 +69,9 @@ export const calibrationScore = z.object({
   /** Top-1 accuracy, 0..1. */
   accuracy: z.number(),
   /** Expected calibration error over 15 bins of equal mass, 0..1. */
-  ece: z.number(),
+  ece: measured,
   /** 0..2. */
-  brier: z.number(),
+  brier: measured,
   bins: z.array(reliabilityBin),
 })
 export type CalibrationScore = z.output<typeof calibrationScore>
@@ -87,7 +84,7 @@ export const heldOutDocument = z.object({
   tokens: z.number().int(),
   bytes: z.number().int(),
   /** Sum over its tokens, nats. */
-  nll: z.number(),
+  nll: measured,
 })
 export type HeldOutDocument = z.output<typeof heldOutDocument>
 
@@ -108,25 +105,25 @@ export type EvaluationDetail = z.output<typeof evaluationDetail>
 export const evaluationRecord = z.object({
   split: z.literal('held-out'),
   step: z.number().int().nonnegative(),
-  crossEntropy: value,
-  perplexity: value,
-  bitsPerByte: value,
-  klToFused: value.optional(),
-  distillationLoss: value.optional(),
-  agreement: value.optional(),
+  crossEntropy: measured,
+  perplexity: measured,
+  bitsPerByte: measured,
+  klToFused: measured.optional(),
+  distillationLoss: measured.optional(),
+  agreement: measured.optional(),
   /** Mean entropy of the student, nats per token. */
-  studentEntropy: value.optional(),
+  studentEntropy: measured.optional(),
   /** The student's most frequent top-1 token: its share of the positions, and that of the labels which are this token. */
   topToken: z.object({ share: z.number(), labels: z.number() }).optional(),
-  foreign: z.array(value).optional(),
+  foreign: z.array(measured).optional(),
   corpora: z.array(corpusScore),
   /** The rest is measured at the last step of a run: calibration of the student, 0..1 and 0..2. */
-  ece: z.number().optional(),
-  brier: z.number().optional(),
+  ece: measured.optional(),
+  brier: measured.optional(),
   /** KL(p_k || q) of each teacher, nats per token. */
-  klToTeachers: z.array(value).optional(),
+  klToTeachers: z.array(measured).optional(),
   /** Spearman's correlation, over tokens and teachers, of a teacher's weight with its being right; null: undefined. */
-  weightCorrectness: z.number().nullable().optional(),
+  weightCorrectness: measured.nullable().optional(),
   /** Of greedy continuations of held-out prompts against the text itself: 0..100, and 0..1. */
   bleu: z.number().optional(),
   rougeL: z.number().optional(),

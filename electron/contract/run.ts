@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { alarmSummary } from './alarm'
 import { backends, experiment, features, weightingStrategies } from './experiment'
 import { corpus, digest, id, teacher, timestamp, tokenizer } from './library'
+import { measured } from './measured'
 import { evaluationRecord, stepRecord } from './metrics'
 import { modelConfig, objectName } from './model'
 import { SCHEMA_VERSION } from './version'
@@ -107,7 +108,7 @@ export const checkpoint = z.object({
   tokens: z.number().int(),
   seconds: z.number(),
   /** Held-out cross-entropy at this step, if it was evaluated. */
-  crossEntropy: z.number().nullable().optional(),
+  crossEntropy: measured.optional(),
   /** The lowest held-out cross-entropy so far and its step; decides which checkpoint is the best. */
   best: z.object({ step: z.number(), crossEntropy: z.number() }).optional(),
   /** Of a run in half precision. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse as parseYaml, stringify } from 'yaml'
-import { memoryMend, type Alarm, type AlarmSignature, type Experiment, type Run } from '#contract'
+import { numberOf, memoryMend, type Alarm, type AlarmSignature, type Experiment, type Run } from '#contract'
 import { createServices, type Services } from '../services'
 import { WorkerDeath } from '../services/jobs'
 import { memoryKills, recordOutOfMemory } from '../services/memory'
@@ -127,7 +127,7 @@ describe('an alarm is raised by a run that fails', () => {
     const changes = { name: 'sure', method: 'proposed', corpus: both, teachers: ['sure-cook', 'clerk'] }
     const { alarm, mended } = await failAndMend('miscalibrated-teacher', changes)
     expect(alarm.message).toContain('sure-cook')
-    expect(alarm.evidence.confidence! - alarm.evidence.accuracy!).toBeGreaterThan(0.15)
+    expect(numberOf(alarm.evidence.confidence) - numberOf(alarm.evidence.accuracy)).toBeGreaterThan(0.15)
     expect(mended.method).toBe('calibrated-entropy')
     // Its temperature undoes what was done to it.
     const { config } = services.rooms.runs.get(mended.id)

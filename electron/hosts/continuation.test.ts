@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse as parseYaml, stringify } from 'yaml'
-import type { Run } from '#contract'
+import { numberOf, type Run } from '#contract'
 import type { Services } from '../services'
 import { openFurnished, type Furnished } from './testing'
 
@@ -62,13 +62,15 @@ describe('a continued run', () => {
     const earlier = services.rooms.runs.folder(first.id).metrics().evaluations
     const then = earlier.find(({ step }) => step === from.step)!
     expect(evaluations[0]).toMatchObject({ step: 0 })
-    expect(evaluations[0]!.retained![0]!.crossEntropy).toBeCloseTo(then.crossEntropy!, 5)
+    expect(evaluations[0]!.retained![0]!.crossEntropy).toBeCloseTo(numberOf(then.crossEntropy), 5)
     // It is itself at the first step, so there is nothing to retain yet; later there is.
     expect(steps[0]!.retention).toBeCloseTo(0, 4)
     expect(steps.at(-1)!.retention).toBeGreaterThan(1e-4)
 
     const { rows } = services.rooms.runs.compare({ ids: [id] })
-    const [before, after] = [evaluations[0]!, evaluations.at(-1)!].map((e) => e.retained![0]!.bitsPerByte!)
+    const [before, after] = [evaluations[0]!, evaluations.at(-1)!].map((e) =>
+      numberOf(e.retained![0]!.bitsPerByte),
+    )
     expect(rows[0]!.values.forgetting).toBeCloseTo(after! - before!)
     const report = services.rooms.reports.write([id], 'md', 'report')
     expect(report).toContain('Before and after: second')

@@ -4,10 +4,12 @@ import { z } from 'zod'
 import {
   experiment,
   failed,
+  numberOf,
   objectName,
   parse,
   teacherDefinition,
   type AppInfo,
+  type Measured,
   type ModelScore,
   type ReportRow,
   type Run,
@@ -23,6 +25,7 @@ import {
 } from './experiments'
 import { followRun, type RunService } from './runs'
 import type { Library, ModelService } from './library'
+import { ascending } from './comparison'
 import { checkLargest } from './memory'
 import type { RunQueue } from './queue'
 import type { ReportService } from './report'
@@ -43,7 +46,7 @@ export interface DemoResult {
   runs: DemoRun[]
   teachers: string[]
   /** Teachers by corpora: held-out perplexity. */
-  matrix: { teacher: string; perplexity: Record<string, number> }[]
+  matrix: { teacher: string; perplexity: Record<string, Measured> }[]
   /** True entropy of each corpus, bits per byte. */
   floors: Record<string, number>
   report: string
@@ -55,13 +58,13 @@ export interface DemoRun {
   name: string
   method: Run['method']
   teachers: string[]
-  perplexity: number | null
-  bitsPerByte: number | null
-  klToFused: number | null
-  agreement: number | null
-  tokensPerSecond: number | null
+  perplexity: Measured | null
+  bitsPerByte: Measured | null
+  klToFused: Measured | null
+  agreement: Measured | null
+  tokensPerSecond: Measured | null
   /** Mean weight per teacher, by corpus name. */
-  alpha: Record<string, number[]>
+  alpha: Record<string, Measured[]>
 }
 
 /** Stands in a student's settings for the teacher with the lowest mean held-out cross-entropy. */
@@ -157,10 +160,10 @@ export class Demo {
   private best(scores: readonly ModelScore[]): string {
     const mean = (model: string) => {
       const own = scores.filter((score) => score.model === model)
-      return own.reduce((sum, { crossEntropy }) => sum + crossEntropy, 0) / own.length
+      return own.reduce((sum, { crossEntropy }) => sum + numberOf(crossEntropy), 0) / own.length
     }
     const models = [...new Set(scores.map(({ model }) => model))]
-    const best = models.reduce((a, b) => (mean(b) < mean(a) ? b : a))
+    const best = models.reduce((a, b) => (ascending(mean(b), mean(a)) < 0 ? b : a))
     return this.parts.library.teachers.find(({ id }) => id === best)!.name
   }
 

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { backends } from '../experiment'
 import { calibration, corpus, taskFormats, tokenizer } from '../library'
+import { measured } from '../measured'
 import { runConfig } from '../run'
 import { base, computing } from './base'
 
@@ -56,16 +57,16 @@ export const modelScore = z.object({
   corpus: z.string().optional(),
   tokens: z.number().int(),
   bytes: z.number().int(),
-  crossEntropy: z.number(),
-  perplexity: z.number(),
-  bitsPerByte: z.number(),
+  crossEntropy: measured,
+  perplexity: measured,
+  bitsPerByte: measured,
   /** Tokens a window, and between the starts of two. */
   context: z.number().int().optional(),
   stride: z.number().int().optional(),
   /** Top-1 accuracy, expected calibration error (0..1) and Brier score (0..2) over the tokens. */
   accuracy: z.number().optional(),
-  ece: z.number().optional(),
-  brier: z.number().optional(),
+  ece: measured.optional(),
+  brier: measured.optional(),
   /** Of greedy continuations: BLEU 0..100, ROUGE-L 0..1, and how many there were. */
   bleu: z.number().optional(),
   rougeL: z.number().optional(),

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { parameterCount, type GridBench, type Job, type RunConfig, type Teacher } from '#contract'
+import { numberOf, parameterCount, type GridBench, type Job, type RunConfig, type Teacher } from '#contract'
 import type { StoredMode } from '../../files'
 import { startBackend } from '../backend'
 import { tf } from '../backend/tf'
@@ -134,7 +134,7 @@ class Bench {
         // As a run does it, the next batch is read while the step is at work.
         const [metrics] = await Promise.all([step.run(i + 1, this.batches[i]!), nextTurn()])
         if (i >= WARM_UP) times[kind].push(performance.now() - started)
-        losses[kind] = metrics.loss!
+        losses[kind] = numberOf(metrics.loss)
       }
       for (const mode of modes) lossGap[mode] = Math.max(lossGap[mode], Math.abs(losses[mode] - losses.live))
     }

@@ -1,4 +1,4 @@
-import type { ReliabilityBin } from '#contract'
+import { measuredOf, numberOf, type ReliabilityBin } from '#contract'
 
 /** Bins of a reliability diagram, and of ECE (METHOD: calibration). */
 const BINS = 15
@@ -25,14 +25,14 @@ export function reliability(
       Math.floor(((i + 1) * order.length) / groups),
     )
     const mean = (values: ArrayLike<number>) => part.reduce((sum, j) => sum + values[j]!, 0) / part.length
-    return { count: part.length, confidence: mean(confidence), accuracy: mean(correct) }
+    return { count: part.length, confidence: measuredOf(mean(confidence)), accuracy: mean(correct) }
   })
 }
 
 /** Expected calibration error, 0..1: mean gap of accuracy and confidence, each bin weighed by its predictions. */
 export function expectedCalibrationError(bins: readonly ReliabilityBin[]): number {
   const total = bins.reduce((sum, { count }) => sum + count, 0)
-  return bins.reduce((sum, b) => sum + (b.count / total) * Math.abs(b.accuracy - b.confidence), 0)
+  return bins.reduce((sum, b) => sum + (b.count / total) * Math.abs(b.accuracy - numberOf(b.confidence)), 0)
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { ModelConfig } from '#contract'
+import { measuredOf, type Measured, type ModelConfig } from '#contract'
 import { tf } from '../backend/tf'
 import type { LanguageModel } from '../model/reader'
 import { calibrationOf, collectTokens, tokenStatistics } from './tokenScores'
@@ -9,16 +9,16 @@ export interface Score {
   tokens: number
   bytes: number
   /** Nats per predicted token. */
-  crossEntropy: number
-  perplexity: number
-  bitsPerByte: number
+  crossEntropy: Measured
+  perplexity: Measured
+  bitsPerByte: Measured
   /** Tokens a window, and between the starts of two. */
   context: number
   stride: number
   /** Top-1 accuracy, 0..1. */
   accuracy: number
-  ece: number
-  brier: number
+  ece: Measured
+  brier: Measured
 }
 
 /** Windows computed at a time; bounds the logits that exist at once. */
@@ -64,9 +64,9 @@ export async function scoreIds(
   return {
     tokens,
     bytes,
-    crossEntropy,
-    perplexity: Math.exp(crossEntropy),
-    bitsPerByte: nll / Math.LN2 / bytes,
+    crossEntropy: measuredOf(crossEntropy),
+    perplexity: measuredOf(Math.exp(crossEntropy)),
+    bitsPerByte: measuredOf(nll / Math.LN2 / bytes),
     context,
     stride,
     accuracy,

@@ -1,4 +1,4 @@
-import type { CalibrationScore, HeldOutDocument } from '#contract'
+import { measuredOf, type CalibrationScore, type HeldOutDocument } from '#contract'
 import { tf } from '../backend/tf'
 import type { TextTokenizer } from '../data/textTokenizer'
 import { logProbabilities } from '../distill/divergence'
@@ -65,8 +65,8 @@ export function calibrationOf(model: string, rows: readonly (readonly number[])[
   return {
     model,
     accuracy: correct.reduce((a, b) => a + b, 0) / correct.length,
-    ece: expectedCalibrationError(bins),
-    brier: brierScore(squares, labels.map(Math.exp)),
+    ece: measuredOf(expectedCalibrationError(bins)),
+    brier: measuredOf(brierScore(squares, labels.map(Math.exp))),
     bins,
   }
 }
@@ -92,7 +92,7 @@ export function scoreDocuments(
     let nll = 0
     for (let i = 0; i < tokens; i++) nll -= labels[scored++]!
     const bytes = Buffer.byteLength(tokenizer.decode(ids.subarray(start + 1, end)))
-    documents.push({ corpus, document: documents.length, tokens, bytes, nll })
+    documents.push({ corpus, document: documents.length, tokens, bytes, nll: measuredOf(nll) })
   }
   return documents.filter(({ tokens }) => tokens)
 }

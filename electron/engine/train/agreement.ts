@@ -1,3 +1,4 @@
+import { numberOf } from '#contract'
 import { startBackend, type BackendKind } from '../backend'
 import { createTables } from '../model/forward'
 import { TrainingStep } from './step'
@@ -21,7 +22,7 @@ export async function agreementPath(kind: BackendKind, precision: 'f32' | 'f16' 
   const path: Path = []
   for (let i = 1; i <= AGREEMENT_STEPS; i++) {
     const m = await step.run(i, batch(i))
-    path.push([m.loss!, m.kd!, m.ce!, m.features!, m.gradNorm!, m.disagreement!, ...m.alpha!])
+    path.push([m.loss, m.kd, m.ce, m.features, m.gradNorm, m.disagreement, ...m.alpha!].map(numberOf))
   }
   for (const teacher of teachers) teacher.dispose()
   return path

@@ -2,7 +2,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } 
 import { join } from 'node:path'
 import {
   badInput,
+  checkpoint,
   checkpointFolder,
+  parse,
   SCHEMA_VERSION,
   type Checkpoint,
   type LossScaleState,
@@ -63,7 +65,7 @@ export async function writeCheckpoint(
       ...(lossScale && { lossScale }),
       files,
     }
-    writeJsonAtomic(join(temporary, 'checkpoint.json'), row)
+    writeJsonAtomic(join(temporary, 'checkpoint.json'), parse(checkpoint, row))
     rmSync(final, { recursive: true, force: true })
     renameSync(temporary, final)
     syncFolder(folder)

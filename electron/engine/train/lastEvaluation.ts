@@ -1,5 +1,9 @@
 import { join } from 'node:path'
 import {
+  evaluationDetail,
+  heldOutDocument,
+  measuredOf,
+  parse,
   runFiles,
   type CalibrationScore,
   type Continuation,
@@ -20,7 +24,6 @@ import {
   tokenStatistics,
 } from '../evaluate/tokenScores'
 import type { WindowBatch } from '../evaluate/windows'
-import { finite } from '../finite'
 import { nativeModel } from '../model/languageModel'
 import { forward } from '../model/forward'
 import { prepareTeachers, type TeacherSource } from '../teachers/source'
@@ -43,8 +46,9 @@ export async function completeEvaluation(
   teachers: readonly TeacherSource[],
 ): Promise<EvaluationRecord> {
   const { metrics, detail, documents } = await evaluateLast(heldOut, student, teachers)
-  writeJsonLinesAtomic(join(folder, runFiles.heldOut), documents)
-  writeJsonAtomic(join(folder, runFiles.detail), { step: record.step, ...detail })
+  const rows = documents.map((document) => parse(heldOutDocument, document))
+  writeJsonLinesAtomic(join(folder, runFiles.heldOut), rows)
+  writeJsonAtomic(join(folder, runFiles.detail), parse(evaluationDetail, { step: record.step, ...detail }))
   return { ...record, ...metrics }
 }
 
@@ -90,7 +94,7 @@ async function evaluateLast(
   const metrics: Partial<EvaluationRecord> = { ece: own.ece, brier: own.brier, ...overlap(continuations) }
   if (teachers.length) {
     const blocks = teachers.map((_, k) => block(k))
-    metrics.klToTeachers = blocks.map((rows) => finite(mean(rows[KL]!)))
+    metrics.klToTeachers = blocks.map((rows) => measuredOf(mean(rows[KL]!)))
     if (teachers.length > 1) {
       const weights = blocks.flatMap((rows) => rows[ALPHA]!)
       metrics.weightCorrectness = spearman(

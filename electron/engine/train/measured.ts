@@ -1,8 +1,7 @@
-import type { StepRecord } from '#contract'
+import { measuredOf, type StepRecord } from '#contract'
 import { tf } from '../backend/tf'
 import type { FusedTarget, Objective } from '../distill/objective'
 import type { MixedLoss } from '../distill/losses'
-import { finite } from '../finite'
 
 /** What a step computes, before the clock is added. */
 export type StepMetrics = Omit<StepRecord, 'tokens' | 'seconds' | 'tokensPerSecond'>
@@ -58,8 +57,8 @@ export function readMeasured(
   norm: number,
   run: { teachers: number; foreign: number; features: boolean; retention: boolean },
 ): Measured {
-  const at = (i: number) => finite(values[i]!)
-  const measured: Measured = { loss: at(0), ce: at(2), gradNorm: finite(norm) }
+  const at = (i: number) => measuredOf(values[i]!)
+  const measured: Measured = { loss: at(0), ce: at(2), gradNorm: measuredOf(norm) }
   if (run.retention) measured.retention = at(4)
   if (run.foreign) measured.foreign = Array.from({ length: run.foreign }, (_, j) => at(5 + j))
   const count = run.teachers
@@ -67,8 +66,8 @@ export function readMeasured(
   const next = 5 + run.foreign
   measured.kd = at(1)
   if (run.features) measured.features = at(3)
-  measured.disagreement = values[next]!
-  measured.alpha = Array.from({ length: count }, (_, k) => values[next + 1 + k]!)
-  measured.teacherEntropy = Array.from({ length: count }, (_, k) => values[next + 1 + count + k]!)
+  measured.disagreement = at(next)
+  measured.alpha = Array.from({ length: count }, (_, k) => at(next + 1 + k))
+  measured.teacherEntropy = Array.from({ length: count }, (_, k) => at(next + 1 + count + k))
   return measured
 }

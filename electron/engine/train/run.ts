@@ -6,12 +6,15 @@ import {
   checkpointsAt,
   evaluatesAt,
   failed,
+  isNumber,
   memoryWords,
-  outOfMemory,
+  parse,
+  runConfig,
   runFiles,
   tellsOutOfMemory,
   toErrorShape,
   type Alarm,
+  type Measured,
   type RunConfig,
   type TeacherOutputs,
 } from '#contract'
@@ -23,6 +26,7 @@ import { createTables } from '../model/forward'
 import { toTensors } from '../model/weights'
 import { describeForeign, foreignOutputs } from '../teachers/foreign'
 import { watchFrom, type Watch } from './alarms'
+import { shortOfMemory } from './alarms/shortOfMemory'
 import { readTeachers } from './alarms/teacherFigures'
 import { pruneCheckpoints, removeStale, writeCheckpoint } from './checkpoint'
 import type { Control } from './control'
@@ -72,8 +76,8 @@ class Training {
   /** Of training, pauses left out. */
   private seconds: number
   private best: { step: number; crossEntropy: number } | undefined
-  /** Held out, at this step; null: it is no number. */
-  private crossEntropy: number | null | undefined
+  /** Held out, at this step. */
+  private crossEntropy: Measured | undefined
   private readonly threading = new ThreadingWords()
   private batch: ReturnType<BatchPlan['at']>
 
@@ -106,7 +110,7 @@ class Training {
     const { dataDir, folder, checkpoints, config, earlier, backend, last } = this.opened
     mkdirSync(checkpoints, { recursive: true })
     if (last) removeStale(checkpoints, last.row.step)
-    writeJsonAtomic(join(folder, runFiles.config), config)
+    writeJsonAtomic(join(folder, runFiles.config), parse(runConfig, config))
     if (earlier) keepEarlier(dataDir, config, earlier)
     const environment = describeEnvironment(backend)
     writeJsonAtomic(join(folder, runFiles.environment), environment)
@@ -172,7 +176,7 @@ class Training {
       tokensPerSecond: tokensPerStep / elapsed,
     }
     this.log.step(record)
-    if (record.lossScale && record.gradNorm === null)
+    if (record.lossScale && !isNumber(record.gradNorm))
       this.note(`gradients overflow at a loss scale of ${record.lossScale}: no update, half of it next`)
     const word = this.threading.word(this.student.optimizer.threading, elapsed)
     if (word) this.note(word)
@@ -181,7 +185,7 @@ class Training {
     this.crossEntropy = undefined
     if (evaluatesAt(experiment, next)) {
       const crossEntropy = (this.crossEntropy = await this.evaluate())
-      if (crossEntropy !== null && (!this.best || crossEntropy < this.best.crossEntropy))
+      if (isNumber(crossEntropy) && (!this.best || crossEntropy < this.best.crossEntropy))
         this.best = { step: next, crossEntropy }
     }
     if (checkpointsAt(experiment, next) || this.best?.step === next) await this.checkpoint()
@@ -193,8 +197,8 @@ class Training {
     return this.opened.plan.at(step)
   }
 
-  /** Resolves to the held-out cross-entropy; null: it is no number. */
-  private async evaluate(): Promise<number | null> {
+  /** Resolves to the held-out cross-entropy. */
+  private async evaluate(): Promise<Measured> {
     const { at, student } = this
     const { folder, heldOut, outputs, foreign } = this.opened
     let record = await heldOut.evaluate(at, student, outputs.sources, foreign)
@@ -284,12 +288,6 @@ class Training {
   private note(message: string): void {
     this.log.event('log', this.at, message)
   }
-}
-
-function shortOfMemory(config: RunConfig, step: number, said: string): Alarm {
-  const residentMb = Math.round(process.memoryUsage.rss() / 2 ** 20)
-  const message = `After step ${step} the run could not get the memory it asked for: ${memoryWords(said)}`
-  return outOfMemory(config, { step, message, evidence: { residentMb } })
 }
 
 /** @param saved the step of the last checkpoint, 0 when there is none */

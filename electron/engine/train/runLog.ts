@@ -1,6 +1,10 @@
 import { join } from 'node:path'
 import {
+  evaluationRecord,
+  loggedEvent,
+  parse,
   runFiles,
+  stepRecord,
   type Alarm,
   type EvaluationRecord,
   type LoggedEvent,
@@ -13,7 +17,7 @@ export type Emit = (event: WorkerEvent) => void
 
 /**
  * The run folder's two logs. A record is on its way to disk before the host hears of it: what a host has seen
- * survives the death of this process.
+ * survives the death of this process. It is parsed before it is written, as it will be when it is read.
  */
 export class RunLog {
   private readonly metrics: JsonLinesWriter
@@ -37,17 +41,17 @@ export class RunLog {
   }
 
   step(record: StepRecord): void {
-    this.metrics.append(record)
+    this.metrics.append(parse(stepRecord, record))
     this.emit({ type: 'step', record })
   }
 
   evaluation(record: EvaluationRecord): void {
-    this.metrics.append(record)
+    this.metrics.append(parse(evaluationRecord, record))
     this.emit({ type: 'evaluation', record })
   }
 
   event(event: LoggedEvent['event'], step?: number, message?: string): void {
-    this.events.append({ at: now(), event, step, message } satisfies LoggedEvent)
+    this.write({ at: now(), event, step, message })
   }
 
   /** What a person ought to know though the run goes on. */
@@ -58,8 +62,12 @@ export class RunLog {
 
   alarm(alarm: Alarm): void {
     const { step, message } = alarm
-    this.events.append({ at: now(), event: 'alarm', step, message, alarm } satisfies LoggedEvent)
+    this.write({ at: now(), event: 'alarm', step, message, alarm })
     this.emit({ type: 'alarm', alarm })
+  }
+
+  private write(event: LoggedEvent): void {
+    this.events.append(parse(loggedEvent, event))
   }
 
   sync(): void {

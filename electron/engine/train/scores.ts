@@ -1,6 +1,5 @@
-import type { CorpusScore, EvaluationRecord } from '#contract'
+import { measuredOf, numberOf, type CorpusScore, type EvaluationRecord } from '#contract'
 import type { WindowPart } from '../evaluate/windows'
-import { finite } from '../finite'
 
 /** Sums over the scored tokens of one batch of windows, in the order the device returns them. */
 export const SUMS = ['tokens', 'nll', 'entropy', 'kl', 'klTau', 'agreement'] as const
@@ -18,29 +17,29 @@ export function scoreOf(
   const { corpus, bytes, tau, teachers, foreign } = about
   const sum = (name: (typeof SUMS)[number]) => total[SUMS.indexOf(name)]!
   const tokens = sum('tokens')
-  const mean = (name: (typeof SUMS)[number]) => finite(sum(name) / tokens)
+  const mean = (name: (typeof SUMS)[number]) => measuredOf(sum(name) / tokens)
   const nll = sum('nll')
   const score: CorpusScore = {
     corpus,
     tokens,
     bytes,
     crossEntropy: mean('nll'),
-    perplexity: finite(Math.exp(nll / tokens)),
-    bitsPerByte: finite(nll / Math.LN2 / bytes),
+    perplexity: measuredOf(Math.exp(nll / tokens)),
+    bitsPerByte: measuredOf(nll / Math.LN2 / bytes),
   }
   if (foreign) {
     const at = SUMS.length + teachers
     score.foreign = Array.from({ length: foreign }, (_, j) =>
-      finite(total[at + 2 * j]! / total[at + 2 * j + 1]!),
+      measuredOf(total[at + 2 * j]! / total[at + 2 * j + 1]!),
     )
   }
   if (!teachers) return score
   return {
     ...score,
     klToFused: mean('kl'),
-    distillationLoss: finite((sum('klTau') / tokens) * tau * tau),
+    distillationLoss: measuredOf((sum('klTau') / tokens) * tau * tau),
     agreement: mean('agreement'),
-    alpha: Array.from({ length: teachers }, (_, k) => total[SUMS.length + k]! / tokens),
+    alpha: Array.from({ length: teachers }, (_, k) => measuredOf(total[SUMS.length + k]! / tokens)),
   }
 }
 
@@ -51,15 +50,15 @@ export function means(
   const tokens = corpora.reduce((sum, c) => sum + c.tokens, 0)
   const bytes = corpora.reduce((sum, c) => sum + c.bytes, 0)
   const mean = (key: 'crossEntropy' | 'klToFused' | 'distillationLoss' | 'agreement') =>
-    finite(corpora.reduce((sum, c) => sum + (c[key] ?? NaN) * c.tokens, 0) / tokens)
+    measuredOf(corpora.reduce((sum, c) => sum + numberOf(c[key]) * c.tokens, 0) / tokens)
   const crossEntropy = mean('crossEntropy')
   const own = {
     crossEntropy,
-    perplexity: crossEntropy === null ? null : finite(Math.exp(crossEntropy)),
-    bitsPerByte: crossEntropy === null ? null : (crossEntropy * tokens) / Math.LN2 / bytes,
+    perplexity: measuredOf(Math.exp(numberOf(crossEntropy))),
+    bitsPerByte: measuredOf((numberOf(crossEntropy) * tokens) / Math.LN2 / bytes),
   }
   const foreign = corpora[0]?.foreign?.map((_, j) =>
-    finite(corpora.reduce((sum, c) => sum + (c.foreign![j] ?? NaN) * c.tokens, 0) / tokens),
+    measuredOf(corpora.reduce((sum, c) => sum + numberOf(c.foreign![j]) * c.tokens, 0) / tokens),
   )
   const all = { ...own, ...(foreign && { foreign }) }
   if (corpora[0]?.klToFused === undefined) return all
@@ -93,7 +92,7 @@ export class Said {
     const [top, times] = [...this.likeliest].reduce((a, b) => (b[1] > a[1] ? b : a), [-1, 0])
     const share = (n: number) => (this.tokens ? n / this.tokens : 0)
     return {
-      studentEntropy: finite(this.entropy / this.tokens),
+      studentEntropy: measuredOf(this.entropy / this.tokens),
       topToken: { share: share(times), labels: share(this.labels.get(top) ?? 0) },
     }
   }

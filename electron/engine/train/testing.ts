@@ -1,4 +1,12 @@
-import { experiment, parse, SCHEMA_VERSION, type ModelConfig, type RunConfig, EMBEDDING } from '#contract'
+import {
+  numberOf,
+  experiment,
+  parse,
+  SCHEMA_VERSION,
+  type ModelConfig,
+  type RunConfig,
+  EMBEDDING,
+} from '#contract'
 import { tf } from '../backend/tf'
 import { createTables, forward } from '../model/forward'
 import { initialise, toTensors } from '../model/weights'
@@ -95,11 +103,11 @@ export async function losses(
   config: RunConfig,
   steps: number,
   seeds = config.teachers.map((_, k) => 100 + k),
-): Promise<(number | null)[]> {
+): Promise<number[]> {
   const student = new Student(config)
   const teachers = seeds.map((seed, k) => teacherSource(config, k, seed))
   const step = new TrainingStep(config, student, createTables(model, 8), teachers)
   const result = []
-  for (let i = 1; i <= steps; i++) result.push((await step.run(i, batch(1))).loss)
+  for (let i = 1; i <= steps; i++) result.push(numberOf((await step.run(i, batch(1))).loss))
   return result
 }

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
-import type { GridRow, Submission } from '#contract'
+import { numberOf, type GridRow, type Submission } from '#contract'
 import { found, slurmMissing, TestSlurm } from './testSlurm'
 import { nodeWorkerLauncher } from '../nodeWorker'
 import { createServices, type Services } from '../../services'
@@ -267,10 +267,12 @@ describe.skipIf(missing)('a grid on a real Slurm', () => {
     expect(stopped.map(({ step }) => step)).toEqual([40, 40, 40])
     // The one that went on was the best at the rung, and goes on as if it had never stopped there.
     const rung = (run: string) =>
-      services.rooms.runs
-        .folder(run)
-        .metrics()
-        .evaluations.find(({ step }) => step === 40)!.crossEntropy!
+      numberOf(
+        services.rooms.runs
+          .folder(run)
+          .metrics()
+          .evaluations.find(({ step }) => step === 40)!.crossEntropy,
+      )
     const best = Math.min(...row.cells.map(({ run }) => rung(run!)))
     expect(rung(done[0]!.run!)).toBe(best)
     await services.close()

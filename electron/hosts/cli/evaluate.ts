@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { InvalidArgumentError, type Command } from 'commander'
-import { badInput, taskFormats, type ModelScore, type TaskFormat } from '#contract'
+import { badInput, taskFormats, type Measured, type ModelScore, type TaskFormat } from '#contract'
 import { show } from '../../services/report'
 import { backendOption, positiveInteger, wholeNumber } from './arguments'
 import { controlOf, perform, type GlobalOptions } from './session'
@@ -68,7 +68,7 @@ function toJson({ model: _, corpus: __, tasks, ...metrics }: ModelScore): Record
 }
 
 function toText(score: ModelScore): string {
-  const s = (value: number | undefined) => show(value ?? null)
+  const s = (value: Measured | undefined) => show(value ?? null)
   const lines = [
     `perplexity ${s(score.perplexity)}, ${s(score.bitsPerByte)} bits per byte, cross-entropy ${s(score.crossEntropy)} nats per token over ${score.tokens} tokens (windows of ${s(score.context)}, stride ${s(score.stride)})`,
     `top-1 accuracy ${s(score.accuracy)}, expected calibration error ${s(score.ece)}, Brier score ${s(score.brier)}`,

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
-import type { StepRecord } from '#contract'
+import { numberOf, type StepRecord } from '#contract'
 import { createServices, type Services } from '../../services'
 import { nodeWorkerLauncher } from '../nodeWorker'
 
@@ -60,6 +60,7 @@ function ofTeachers(dir: string, run: string): number[] {
       ...alpha,
       disagreement,
     ])
+    .map(numberOf)
 }
 
 async function work(services: Services, params: Parameters<Services['rooms']['grids']['start']>[0]) {

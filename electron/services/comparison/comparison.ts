@@ -1,14 +1,18 @@
-import type {
-  Comparison,
-  ComparisonColumn,
-  EvaluationRecord,
-  HeldOutDocument,
-  Run,
-  RunConfig,
-  StepRecord,
+import {
+  isNumber,
+  measuredOf,
+  numberOf,
+  type Comparison,
+  type ComparisonColumn,
+  type EvaluationRecord,
+  type HeldOutDocument,
+  type Measured,
+  type Run,
+  type RunConfig,
+  type StepRecord,
 } from '#contract'
 import { forgetting } from './forgetting'
-import { holm, isReal, pairedBootstrap, type ScoreUnit } from './statistics'
+import { ascending, holm, isReal, pairedBootstrap, type ScoreUnit } from './statistics'
 
 export interface ComparedRun {
   row: Run
@@ -19,74 +23,75 @@ export interface ComparedRun {
   evaluations: readonly EvaluationRecord[]
 }
 
-const COLUMNS: readonly (ComparisonColumn & { value: (run: ComparedRun) => number | null | undefined })[] = [
-  {
-    key: 'perplexity',
-    title: 'Perplexity',
-    unit: '',
-    better: 'lower',
-    value: ({ row }) => row.evaluation?.perplexity,
-  },
-  {
-    key: 'bitsPerByte',
-    title: 'Bits per byte',
-    unit: '',
-    better: 'lower',
-    value: ({ row }) => row.evaluation?.bitsPerByte,
-  },
-  {
-    key: 'crossEntropy',
-    title: 'Cross-entropy',
-    unit: 'nats',
-    better: 'lower',
-    value: ({ row }) => row.evaluation?.crossEntropy,
-  },
-  {
-    key: 'klToFused',
-    title: 'KL to fused',
-    unit: 'nats',
-    better: 'lower',
-    value: ({ row }) => row.evaluation?.klToFused,
-  },
-  {
-    key: 'distillationLoss',
-    title: 'Distill. loss',
-    unit: '',
-    better: 'lower',
-    value: ({ row }) => row.evaluation?.distillationLoss,
-  },
-  {
-    key: 'agreement',
-    title: 'Agreement',
-    unit: '',
-    better: 'higher',
-    value: ({ row }) => row.evaluation?.agreement,
-  },
-  { key: 'ece', title: 'ECE', unit: '', better: 'lower', value: ({ row }) => row.evaluation?.ece },
-  { key: 'bleu', title: 'BLEU', unit: '', better: 'higher', value: ({ row }) => row.evaluation?.bleu },
-  {
-    key: 'forgetting',
-    title: 'Forgetting',
-    unit: 'bits/byte',
-    better: 'lower',
-    value: forgetting,
-  },
-  { key: 'steps', title: 'Steps', unit: '', better: 'neither', value: ({ row }) => row.step },
-  {
-    key: 'tokensPerSecond',
-    title: 'Speed',
-    unit: 'tokens/s',
-    better: 'higher',
-    value: ({ steps }) => medianSpeed(steps),
-  },
-  {
-    key: 'parameters',
-    title: 'Parameters',
-    unit: '',
-    better: 'neither',
-    value: ({ row }) => row.parameters,
-  },
-]
+const COLUMNS: readonly (ComparisonColumn & { value: (run: ComparedRun) => Measured | null | undefined })[] =
+  [
+    {
+      key: 'perplexity',
+      title: 'Perplexity',
+      unit: '',
+      better: 'lower',
+      value: ({ row }) => row.evaluation?.perplexity,
+    },
+    {
+      key: 'bitsPerByte',
+      title: 'Bits per byte',
+      unit: '',
+      better: 'lower',
+      value: ({ row }) => row.evaluation?.bitsPerByte,
+    },
+    {
+      key: 'crossEntropy',
+      title: 'Cross-entropy',
+      unit: 'nats',
+      better: 'lower',
+      value: ({ row }) => row.evaluation?.crossEntropy,
+    },
+    {
+      key: 'klToFused',
+      title: 'KL to fused',
+      unit: 'nats',
+      better: 'lower',
+      value: ({ row }) => row.evaluation?.klToFused,
+    },
+    {
+      key: 'distillationLoss',
+      title: 'Distill. loss',
+      unit: '',
+      better: 'lower',
+      value: ({ row }) => row.evaluation?.distillationLoss,
+    },
+    {
+      key: 'agreement',
+      title: 'Agreement',
+      unit: '',
+      better: 'higher',
+      value: ({ row }) => row.evaluation?.agreement,
+    },
+    { key: 'ece', title: 'ECE', unit: '', better: 'lower', value: ({ row }) => row.evaluation?.ece },
+    { key: 'bleu', title: 'BLEU', unit: '', better: 'higher', value: ({ row }) => row.evaluation?.bleu },
+    {
+      key: 'forgetting',
+      title: 'Forgetting',
+      unit: 'bits/byte',
+      better: 'lower',
+      value: forgetting,
+    },
+    { key: 'steps', title: 'Steps', unit: '', better: 'neither', value: ({ row }) => row.step },
+    {
+      key: 'tokensPerSecond',
+      title: 'Speed',
+      unit: 'tokens/s',
+      better: 'higher',
+      value: ({ steps }) => medianSpeed(steps),
+    },
+    {
+      key: 'parameters',
+      title: 'Parameters',
+      unit: '',
+      better: 'neither',
+      value: ({ row }) => row.parameters,
+    },
+  ]
 
 /** Titles, units and directions of the metrics. */
 export const evaluationMetrics: readonly ComparisonColumn[] = COLUMNS.map(({ value: _, ...column }) => column)
@@ -117,7 +122,7 @@ export function compareRuns(runs: readonly ComparedRun[], baseline: string): Com
     const differences = Object.fromEntries(
       columns.map(({ key }) => {
         const [own, other] = [values[key], base[key]]
-        return [key, own == null || other == null ? null : own - other]
+        return [key, own == null || other == null ? null : measuredOf(numberOf(own) - numberOf(other))]
       }),
     )
     return {
@@ -131,11 +136,13 @@ export function compareRuns(runs: readonly ComparedRun[], baseline: string): Com
   })
   const best: Comparison['best'] = {}
   for (const { key, better } of columns) {
+    if (better === 'neither') continue
     const sign = better === 'lower' ? 1 : -1
+    const placeOf = ({ values }: (typeof rows)[number]) => sign * numberOf(values[key])
     const ranked = rows
       .filter(({ values }) => values[key] != null)
-      .sort((a, b) => sign * (a.values[key]! - b.values[key]!))
-    if (better !== 'neither' && ranked.length > 1) best[key] = ranked[0]!.run
+      .sort((a, b) => ascending(placeOf(a), placeOf(b)))
+    if (ranked.length > 1 && isNumber(ranked[0]!.values[key])) best[key] = ranked[0]!.run
   }
   return {
     baseline,
@@ -176,7 +183,7 @@ function intervalsTo(
       const judged = { p: corrected[rank]!, real: isReal(difference, corrected[rank]!) }
       intervals[i]![unit] = { low, high, ...judged }
       const perplexity = base.row.evaluation?.perplexity
-      if (unit === 'crossEntropy' && perplexity != null) {
+      if (unit === 'crossEntropy' && isNumber(perplexity)) {
         const [from, to] = [low, high].map((d) => perplexity * (Math.exp(d) - 1)) as [number, number]
         intervals[i]!['perplexity'] = { low: from, high: to, ...judged }
       }

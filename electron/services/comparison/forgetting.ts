@@ -1,4 +1,11 @@
-import type { CorpusScore, EvaluationRecord, RunConfig } from '#contract'
+import {
+  measuredOf,
+  numberOf,
+  type CorpusScore,
+  type EvaluationRecord,
+  type Measured,
+  type RunConfig,
+} from '#contract'
 
 interface Continued {
   config: Pick<RunConfig, 'continues'>
@@ -9,8 +16,8 @@ export interface BeforeAndAfter {
   /** The corpus' id. */
   corpus: string
   /** Bits per byte, held-out. */
-  before: number | null
-  after: number | null
+  before: Measured | null
+  after: Measured
 }
 
 const scores = ({ corpora, retained = [] }: EvaluationRecord): CorpusScore[] => [...corpora, ...retained]
@@ -30,10 +37,10 @@ export function beforeAndAfter({ config, evaluations }: Continued): BeforeAndAft
  * Bits per byte that a continued run has lost, on average, on the corpora that it no longer trains on: after less
  * before, so negative is a gain. Undefined where there are none.
  */
-export function forgetting(run: Continued): number | undefined {
+export function forgetting(run: Continued): Measured | undefined {
   const old = new Set(run.config.continues?.corpora.map(({ id }) => id))
   const changes = (beforeAndAfter(run) ?? []).flatMap(({ corpus, before, after }) =>
-    old.has(corpus) && before !== null && after !== null ? [after - before] : [],
+    old.has(corpus) && before !== null ? [numberOf(after) - numberOf(before)] : [],
   )
-  return changes.length ? changes.reduce((a, b) => a + b, 0) / changes.length : undefined
+  return changes.length ? measuredOf(changes.reduce((a, b) => a + b, 0) / changes.length) : undefined
 }

@@ -1,6 +1,7 @@
 export { type ComparedRun, compareRuns, evaluationMetrics, medianSpeed } from './comparison'
 export { beforeAndAfter } from './forgetting'
 export {
+  ascending,
   type Difference,
   holm,
   isReal,

@@ -71,6 +71,12 @@ describe('paired bootstrap', () => {
     expect(wrong).toBeLessThanOrEqual(22)
   })
 
+  it('says nothing where a document is lost: without it the loser would look well', () => {
+    const b = scores([document(0, 10), document(1, 10)])
+    for (const nll of ['Infinity', 'NaN'] as const)
+      expect(pairedBootstrap(scores([document(0, 11), { ...document(1, 0), nll }]), b)).toBeUndefined()
+  })
+
   it('is the same twice', () => {
     const random = createRandom(2, 'twice')
     const noise = () =>

@@ -1,4 +1,4 @@
-import type { HeldOutDocument } from '#contract'
+import { numberOf, type HeldOutDocument } from '#contract'
 import { createRandom } from '../../files'
 
 /** Replicates of a bootstrap: enough for a Holm-corrected p among a hundred comparisons. */
@@ -95,8 +95,13 @@ function pair(first: SeedScores, second: SeedScores, unit: ScoreUnit): Paired | 
   const scale = unit === 'bitsPerByte' ? 1 / Math.LN2 : 1
   const sums = seeds.map((_, i) => {
     const [own, other] = [tables[2 * i]!, tables[2 * i + 1]!]
-    return Float64Array.from(shared, (d) => scale * (own.get(key(d))!.nll - other.get(key(d))!.nll))
+    return Float64Array.from(
+      shared,
+      (d) => scale * (numberOf(own.get(key(d))!.nll) - numberOf(other.get(key(d))!.nll)),
+    )
   })
+  // A document that was given up for lost has no place in a mean, and leaving it out would flatter whoever lost it.
+  if (sums.some((row) => row.some((sum) => !Number.isFinite(sum)))) return undefined
   const strata: Paired['strata'] = []
   for (const [i, { corpus }] of shared.entries()) {
     if (shared[i - 1]?.corpus === corpus) strata.at(-1)!.size++
@@ -124,6 +129,12 @@ export function holm(p: readonly number[]): number[] {
 /** A difference counts when its interval leaves out 0 and its corrected p is below the level. */
 export function isReal({ low, high }: Pick<Difference, 'low' | 'high'>, corrected: number): boolean {
   return (low > 0 || high < 0) && corrected < LEVEL
+}
+
+/** An order of numbers in which those that are none come last. */
+export function ascending(a: number, b: number): number {
+  if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b))
+  return a === b ? 0 : a - b
 }
 
 export function mean(values: readonly number[]): number {

@@ -9,7 +9,7 @@ import {
   studentQuantile,
 } from '../comparison'
 import type { DocumentBootstrap } from './documents'
-import type { Measured } from './spread'
+import type { MeasuredCell } from './spread'
 
 /** Metrics that every document has a share in. Perplexity goes by the cross-entropy that it is the exponential of. */
 const DOCUMENT_METRICS: Record<string, ScoreUnit> = {
@@ -31,8 +31,8 @@ type Judged = NonNullable<SettingResult['difference']>
  * @returns in the order of `settings`; null where the two share no seed
  */
 export function differencesTo(
-  base: readonly Measured[],
-  settings: readonly (readonly Measured[])[],
+  base: readonly MeasuredCell[],
+  settings: readonly (readonly MeasuredCell[])[],
   metric: string,
   bootstrap: DocumentBootstrap,
 ): (Judged | null)[] {
@@ -62,7 +62,7 @@ export function differencesTo(
 
 /** 95 % interval of a setting's mean: over its seeds, else over the documents that its one seed was scored on. */
 export function intervalOf(
-  cells: readonly Measured[],
+  cells: readonly MeasuredCell[],
   overSeeds: { low: number | null; high: number | null },
   metric: string,
   bootstrap: DocumentBootstrap,
@@ -78,7 +78,7 @@ export function intervalOf(
 }
 
 function byDocuments(
-  pairs: readonly { cell: Measured; other: Measured }[],
+  pairs: readonly { cell: MeasuredCell; other: MeasuredCell }[],
   metric: string,
   bootstrap: DocumentBootstrap,
   replicates: number,

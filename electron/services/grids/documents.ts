@@ -1,7 +1,7 @@
 import type { HeldOutDocument } from '#contract'
 import { RunFolder } from '../../store'
 import { type Difference, pairedBootstrap, type ScoreUnit, type SeedScores } from '../comparison'
-import type { Measured } from './spread'
+import type { MeasuredCell } from './spread'
 
 /** What a run's last evaluation made of each held-out document. */
 export interface DocumentScores {
@@ -34,8 +34,8 @@ export class DocumentBootstrap {
    * @returns undefined when a cell has no documents or the two do not compare
    */
   compare(
-    first: readonly Measured[],
-    second: readonly Measured[] | undefined,
+    first: readonly MeasuredCell[],
+    second: readonly MeasuredCell[] | undefined,
     unit: ScoreUnit,
     replicates: number,
   ): Difference | undefined {
@@ -49,8 +49,8 @@ export class DocumentBootstrap {
   }
 
   private compute(
-    first: readonly Measured[],
-    second: readonly Measured[] | undefined,
+    first: readonly MeasuredCell[],
+    second: readonly MeasuredCell[] | undefined,
     unit: ScoreUnit,
     replicates: number,
   ): Difference | undefined {
@@ -66,7 +66,7 @@ export class DocumentBootstrap {
   }
 
   /** Undefined unless every cell has scores: a bootstrap over some of the seeds would speak of another mean. */
-  private seeds(cells: readonly Measured[]): { tokenizer: string; scores: SeedScores } | undefined {
+  private seeds(cells: readonly MeasuredCell[]): { tokenizer: string; scores: SeedScores } | undefined {
     const entries = cells.map(({ seed, run }) => ({ seed, ...this.scoresOf(run) }))
     const [tokenizer, ...rest] = new Set(entries.map((entry) => entry.tokenizer))
     if (tokenizer === undefined || rest.length) return undefined

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { GridCell, GridMetric } from '#contract'
+import type { GridCell, GridMetric, Measured } from '#contract'
 import { importanceOf } from './importance'
 import { gridResults, type ResultsQuery } from './results'
 import { settingKey } from './spread'
@@ -12,14 +12,17 @@ const METRICS: GridMetric[] = [
 interface Made {
   axes: Record<string, unknown>
   seed: number
-  value?: number | null
+  value?: Measured | null
   status?: GridCell['status']
 }
 
 let made = 0
 function cell({ axes, seed, value, status = 'completed' }: Made): GridCell {
   const metrics: GridCell['metrics'] = {}
-  if (value !== undefined) Object.assign(metrics, { perplexity: value, agreement: value && 1 / value })
+  if (value !== undefined) {
+    const agreement = typeof value === 'number' ? 1 / value : value
+    Object.assign(metrics, { perplexity: value, agreement })
+  }
   return { axes, seed, digest: '0'.repeat(64), run: `run-${made++}`, status, step: 1, steps: 1, metrics }
 }
 const ask = (axes: Record<string, unknown[]>, cells: Made[], query?: ResultsQuery) =>
@@ -69,6 +72,24 @@ describe('results of a grid', () => {
       { axes: at('uniform', ['a']), seed: 6, value: null },
     ]
     expect(ask(AXES, cells).settings[0]).toMatchObject({ mean: 10, seeds: 2, stopped: 1, failed: 1 })
+  })
+
+  it('never average in what is no finite number, but count it', () => {
+    const cells: Made[] = [
+      ...WHOLE,
+      { axes: at('uniform', ['a']), seed: 3, value: 'Infinity' },
+      { axes: at('uniform', ['a']), seed: 4, value: 'NaN' },
+    ]
+    const { settings, best, metrics } = ask(AXES, cells)
+    expect(settings[0]).toMatchObject({ mean: 10, seeds: 2, cells: 2, notFinite: 2, failed: 0 })
+    expect(settings[1]).toMatchObject({ notFinite: 0 })
+    expect(best).toBe(ask(AXES, WHOLE).best)
+    expect(metrics.map(({ key }) => key)).toContain('perplexity')
+  })
+
+  it('count a seed once where a setting has it twice', () => {
+    const twice: Made[] = [1, 1, 2].map((seed) => ({ axes: at('uniform', ['a']), seed, value: seed }))
+    expect(ask(AXES, twice).settings[0]).toMatchObject({ seeds: 2, cells: 3 })
   })
 
   it('split the variance into main effects and their interaction', () => {
@@ -137,7 +158,7 @@ describe('results of a grid', () => {
   it('lay any two axes against each other', () => {
     const three = { ...AXES, tau: [1, 2] }
     const cells = WHOLE.flatMap((one) =>
-      [1, 2].map((tau) => ({ ...one, axes: { ...one.axes, tau }, value: one.value! * tau })),
+      [1, 2].map((tau) => ({ ...one, axes: { ...one.axes, tau }, value: Number(one.value) * tau })),
     )
     const { matrix } = ask(three, cells, { rows: 'tau', columns: 'strategy' })
     expect(matrix).toMatchObject({ rows: 'tau', columns: 'strategy' })

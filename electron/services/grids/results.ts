@@ -1,17 +1,19 @@
 import {
+  isNumber,
   settingText,
   notFound,
   type GridCell,
   type GridMetric,
   type GridResults,
   type GridRow,
+  type Measured,
   type SettingResult,
   type ShadedSpread,
 } from '#contract'
 import { differencesTo, intervalOf } from './differences'
 import { DocumentBootstrap } from './documents'
 import { importanceOf } from './importance'
-import { bySetting, same, settingKey, summarise, type Measured } from './spread'
+import { bySetting, same, settingKey, summarise, type MeasuredCell } from './spread'
 
 export interface ResultsQuery {
   metric?: string
@@ -23,8 +25,8 @@ export interface ResultsQuery {
 }
 
 /**
- * What a grid has found: one metric over its settings, axes and seeds. Completed cells alone count; stopped and failed
- * ones are counted beside.
+ * What a grid has found: one metric over its settings, axes and seeds. Completed cells alone count, where their value is
+ * a finite number; the others are counted beside.
  *
  * @param metrics titles and directions of the known metrics
  * @param bootstrap over what runs scored on each held-out document, for intervals
@@ -46,11 +48,11 @@ export function gridResults(
       key,
       available.map((one) => one.key),
     )
-  const measured = completed.flatMap((cell): Measured[] => {
+  const measured = completed.flatMap((cell): MeasuredCell[] => {
     const value = cell.metrics[key]
-    return cell.run !== undefined && value != null ? [{ ...cell, run: cell.run, value }] : []
+    return cell.run !== undefined && isNumber(value) ? [{ ...cell, run: cell.run, value }] : []
   })
-  const settings = settingsOf(row, measured)
+  const settings = settingsOf(row, measured, key)
   shade(settings, metric)
   const withValue = settings.filter((setting) => setting.mean !== null)
   const baseline = query.baseline ?? withValue[0]?.key ?? null
@@ -102,7 +104,11 @@ export function gridResults(
   }
 }
 
-function settingsOf(row: Pick<GridRow, 'axes' | 'cells'>, measured: readonly Measured[]): SettingResult[] {
+function settingsOf(
+  row: Pick<GridRow, 'axes' | 'cells'>,
+  measured: readonly MeasuredCell[],
+  metric: string,
+): SettingResult[] {
   return [...bySetting(row.cells)].map(([key, cells]) => ({
     ...summarise(measured.filter(({ axes }) => settingKey(axes) === key)),
     key,
@@ -112,14 +118,19 @@ function settingsOf(row: Pick<GridRow, 'axes' | 'cells'>, measured: readonly Mea
     ),
     stopped: cells.filter(({ status }) => status === 'stopped').length,
     failed: cells.filter(({ status }) => status === 'failed').length,
+    notFinite: cells.filter(({ status, metrics }) => status === 'completed' && isNotFinite(metrics[metric]))
+      .length,
     shade: null,
     difference: null,
   }))
 }
 
+/** Infinite, or no number, though it was measured. */
+const isNotFinite = (value: Measured | null | undefined) => value != null && !isNumber(value)
+
 function matrixOf(
   row: Pick<GridRow, 'axes'>,
-  measured: readonly Measured[],
+  measured: readonly MeasuredCell[],
   metric: GridMetric,
   query: ResultsQuery,
 ): GridResults['matrix'] {

@@ -1,17 +1,18 @@
 import { settingText, type GridCell, type Spread } from '#contract'
 import { mean, meanAndDeviation, studentQuantile } from '../comparison'
 
-/** A completed cell with the value of the metric that is looked at. */
-export type Measured = GridCell & { run: string; value: number }
+/** A completed cell with the value of the metric that is looked at, a finite one. */
+export type MeasuredCell = GridCell & { run: string; value: number }
 
 /** Mean over settings, deviation over seeds: a seed's value is its mean over the settings. */
-export function summarise(cells: readonly Measured[]): Spread {
+export function summarise(cells: readonly MeasuredCell[]): Spread {
   const groups = [...bySetting(cells).values()]
   const runs = cells.map(({ run }) => run)
   if (!groups.length) return { mean: null, sd: null, low: null, high: null, seeds: 0, cells: 0, runs }
   const overall = mean(groups.map((group) => mean(group.map(({ value }) => value))))
   const seeds = groups[0]!
     .map(({ seed }) => seed)
+    .filter((seed, i, all) => all.indexOf(seed) === i)
     .filter((seed) => groups.every((group) => group.some((cell) => cell.seed === seed)))
   const values = seeds.map((seed) =>
     mean(groups.map((group) => group.find((cell) => cell.seed === seed)!.value)),

@@ -65,8 +65,13 @@ function settingsTable(name: string, all: readonly GridResults[]): LatexTable {
   ])
   const most = Math.max(...settings.map(({ seeds }) => seeds))
   const stopped = settings.reduce((sum, one) => sum + one.stopped + one.failed, 0)
+  // Of one metric or another: each says how many of its own.
+  const notFinite = all.flatMap(({ metric, settings }) => {
+    const count = settings.reduce((sum, one) => sum + one.notFinite, 0)
+    return count ? [`${count} of ${metric.title}`] : []
+  })
   return {
-    caption: `${name}: mean ± sample standard deviation over ${most === 1 ? 'one seed' : `up to ${most} seeds`}, held-out${stopped ? `; ${stopped === 1 ? 'a cell that was stopped or failed is' : `${stopped} cells that were stopped or failed are`} left out` : ''}`,
+    caption: `${name}: mean ± sample standard deviation over ${most === 1 ? 'one seed' : `up to ${most} seeds`}, held-out${stopped ? `; ${stopped === 1 ? 'a cell that was stopped or failed is' : `${stopped} cells that were stopped or failed are`} left out` : ''}${notFinite.length ? `; values that are no finite number are left out: ${notFinite.join(', ')}` : ''}`,
     columns: `${'l'.repeat(shown.length)}${'r'.repeat(all.length)}`,
     head: [...shown, ...all.map(({ metric }) => titleOf(metric))],
     rows,

@@ -1,4 +1,11 @@
-import type { GridCell, GridRow, Run, StoredGrid, TeacherOutputs } from '#contract'
+import {
+  measured,
+  type GridCell,
+  type GridRow,
+  type Run,
+  type StoredGrid,
+  type TeacherOutputs,
+} from '#contract'
 
 /** A grid as the page knows it: every cell with its run's state. */
 export function gridView(row: StoredGrid, runs: readonly Run[]): GridRow {
@@ -26,7 +33,7 @@ function statusOf({ status }: Run): GridCell['status'] {
 
 function metricsOf({ evaluation }: Run): GridCell['metrics'] {
   const numbers = Object.entries(evaluation ?? {}).filter(
-    ([key, value]) => !['step', 'seconds'].includes(key) && (typeof value === 'number' || value === null),
+    ([key, value]) => !['step', 'seconds', 'split'].includes(key) && measured.safeParse(value).success,
   )
   return Object.fromEntries(numbers) as GridCell['metrics']
 }

@@ -11,7 +11,7 @@ import { compareRuns, medianSpeed } from '../comparison'
 import { teachersOf, type ReportContent, type ReportedRun, type Table } from './content'
 import { beforeAndAfterTable } from './continued'
 import { findings } from './findings'
-import { gatherMethods, judge, methodTables, verdictTable } from './methods'
+import { gatherMethods, judge, methodTables, sayRepeats, verdictTable } from './methods'
 import { paperTable } from './paper'
 import { passesTable } from './passes'
 import { answerQuestions, type Question } from './questions'
@@ -28,7 +28,7 @@ export function reportContent(
   const comparison = compareRuns(runs, baseline.row.id)
   const corpora = corporaOf(runs)
   const methods = gatherMethods(runs)
-  const first = methods.find((method) => method.runs.includes(baseline))!
+  const first = methods.find(({ runs, repeats }) => [...runs, ...repeats].includes(baseline))!
   const answers = answerQuestions(questions, methods)
   const others = methods.filter((method) => method !== first && method.runs.some((r) => r.documents.length))
   return {
@@ -71,7 +71,11 @@ export function reportContent(
       ...runStrokes(methods.map((method) => method.runs[0]!.row)),
       ...teacherStrokes(library.teachers, teachersOf(runs)),
     ]),
-    findings: [...answers.map(({ text }) => text), ...findings(runs, methods, corpora, library)],
+    findings: [
+      ...answers.map(({ text }) => text),
+      ...sayRepeats(methods),
+      ...findings(runs, methods, corpora, library),
+    ],
   }
 }
 

@@ -1,14 +1,19 @@
-import type {
-  Comparison,
-  Environment,
-  EvaluationDetail,
-  EvaluationRecord,
-  HeldOutDocument,
-  Run,
-  RunConfig,
-  StepRecord,
-  Stroke,
-  Teacher,
+import {
+  isNumber,
+  measuredOf,
+  notFiniteSigns,
+  numberOf,
+  type Comparison,
+  type Environment,
+  type EvaluationDetail,
+  type EvaluationRecord,
+  type HeldOutDocument,
+  type Measured,
+  type Run,
+  type RunConfig,
+  type StepRecord,
+  type Stroke,
+  type Teacher,
 } from '#contract'
 import type { Method } from './methods'
 import type { Table } from './table'
@@ -47,9 +52,11 @@ export function teachersOf(runs: readonly ReportedRun[]): Teacher[] {
   return [...byId.values()]
 }
 
-/** Four significant digits. */
-export function show(value: number | null): string {
-  if (value === null || !Number.isFinite(value)) return '–'
+/** Four significant digits; what is no finite number as what it is, what was not measured as a dash. */
+export function show(of: Measured | null): string {
+  const value = typeof of === 'number' ? measuredOf(of) : of
+  if (value === null) return '–'
+  if (!isNumber(value)) return notFiniteSigns[value]
   if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value)
   const magnitude = Math.floor(Math.log10(Math.abs(value) || 1))
   return magnitude >= 4
@@ -67,7 +74,8 @@ export function bestRows(table: Table): (number | undefined)[] {
       const value = row.cells[column]
       if (value == null || !row.run) continue
       count++
-      const champion = best === undefined ? undefined : table.rows[best]!.cells[column]!
+      if (!isNumber(value)) continue
+      const champion = best === undefined ? undefined : numberOf(table.rows[best]!.cells[column])
       if (champion === undefined || (better === 'lower' ? value < champion : value > champion)) best = i
     }
     return count > 1 ? best : undefined

@@ -1,3 +1,4 @@
+import { measuredOf, numberOf } from '#contract'
 import { beforeAndAfter } from '../comparison'
 import type { ReportedRun, Table } from './content'
 
@@ -21,7 +22,7 @@ export function beforeAndAfterTable(run: ReportedRun): Table[] {
       ],
       rows: pair.map(({ corpus, before, after }) => ({
         head: names.get(corpus) ?? corpus,
-        cells: [before, after, before === null || after === null ? null : after - before],
+        cells: [before, after, before === null ? null : measuredOf(numberOf(after) - numberOf(before))],
       })),
     },
   ]

@@ -1,4 +1,5 @@
-import type { Corpus, ModelScore, Run } from '#contract'
+import { numberOf, type Corpus, type ModelScore, type Run } from '#contract'
+import { ascending, mean } from '../comparison'
 import { show, teachersOf, type ReportedRun } from './content'
 import { judge, sayVerdict, type Method } from './methods'
 
@@ -22,7 +23,7 @@ export function findings(
 
 function rank(methods: readonly Method<ReportedRun>[], corpora: readonly Corpus[]): string[] {
   if (methods.length < 2) return []
-  const sorted = [...methods].sort((a, b) => meanPerplexity(a) - meanPerplexity(b))
+  const sorted = [...methods].sort((a, b) => ascending(meanPerplexity(a), meanPerplexity(b)))
   const [best, second] = [sorted[0]!, sorted[1]!]
   const sentences = [
     `Lowest held-out perplexity: ${best.label} with ${show(meanPerplexity(best))}, before ${second.label} with ${show(meanPerplexity(second))}.`,
@@ -60,28 +61,26 @@ function claims(methods: readonly Method<ReportedRun>[], corpora: readonly Corpu
     const verdict = verdicts.find((v) => v.first === proposed.label && v.second === other.label)
     const [a, b] = [meanPerplexity(proposed), meanPerplexity(other)]
     const outcome =
-      verdict && !verdict.real ? 'is not decided here' : a < b ? 'holds here' : 'does not hold here'
-    const won = corpora
-      .filter(({ id }) => onCorpus(proposed, id) < onCorpus(other, id))
-      .map(({ name }) => name)
-    const lost = corpora
-      .filter(({ id }) => onCorpus(proposed, id) >= onCorpus(other, id))
-      .map(({ name }) => name)
+      verdict && !verdict.real
+        ? 'is not decided here'
+        : ascending(a, b) < 0
+          ? 'holds here'
+          : 'does not hold here'
+    const lower = ({ id }: Corpus) => ascending(onCorpus(proposed, id), onCorpus(other, id)) < 0
+    const won = corpora.filter(lower).map(({ name }) => name)
+    const lost = corpora.filter((corpus) => !lower(corpus)).map(({ name }) => name)
     const where = corpora.length > 1 ? ` It is lower on ${list(won)} and higher on ${list(lost)}.` : ''
     return `${claim} ${outcome}: perplexity ${show(a)} against ${show(b)}.${verdict ? ` ${sayVerdict(verdict)}` : ''}${where}`
   })
 }
 
 function meanPerplexity({ runs }: Method<ReportedRun>): number {
-  const values = runs.flatMap(({ row }) => row.evaluation?.perplexity ?? [])
-  return values.reduce((a, b) => a + b, 0) / values.length
+  return mean(runs.flatMap(({ row }) => row.evaluation?.perplexity ?? []).map(numberOf))
 }
 
 function onCorpus({ runs }: Method<ReportedRun>, id: string): number {
-  const values = runs.flatMap(
-    ({ row }) => row.evaluation?.corpora.find(({ corpus }) => corpus === id)?.perplexity ?? [],
-  )
-  return values.reduce((a, b) => a + b, 0) / values.length
+  const scores = runs.flatMap(({ row }) => row.evaluation?.corpora.find(({ corpus }) => corpus === id) ?? [])
+  return mean(scores.map(({ perplexity }) => numberOf(perplexity)))
 }
 
 function specialists(
@@ -98,7 +97,7 @@ function specialists(
       return score ? [{ name, perplexity: score.perplexity }] : []
     })
     if (own.length < 2) continue
-    own.sort((a, b) => a.perplexity - b.perplexity)
+    own.sort((a, b) => ascending(numberOf(a.perplexity), numberOf(b.perplexity)))
     sentences.push(`${own[0]!.name} (${show(own[0]!.perplexity)}) on ${corpus.name}`)
   }
   return sentences.length ? [`The best teacher by corpus, with its perplexity: ${sentences.join(', ')}.`] : []

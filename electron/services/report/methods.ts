@@ -1,4 +1,12 @@
-import type { EvaluationRecord, HeldOutDocument, Run, RunConfig } from '#contract'
+import {
+  measuredOf,
+  numberOf,
+  type EvaluationRecord,
+  type HeldOutDocument,
+  type Measured,
+  type Run,
+  type RunConfig,
+} from '#contract'
 import { type Difference, holm, isReal, meanAndDeviation, pairedBootstrap } from '../comparison'
 import type { Table } from './table'
 
@@ -12,7 +20,10 @@ export interface GroupableRun {
 /** Runs that differ in nothing but their seed. */
 export interface Method<R extends GroupableRun = GroupableRun> {
   label: string
+  /** One a seed: the one that came furthest, of equals the first. */
   runs: R[]
+  /** The others: they say nothing of chance that those have not said, and count in nothing. */
+  repeats: R[]
 }
 
 /** Runs gathered by everything but name and seed, in the order of their first. */
@@ -22,11 +33,29 @@ export function gatherMethods<R extends GroupableRun>(runs: readonly R[]): Metho
     const { name: _, seed: __, ...settings } = run.config.experiment
     const corpora = run.config.corpora.map(({ row }) => row.digest)
     const key = JSON.stringify([settings, corpora, run.config.tokenizer.digest])
-    const known = byKey.get(key)
-    if (known) known.runs.push(run)
-    else byKey.set(key, { label: run.row.name.replace(/[\s,;:_-]*seed[\s=]*\d+(-\d+)?$/i, ''), runs: [run] })
+    const label = run.row.name.replace(/[\s,;:_-]*seed[\s=]*\d+(-\d+)?$/i, '')
+    const method = byKey.get(key) ?? { label, runs: [], repeats: [] }
+    byKey.set(key, method)
+    const at = method.runs.findIndex(({ row }) => row.seed === run.row.seed)
+    if (at < 0) method.runs.push(run)
+    else if (method.runs[at]!.row.step >= run.row.step) method.repeats.push(run)
+    else method.repeats.push(...method.runs.splice(at, 1, run))
   }
   return [...byKey.values()]
+}
+
+/** What is to be said of runs that repeat a seed; nothing where none does. */
+export function sayRepeats(methods: readonly Method[]): string[] {
+  const said = methods.flatMap(({ runs, repeats }) =>
+    runs.flatMap(({ row: { name, seed } }) => {
+      const names = repeats.filter(({ row }) => row.seed === seed).map(({ row }) => row.name)
+      return names.length ? [`${names.join(', ')} (as ${name}, seed ${seed})`] : []
+    }),
+  )
+  if (!said.length) return []
+  return [
+    `The same seed again is not another seed. These runs repeat one and count once, in no mean or interval twice: ${said.join('; ')}.`,
+  ]
 }
 
 /** A difference of cross-entropy between two methods, judged within its family. */
@@ -89,7 +118,10 @@ const METRICS: [title: string, key: keyof EvaluationRecord, better: 'lower' | 'h
 export function methodTables(methods: readonly Method[]): Table[] {
   if (!methods.some(({ runs }) => runs.length > 1)) return []
   const values = ({ runs }: Method, key: keyof EvaluationRecord) =>
-    runs.map(({ row }) => row.evaluation?.[key]).filter((v): v is number => typeof v === 'number')
+    runs.flatMap(({ row }) => {
+      const value = row.evaluation?.[key] as Measured | null | undefined
+      return value == null ? [] : [numberOf(value)]
+    })
   const shown = METRICS.filter(([, key]) => methods.some((method) => values(method, key).length))
   return [
     {
@@ -107,7 +139,9 @@ export function methodTables(methods: readonly Method[]): Table[] {
           ...shown.flatMap(([, key]) => {
             const own = values(method, key)
             const { mean, deviation } = meanAndDeviation(own)
-            return own.length ? [mean, deviation] : [null, null]
+            return own.length
+              ? [measuredOf(mean), deviation === null ? null : measuredOf(deviation)]
+              : [null, null]
           }),
         ],
       })),

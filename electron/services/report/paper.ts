@@ -1,3 +1,5 @@
+import { numberOf } from '#contract'
+import { ascending } from '../comparison'
 import type { ReportedRun, Table } from './content'
 
 /** Figures of arXiv 2507.15198, Table 1 and text: five teachers, C4 English subset. */
@@ -9,9 +11,8 @@ export function paperTable(runs: readonly ReportedRun[]): Table[] {
     ({ row }) => row.teachers.length + row.foreign.length && row.evaluation?.perplexity != null,
   )
   if (!scored.length) return []
-  const best = scored.reduce((a, b) =>
-    b.row.evaluation!.perplexity! < a.row.evaluation!.perplexity! ? b : a,
-  )
+  const perplexity = ({ row }: ReportedRun) => numberOf(row.evaluation!.perplexity)
+  const best = scored.reduce((a, b) => (ascending(perplexity(b), perplexity(a)) < 0 ? b : a))
   const { evaluation } = best.row
   return [
     {

@@ -1,3 +1,4 @@
+import type { Measured } from '#contract'
 import { bestRows, show, type ReportContent, type Table } from './content'
 import { latexDocument, latexNumber, latexText } from './latex'
 
@@ -68,7 +69,7 @@ export function latexReport({ tables }: ReportContent): string {
   return latexDocument(
     tables.map((table) => {
       const best = bestRows(table)
-      const number = (value: number | null) => latexNumber(show(value))
+      const number = (value: Measured | null) => latexNumber(show(value))
       return {
         caption: table.title,
         columns: `l${'r'.repeat(table.columns.length)}`,

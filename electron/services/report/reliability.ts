@@ -1,4 +1,4 @@
-import type { CalibrationScore } from '#contract'
+import { isNumber, type CalibrationScore, type Measured } from '#contract'
 import { lineChart } from './chart'
 import type { ReportContent, ReportedRun, Table } from './content'
 import type { Method } from './methods'
@@ -36,7 +36,7 @@ export function calibrationTables(methods: readonly Method<ReportedRun>[]): Tabl
   ]
 }
 
-const cells = ({ accuracy, ece, brier }: CalibrationScore) => [accuracy, ece, brier]
+const cells = ({ accuracy, ece, brier }: CalibrationScore): Measured[] => [accuracy, ece, brier]
 
 /** Reliability diagrams: accuracy over confidence, student and teachers, beside what a calibrated model shows. */
 export function reliabilityCharts({ methods, strokes }: ReportContent): string {
@@ -49,7 +49,9 @@ export function reliabilityCharts({ methods, strokes }: ReportContent): string {
       const lines = detail!.calibration.map(({ model, bins }, i) => ({
         name: model,
         stroke: strokes.get(ids[i]!)!,
-        points: bins.map(({ confidence, accuracy }) => [confidence, accuracy] as const),
+        points: bins.flatMap(({ confidence, accuracy }) =>
+          isNumber(confidence) ? [[confidence, accuracy] as const] : [],
+        ),
       }))
       const diagonal = { name: 'calibrated', stroke: CALIBRATED, points: [[0, 0] as const, [1, 1] as const] }
       return lineChart(`Reliability: ${label}`, 'accuracy', [...lines, diagonal], 'confidence')

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import {
+  numberOf,
   experiment,
   parse,
   SCHEMA_VERSION,
@@ -62,7 +63,7 @@ function run(name: string, seed: number, nll: number, teachers: string[] = []): 
       nll: tokens * (nll + hard + 0.02 * random.normal()),
     }
   })
-  const crossEntropy = documents.reduce((sum, d) => sum + d.nll / d.tokens, 0) / documents.length
+  const crossEntropy = documents.reduce((sum, d) => sum + numberOf(d.nll) / d.tokens, 0) / documents.length
   const perplexity = Math.exp(crossEntropy)
   const bitsPerByte = crossEntropy / 2 / Math.LN2
   const score = { corpus: 'plays', tokens: 3000, bytes: 6000, crossEntropy, perplexity, bitsPerByte }
@@ -134,6 +135,61 @@ describe('methods over seeds', () => {
     ])
   })
 
+  it('count a seed once, however often it was run: what is repeated is named and enters nothing twice', () => {
+    const again = (name: string, step: number) => {
+      const { row, ...rest } = run('plain', 3, 3)
+      return { ...rest, row: { ...row, id: name, name, step } }
+    }
+    // Eight runs of one definition and one seed; the first of them was stopped before the end.
+    const eight = [again('cut', 10), ...Array.from({ length: 7 }, (_, i) => again(`again-${i + 1}`, 400))]
+    const [method] = gatherMethods(eight)
+    expect(method!.runs.map(({ row }) => row.id)).toEqual(['again-1'])
+    expect(method!.repeats.map(({ row }) => row.id).sort()).toEqual([
+      'again-2',
+      'again-3',
+      'again-4',
+      'again-5',
+      'again-6',
+      'again-7',
+      'cut',
+    ])
+    const report = reportContent('t', [...eight, ...better], library)
+    const table = report.tables.find(({ title }) => title === 'Methods over seeds')!
+    expect(table.rows.map(({ cells }) => cells[0])).toEqual([1, 3])
+    // One seed has no deviation, whatever it was run for.
+    expect(table.rows[0]!.cells[2]).toBeNull()
+    expect(report.findings[0]).toMatch(
+      /^The same seed again is not another seed\. These runs repeat one and count once, .*: again-2, .*again-7.* \(as again-1, seed 3\)\.$/,
+    )
+    const [verdict] = judge([[gatherMethods(better)[0]!, method!]])
+    expect(verdict!.difference.seeds).toBe(1)
+  })
+
+  it('with a run that came to no finite number have a mean that says so, and are last in every ranking', () => {
+    const lost = run('plain', 2, 3)
+    const score = { crossEntropy: 800, perplexity: 'Infinity' as const, bitsPerByte: 577 }
+    Object.assign(lost.row.evaluation!, score, {
+      corpora: [{ ...lost.row.evaluation!.corpora[0]!, ...score }],
+    })
+    const report = reportContent('t', [plain[0]!, lost, ...better], library)
+    const row = (title: string, of: string) =>
+      report.tables.find((table) => table.title === title)!.rows.find(({ head }) => head.startsWith(of))!
+    expect(row('Methods over seeds', 'plain').cells.slice(0, 3)).toEqual([2, 'Infinity', 'NaN'])
+    expect(row('Held-out metrics', 'plain, seed 2').cells[0]).toBe('Infinity')
+    expect(report.comparison.rows[1]!.differences.perplexity).toBe('Infinity')
+    expect(report.comparison.best.perplexity).toBe(
+      better.find(({ row }) => row.id === report.comparison.best.perplexity)!.row.id,
+    )
+    expect(report.findings.join()).toContain('Lowest held-out perplexity: better with')
+    expect(report.findings.join()).toContain('before plain with ∞')
+    expect(markdownReport(report)).toContain('| ∞ |')
+    expect(latexReport(report)).toContain('$\\infty$')
+    expect(csvReport(report)).toContain(',Infinity,')
+    expect(JSON.parse(jsonReport(report))).toMatchObject({
+      runs: [{}, { run: { evaluation: { perplexity: 'Infinity' } } }, {}, {}, {}],
+    })
+  })
+
   it('differ or do not, and the words say which', () => {
     const [a, b, c] = gatherMethods(all)
     const [real, chance] = judge([
@@ -174,7 +230,7 @@ describe('a report', () => {
 
   it('gives mean and deviation over the seeds', () => {
     const table = content.tables.find(({ title }) => title === 'Methods over seeds')!
-    const own = better.map(({ row }) => row.evaluation!.perplexity!)
+    const own = better.map(({ row }) => numberOf(row.evaluation!.perplexity))
     const mean = own.reduce((a, b) => a + b) / 3
     const deviation = Math.sqrt(own.reduce((sum, v) => sum + (v - mean) ** 2, 0) / 2)
     expect(table.rows[0]!.cells.slice(0, 3)).toEqual([

@@ -1,4 +1,4 @@
-import { failed, type Run } from '#contract'
+import { failed, isNumber, type Run } from '#contract'
 import type { Context } from '../context'
 import { stopped, type TaskControl } from '../jobs'
 import type { RunQueue } from '../queue'
@@ -24,7 +24,7 @@ export async function followRun(
   const unsubscribe = context.pushes.onPush((_, push) => {
     if (push.topic !== 'steps' || push.id !== run.id) return
     const last = push.records.at(-1)!
-    const loss = last.loss === null ? '' : `, loss ${last.loss.toFixed(2)}`
+    const loss = isNumber(last.loss) ? `, loss ${last.loss.toFixed(2)}` : ''
     progress(`${phase}: step ${last.step}/${run.steps}${loss}`, last.step / run.steps)
   })
   try {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
-import { badInput, corpusFormats, objectName, parse } from '#contract'
+import { badInput, corpusFormats, objectName, parse, seedList } from '#contract'
 import { readYaml } from '../experiments'
 
 const settings = z.record(z.string(), z.unknown())
@@ -33,7 +33,7 @@ const spec = z.strictObject({
   base: settings,
   /** Paths of the experiment and their values, by method. */
   runs: z.array(z.strictObject({ name: objectName, set: settings.default({}) })).min(1),
-  seeds: z.array(z.number().int().nonnegative()).min(1),
+  seeds: seedList,
   /** Pairs of methods: is the first better than the second? */
   questions: z
     .array(z.strictObject({ ask: z.string(), compare: z.array(z.tuple([z.string(), z.string()])).min(1) }))

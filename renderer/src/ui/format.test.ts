@@ -18,13 +18,19 @@ describe('numbers', () => {
   })
 
   it('are a dash where there is none, and carry their sign as differences', () => {
-    expect([null, undefined, NaN, Infinity].map(show)).toEqual(['–', '–', '–', '–'])
+    expect([null, undefined].map(show)).toEqual(['–', '–'])
     expect([showSigned(0.25), showSigned(-0.25), showSigned(0), showSigned(null)]).toEqual([
       '+0.2500',
       '−0.2500',
       '±0',
       '',
     ])
+  })
+
+  it('that are infinite or none are shown as what they are, as JSON brings them and as they are computed', () => {
+    expect((['Infinity', '-Infinity', 'NaN'] as const).map(show)).toEqual(['∞', '−∞', 'NaN'])
+    expect([Infinity, -Infinity, NaN].map(show)).toEqual(['∞', '−∞', 'NaN'])
+    expect((['Infinity', '-Infinity', 'NaN'] as const).map(showSigned)).toEqual(['+∞', '−∞', 'NaN'])
   })
 
   it('of time and size have the unit that a person would choose', () => {

@@ -1,4 +1,4 @@
-import type { MemoryAdvice } from '#contract'
+import { isNumber, measuredOf, notFiniteSigns, numberOf, type Measured, type MemoryAdvice } from '#contract'
 
 /** `1 run`, `2 runs`. */
 export function plural(amount: number, noun: string): string {
@@ -10,9 +10,11 @@ export function errorText(reason: unknown): string {
   return reason instanceof Error ? reason.message : String(reason)
 }
 
-/** Four significant digits; a dash where there is no number. */
-export function show(value: number | null | undefined): string {
-  if (value === null || value === undefined || !Number.isFinite(value)) return '–'
+/** Four significant digits; what is no finite number as what it is, what was not measured as a dash. */
+export function show(of: Measured | null | undefined): string {
+  const value = typeof of === 'number' ? measuredOf(of) : of
+  if (value === null || value === undefined) return '–'
+  if (!isNumber(value)) return notFiniteSigns[value]
   const magnitude = Math.floor(Math.log10(Math.abs(value)))
   // A diverged loss: twenty digits tell nobody anything.
   if (Math.abs(value) >= 1e12) return value.toExponential(3)
@@ -22,8 +24,10 @@ export function show(value: number | null | undefined): string {
 }
 
 /** With its sign, for differences. */
-export function showSigned(value: number | null | undefined): string {
-  if (value === null || value === undefined) return ''
+export function showSigned(of: Measured | null | undefined): string {
+  if (of === null || of === undefined) return ''
+  const value = numberOf(of)
+  if (Number.isNaN(value)) return show(value)
   return `${value > 0 ? '+' : value < 0 ? '−' : '±'}${show(Math.abs(value))}`
 }
 

@@ -1,4 +1,4 @@
-import { parameterCount, type RunConfig } from '#contract'
+import { numberOf, parameterCount, type RunConfig } from '#contract'
 import { startBackend } from '../../backend'
 import type { LazyBackend } from '../../backend/lazyBackend'
 import { tf } from '../../backend/tf'
@@ -71,7 +71,7 @@ export async function timeReal(name: keyof typeof REAL, timing: Timing): Promise
   await timed(name, batch * time, timing, async (i) => {
     const random = createRandom(i, 'check-gpu')
     const draw = () => Int32Array.from({ length: batch * time }, () => random.integer(vocab))
-    return (await step.run(i, { inputs: draw(), targets: draw() })).loss!
+    return numberOf((await step.run(i, { inputs: draw(), targets: draw() })).loss)
   })
 }
 

@@ -90,10 +90,10 @@ describe('divergence', () => {
   it('is a gradient that is infinite, but not one that only its loss scale makes so', () => {
     const raised = (changes: Partial<StepRecord>) =>
       divergence(runConfig({ train: TRAIN })).step!({ ...stepOf(9, 2), ...changes })?.message
-    expect(raised({ gradNorm: null })).toMatch(/gradient is not a finite number at step 9/)
-    expect(raised({ gradNorm: null, lossScale: 65536 })).toBeUndefined()
-    expect(raised({ gradNorm: null, lossScale: 1 })).toMatch(/gradient is not a finite number/)
-    expect(raised({ loss: null, lossScale: 65536 })).toMatch(/loss is not a finite number/)
+    expect(raised({ gradNorm: 'NaN' })).toMatch(/gradient is not a finite number at step 9/)
+    expect(raised({ gradNorm: 'NaN', lossScale: 65536 })).toBeUndefined()
+    expect(raised({ gradNorm: 'NaN', lossScale: 1 })).toMatch(/gradient is not a finite number/)
+    expect(raised({ loss: 'Infinity', lossScale: 65536 })).toMatch(/loss is not a finite number/)
   })
 })
 

@@ -1,4 +1,4 @@
-import type { Alarm, RunConfig } from '#contract'
+import { isNumber, type Alarm, type RunConfig } from '#contract'
 import { stageOf } from '../../distill/objective'
 import type { Detector } from './detector'
 
@@ -25,8 +25,8 @@ export function divergence({ experiment }: Pick<RunConfig, 'experiment'>): Detec
   return {
     step({ step, loss, gradNorm, lossScale = 1 }) {
       // A gradient that overflows under a loss scale halves it; under none, or the least, it is infinite by itself.
-      if (loss === null || (gradNorm === null && lossScale <= 1)) {
-        const what = loss === null ? 'loss' : "loss's gradient"
+      if (!isNumber(loss) || (!isNumber(gradNorm) && lossScale <= 1)) {
+        const what = !isNumber(loss) ? 'loss' : "loss's gradient"
         return raise(step, `The ${what} is not a finite number at step ${step}.`, { learningRate })
       }
       // The next stage has another loss: nothing of this one's can be compared with it.

@@ -1,4 +1,4 @@
-import type { EvaluationRecord, RunConfig } from '#contract'
+import { isNumber, measuredOf, numberOf, type EvaluationRecord, type RunConfig } from '#contract'
 import { stageOf } from '../../distill/objective'
 import type { Detector } from './detector'
 
@@ -32,11 +32,11 @@ export function modeCollapse({ experiment, student }: Pick<RunConfig, 'experimen
       if (record.step <= from || !record.topToken) return undefined
       // Features alone teach the inside of a student, not what it says.
       if (stageOf(experiment, record.step) === 'features') return undefined
-      const entropy = record.studentEntropy ?? 0
+      const entropy = numberOf(record.studentEntropy ?? 0)
       const uniform = entropy >= (1 - NEAR_UNIFORM) * most
       const { share, labels } = record.topToken
       const seen = uniform || share > SAME_TOKEN
-      const crossEntropy = record.crossEntropy ?? Infinity
+      const crossEntropy = isNumber(record.crossEntropy) ? record.crossEntropy : Infinity
       const stands = before
         ? before.seen && crossEntropy > (1 - STANDSTILL) * before.crossEntropy
         : record.step === train.steps
@@ -49,7 +49,7 @@ export function modeCollapse({ experiment, student }: Pick<RunConfig, 'experimen
           ? `The student's mean entropy is ${entropy.toFixed(3)} nats, within 2 % of the ${most.toFixed(3)} of a uniform guess.`
           : `The student's likeliest token is the same at ${(share * 100).toFixed(1)} % of the held-out positions.`,
         evidence: {
-          entropy,
+          entropy: measuredOf(entropy),
           uniform: most,
           topToken: share,
           limit: SAME_TOKEN,

@@ -1,4 +1,4 @@
-import type { RunConfig, StepRecord } from '#contract'
+import { isNumber, numberOf, type RunConfig, type StepRecord } from '#contract'
 import { stageOf } from '../../distill/objective'
 import type { Detector } from './detector'
 
@@ -27,15 +27,15 @@ export function oscillatingLoss({ experiment }: Pick<RunConfig, 'experiment'>): 
     step(record) {
       const now = stageOf(experiment, record.step)
       // What comes after a step of no number, or in another stage, is another curve.
-      if (now !== stage || record.loss === null) [stage, recent] = [now, []]
-      if (record.step <= train.warmup || record.loss === null) return undefined
+      if (now !== stage || !isNumber(record.loss)) [stage, recent] = [now, []]
+      if (record.step <= train.warmup || !isNumber(record.loss)) return undefined
       recent.push(record)
       if (recent.length > WINDOW) recent.shift()
       if (recent.length < WINDOW) return undefined
-      const { mean, amplitude, crossings } = swing(recent.map((r) => r.loss!))
+      const { mean, amplitude, crossings } = swing(recent.map(({ loss }) => numberOf(loss)))
       if (amplitude < LIMIT * mean || amplitude < AMPLITUDE || crossings < CROSSINGS) return undefined
 
-      const known = recent.map((r) => r.disagreement ?? 0)
+      const known = recent.map((r) => numberOf(r.disagreement ?? 0))
       const apart = known.reduce((a, b) => a + b) / known.length
       const limit = DISAGREEMENT * Math.log(teachers.length)
       const gate = teachers.length > 1 && loss.conflict !== 'gate' && apart > limit

@@ -1,4 +1,4 @@
-import type { RunConfig } from '#contract'
+import { numberOf, type RunConfig } from '#contract'
 import { tf } from '../../backend/tf'
 import { entropy, logProbabilities, rowDot } from '../../distill/divergence'
 import { ownWeighting } from '../../distill/foreign'
@@ -64,7 +64,7 @@ export async function readTeachers(
         name: row.name,
         accuracy,
         confidence: mean(block[1]!),
-        ece,
+        ece: numberOf(ece),
         crossEntropy: -mean(block[0]!),
         entropy: mean(block[ENTROPY]!),
         weight: mean(block[WEIGHT]!),

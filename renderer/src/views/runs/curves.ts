@@ -1,4 +1,4 @@
-import type { EvaluationRecord, StepRecord, Stroke } from '#contract'
+import { isNumber, type EvaluationRecord, type Measured, type StepRecord, type Stroke } from '#contract'
 import type { Series } from '../../charts/series'
 
 type StepKey =
@@ -21,6 +21,9 @@ function thin<T>(items: readonly T[]): readonly T[] {
   return stride <= 1 ? items : items.filter((_, i) => i % stride === 0 || i === items.length - 1)
 }
 
+/** A gap where there is no finite number. */
+const height = (value: Measured | undefined) => (isNumber(value) ? value : null)
+
 /** A quantity of the training steps; absent when no step has it. */
 export function stepSeries(
   name: string,
@@ -28,7 +31,7 @@ export function stepSeries(
   key: StepKey,
   stroke: Stroke,
 ): Series[] {
-  const points = thin(steps).flatMap((s) => (s[key] === undefined ? [] : [[s.step, s[key]] as const]))
+  const points = thin(steps).flatMap((s) => (s[key] === undefined ? [] : [[s.step, height(s[key])] as const]))
   return points.length ? [{ name, points, ...stroke }] : []
 }
 
@@ -43,7 +46,7 @@ export function teacherSeries(
   if (!some.length) return []
   return names.map((name, k) => ({
     name,
-    points: some.map((s) => [s.step, s[key]![k] ?? null] as const),
+    points: some.map((s) => [s.step, height(s[key]![k])] as const),
     ...stroke(k),
   }))
 }
@@ -54,6 +57,6 @@ export function evaluationSeries(
   key: EvaluationKey,
   stroke: Stroke,
 ): Series[] {
-  const points = evaluations.flatMap((e) => (e[key] === undefined ? [] : [[e.step, e[key]] as const]))
+  const points = evaluations.flatMap((e) => (e[key] === undefined ? [] : [[e.step, height(e[key])] as const]))
   return points.length ? [{ name, points, ...stroke }] : []
 }
