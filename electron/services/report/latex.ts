@@ -39,9 +39,9 @@ export function latexText(text: string): string {
   return text.replace(SPECIAL, (sign) => LATEX[sign] ?? `\\${sign}`)
 }
 
-/** A number that was written for reading: its minus as one, a dash where there is none. */
+/** A number that was written for reading: its signs as mathematics, a dash where there is none. */
 export function latexNumber(shown: string): string {
-  return shown === '–' ? '--' : shown.replace(/^-/, '$-$')
+  return shown === '–' ? '--' : latexText(shown.replace(/^-/, '−'))
 }
 
 export interface LatexTable {

@@ -159,7 +159,7 @@ describe('methods over seeds', () => {
     // One seed has no deviation, whatever it was run for.
     expect(table.rows[0]!.cells[2]).toBeNull()
     expect(report.findings[0]).toMatch(
-      /^The same seed again is not another seed\. These runs repeat one and count once, .*: again-2, .*again-7.* \(as again-1, seed 3\)\.$/,
+      /^The same seed again is not another seed\. These runs repeat one and count once, .*: cut, again-2, .*, again-7 \(as again-1, seed 3\)\.$/,
     )
     const [verdict] = judge([[gatherMethods(better)[0]!, method!]])
     expect(verdict!.difference.seeds).toBe(1)
