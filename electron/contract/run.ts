@@ -202,6 +202,8 @@ export const runFiles = {
   teacherOutputs: 'teacher-outputs.json',
   /** The student that a continued run began with: its model folder. */
   earlier: 'earlier',
+  /** The model that its adapters stand beside: a model folder. */
+  base: 'base',
   /** What its teachers and its student say of held-out documents, by the digest of both; may be deleted. */
   disagreement: 'disagreement',
 } as const

@@ -7,6 +7,7 @@ import {
   type ArchitectureInput,
   type Family,
 } from './architecture'
+import { lora, type Lora } from './lora'
 import {
   complete,
   divisible,
@@ -133,22 +134,28 @@ const studentFields = z.strictObject({
   context: modelFields.width.optional(),
   tied: z.boolean().optional(),
   init: studentInit.optional(),
+  /** Trains adapters beside the matrices of the model that it begins as, and nothing else. */
+  lora: lora.optional(),
 })
 
 /** A student whose sizes are written down, and where its first weights come from. */
-export type SizedStudent = ModelSpec & { init: StudentInit; from?: undefined }
+export type SizedStudent = ModelSpec & { init: StudentInit; from?: undefined; lora?: undefined }
 /** One that begins as some of a model's layers. */
 export interface DerivedStudent {
   from: string
   layers: StudentLayers
+  lora?: Lora
   init?: undefined
 }
 export type StudentSpec = SizedStudent | DerivedStudent
 
 /** A student's architecture, or the model that it begins as. */
 export const studentSpec = studentFields.superRefine(checkStudent).transform((spec): StudentSpec => {
-  if (spec.from !== undefined) return { from: spec.from, layers: (spec.layers as StudentLayers) ?? 'all' }
-  const { from: _, init = 'random', ...sizes } = spec
+  if (spec.from !== undefined) {
+    const { from, layers, lora } = spec
+    return { from, layers: (layers as StudentLayers) ?? 'all', ...(lora && { lora }) }
+  }
+  const { from: _, lora: __, init = 'random', ...sizes } = spec
   const sized = z.object(modelFields).parse(sizes)
   return { ...complete(sized), init }
 })
@@ -156,12 +163,13 @@ export const studentSpec = studentFields.superRefine(checkStudent).transform((sp
 function checkStudent(spec: z.output<typeof studentFields>, context: z.core.$RefinementCtx): void {
   const wrong = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
   if (spec.from !== undefined) {
-    const { from: _, layers, ...others } = spec
+    const { from: _, layers, lora: __, ...others } = spec
     const [extra] = Object.entries(others).find(([, value]) => value !== undefined) ?? []
     if (extra) wrong(extra, 'a student that begins from a model has that of the model')
     if (typeof layers === 'number') wrong('layers', 'expected all, every-other or a list of layers from 0')
     return
   }
+  if (spec.lora) wrong('lora', 'adapters stand beside a model that is there: expected student.from with it')
   for (const key of ['width', 'layers', 'heads'] as const)
     if (spec[key] === undefined) wrong(key, 'is missing; expected a number')
   if (spec.layers !== undefined && typeof spec.layers !== 'number')

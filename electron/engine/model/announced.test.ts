@@ -58,6 +58,8 @@ describe('a size that a header announces is held against the file before anythin
         max_position_embeddings: 8,
       }),
     )
-    expect(refused(() => readHuggingFace(folder)).message).toMatch(/model\.safetensors: t\d+: the data overlaps/)
+    expect(refused(() => readHuggingFace(folder)).message).toMatch(
+      /model\.safetensors: t\d+: the data overlaps/,
+    )
   })
 })

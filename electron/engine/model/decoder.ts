@@ -16,6 +16,7 @@ import { embedded, finalOf, FORBIDDEN, type Final, type Parameters } from './for
 import { bucket, KvCache } from './kvCache'
 import { decoderLayer, MATRICES, TOGETHER, type LayerPass, type Rotations, type Together } from './layer'
 import { softCap } from './layers'
+import { mergedMatrix } from './lora'
 import type { TextReader } from './reader'
 import { rotaryRows, turningPoint } from './rotary'
 
@@ -267,14 +268,14 @@ export class Decoder implements TextReader {
   }
 
   private join(layer: number, group: Together): Joined {
-    const matrices = group.map((which) => this.parameters.get(layerWeight(layer, which)) as tf.Tensor2D)
+    const matrices = () => group.map((which) => mergedMatrix(this.parameters, layerWeight(layer, which)))
     const biases = group.map(
       (which) => this.parameters.get(layerWeight(layer, MATRICES[which])) as tf.Tensor1D,
     )
     return {
-      matrix: this.keep(() => tf.transpose(tf.concat(matrices))),
+      matrix: this.keep(() => tf.transpose(tf.concat(matrices()))),
       ...(biases[0] && { bias: this.keep(() => tf.concat(biases)) }),
-      widths: matrices.map(({ shape }) => shape[0]),
+      widths: group.map((which) => this.parameters.get(layerWeight(layer, which))!.shape[0]!),
     }
   }
 

@@ -18,6 +18,7 @@ import { tf } from '../backend/tf'
 import { causalAttention, mappedAttention } from './attention'
 import { decoderLayer, MATRICES, normalise, type LayerPass, type Rotations } from './layer'
 import { softCap } from './layers'
+import { adapted, LORA_SCALE } from './lora'
 import { rotaryRows } from './rotary'
 
 /** Weights by name. */
@@ -188,8 +189,10 @@ function wholePass(
           false,
           true,
         )
+        const more = adapted(x, parameters, layer, which, matrices)
+        const sum = more ? tf.add<tf.Tensor2D>(product, more) : product
         const bias = parameters.get(layerWeight(layer, MATRICES[which]))
-        return bias ? tf.add<tf.Tensor2D>(product, bias) : product
+        return bias ? tf.add<tf.Tensor2D>(sum, bias) : sum
       }),
     vector: (which) => parameters.get(layerWeight(layer, which)) as tf.Tensor1D | undefined,
     attend: (query, key, value) =>
@@ -210,7 +213,15 @@ function recomputed(
   layer: number,
   parameters: Parameters,
 ): tf.Tensor2D {
-  const names = [...weightShapes(config).keys()].filter((name) => name.startsWith(`model.layers.${layer}.`))
+  const own = `model.layers.${layer}.`
+  const shapes = weightShapes(config)
+  const beside = [...parameters.keys()].filter(
+    (name) =>
+      name === LORA_SCALE ||
+      name.startsWith(`lora.mask.${layer}.`) ||
+      (name.startsWith(own) && !shapes.has(name)),
+  )
+  const names = [...[...shapes.keys()].filter((name) => name.startsWith(own)), ...beside]
   const inside = (input: tf.Tensor, ...own: tf.Tensor[]) =>
     through(input as tf.Tensor2D, new Map(names.map((name, i) => [name, own[i]!])))
   const op = tf.customGrad((...given) => {

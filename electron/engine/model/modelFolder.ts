@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import {
@@ -10,24 +10,80 @@ import {
   modelConfig,
   onnxModelConfig,
   parse,
+  runFiles,
   SCHEMA_VERSION,
+  storedLora,
   type ModelConfig,
   type OnnxModelConfig,
+  type StoredLora,
   type Teacher,
 } from '#contract'
-import { readJson, sha256, sha256File, writeFileAtomic, writeJsonAtomic } from '../../files'
+import { copyFile, readJson, sha256, sha256File, writeFileAtomic, writeJsonAtomic } from '../../files'
+import { checkAdapters, mergeAdapters } from './lora'
 import { readSafetensors, safetensorsParts } from './safetensors'
 import { checkWeights, type Weights } from './weights'
 
-const storedConfig = modelConfig.extend({ schemaVersion: z.literal(SCHEMA_VERSION) })
+const storedConfig = modelConfig.extend({
+  schemaVersion: z.literal(SCHEMA_VERSION),
+  /** The weights beside it are adapters' only. */
+  lora: storedLora.optional(),
+})
 const storedOnnxConfig = onnxModelConfig.extend({ schemaVersion: z.literal(SCHEMA_VERSION) })
 
-/** Writes `model.json` and `model.safetensors`; returns the SHA-256 of the latter. */
-export async function writeModel(folder: string, config: ModelConfig, weights: Weights): Promise<string> {
+/**
+ * Writes `model.json` and `model.safetensors`; returns the SHA-256 of the latter.
+ *
+ * @param lora of weights that are adapters'
+ */
+export async function writeModel(
+  folder: string,
+  config: ModelConfig,
+  weights: Weights,
+  lora?: StoredLora,
+): Promise<string> {
   const parts = safetensorsParts(weights)
   writeFileAtomic(join(folder, 'model.safetensors'), parts)
-  writeJsonAtomic(join(folder, 'model.json'), { schemaVersion: SCHEMA_VERSION, ...config })
+  writeJsonAtomic(join(folder, 'model.json'), {
+    schemaVersion: SCHEMA_VERSION,
+    ...config,
+    ...(lora && { lora }),
+  })
   return sha256(parts)
+}
+
+/** Where the model lies that the adapters of a folder stand beside: in it, or with the run whose checkpoint it is. */
+export function baseFolder(folder: string): string {
+  const own = join(folder, runFiles.base)
+  return existsSync(own) ? own : join(folder, '../..', runFiles.base)
+}
+
+/** Copies what the adapters of a folder stand beside into another, where they are to lie; nothing for whole weights. */
+export function copyBase(folder: string, into: string): void {
+  const file = join(folder, 'model.json')
+  if (!parse(storedConfig, readJson(file), file).lora) return
+  const [from, to] = [baseFolder(folder), join(into, runFiles.base)]
+  mkdirSync(to, { recursive: true })
+  for (const name of ['model.json', 'model.safetensors']) copyFile(join(from, name), join(to, name))
+}
+
+/**
+ * The adapters of a folder; undefined for one with whole weights.
+ *
+ * @throws as `readModel`
+ */
+export async function readAdapters(
+  folder: string,
+  recorded: Recorded | undefined = recordOf(folder),
+): Promise<{ config: ModelConfig; lora: StoredLora; adapters: Weights } | undefined> {
+  const [configFile, file] = [join(folder, 'model.json'), join(folder, 'model.safetensors')]
+  if (!existsSync(configFile) || readOnnxConfig(folder)) return undefined
+  const { schemaVersion: _, lora, ...config } = parse(storedConfig, readJson(configFile), configFile)
+  if (!lora) return undefined
+  if (!existsSync(file)) throw badInput('the file is missing', { file })
+  if (recorded) checkDigest(await sha256File(file), recorded, file)
+  const adapters = readSafetensors(file)
+  checkAdapters(config, lora, adapters, file)
+  return { config, lora, adapters }
 }
 
 /** What is known of a model's bytes from when they were written. */
@@ -53,7 +109,7 @@ export function recordOf(folder: string): Recorded | undefined {
 }
 
 /**
- * Reads a model of ours. Its weights are held against what was recorded of them: a changed bit would be a result of
+ * Reads a model of ours, with adapters merged into what they stand beside. Its weights are held against what was recorded of them: a changed bit would be a result of
  * another model.
  *
  * @param recorded by default what lies beside it
@@ -74,7 +130,13 @@ export async function readModel(
   for (const file of [configFile, weightsFile]) {
     if (!existsSync(file)) throw badInput('the file is missing', { file })
   }
-  const { schemaVersion: _, ...config } = parse(storedConfig, readJson(configFile), configFile)
+  const own = await readAdapters(folder, recorded)
+  if (own) {
+    const changed = 'the model that the adapters stand beside has changed since'
+    const base = await readModel(baseFolder(folder), { digest: own.lora.base, changed })
+    return { config: own.config, weights: mergeAdapters(own.config, own.lora, base.weights, own.adapters) }
+  }
+  const { schemaVersion: _, lora: __, ...config } = parse(storedConfig, readJson(configFile), configFile)
   if (recorded) checkDigest(await sha256File(weightsFile), recorded, weightsFile)
   const weights = readSafetensors(weightsFile)
   checkWeights(config, weights, weightsFile)

@@ -9,6 +9,7 @@ import {
   type Checkpoint,
   type LossScaleState,
   type ModelConfig,
+  type StoredLora,
 } from '#contract'
 import {
   diskFull,
@@ -40,6 +41,7 @@ const STATE_FILES = ['model.safetensors', 'optimizer.safetensors', 'projections.
  * Writes `step-000500/` below `folder`: first beside it under another name, then renamed, so that a checkpoint is
  * whole or not there.
  *
+ * @param lora of a state whose weights are adapters'
  * @throws failed when the disk is full; nothing is left of it then
  */
 export async function writeCheckpoint(
@@ -47,13 +49,14 @@ export async function writeCheckpoint(
   model: ModelConfig,
   state: TrainingState,
   about: Omit<Checkpoint, 'files' | 'schemaVersion' | 'lossScale'>,
+  lora?: StoredLora,
 ): Promise<Checkpoint> {
   const temporary = join(folder, `.${checkpointFolder(about.step)}.tmp`)
   const final = join(folder, checkpointFolder(about.step))
   rmSync(temporary, { recursive: true, force: true })
   try {
     mkdirSync(temporary, { recursive: true })
-    await writeModel(temporary, model, state.weights)
+    await writeModel(temporary, model, state.weights, lora)
     writeFileAtomic(join(temporary, 'optimizer.safetensors'), encodeSafetensors(state.moments))
     writeFileAtomic(join(temporary, 'projections.safetensors'), encodeSafetensors(state.projections))
     const files: Record<string, string> = {}
@@ -127,4 +130,11 @@ export function pruneCheckpoints(folder: string, keep: number, bestStep: number 
     if (!kept.has(row.step))
       rmSync(join(folder, checkpointFolder(row.step)), { recursive: true, force: true })
   }
+}
+
+/** @param saved the step of the last checkpoint, 0 when there is none */
+export function keptAt(saved: number): string {
+  return saved
+    ? `The checkpoint of step ${saved} is kept (${checkpointFolder(saved)}).`
+    : 'No checkpoint had been written.'
 }

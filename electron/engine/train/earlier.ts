@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkpointFolder, failed, runFiles, type RunConfig } from '#contract'
 import { copyFile, syncFolder } from '../../files'
-import { readModel } from '../model/modelFolder'
+import { copyBase, readModel } from '../model/modelFolder'
 import type { Weights } from '../model/weights'
 
 /** The student that a continued run begins with. */
@@ -44,6 +44,7 @@ export function keepEarlier(dataDir: string, config: RunConfig, { folder }: Earl
   rmSync(temporary, { recursive: true, force: true })
   mkdirSync(temporary, { recursive: true })
   for (const name of FILES) copyFile(join(folder, name), join(temporary, name))
+  copyBase(folder, temporary)
   renameSync(temporary, kept)
   syncFolder(join(dataDir, 'runs', config.id))
 }

@@ -7,6 +7,7 @@ import type { TextTokenizer } from '../data/textTokenizer'
 import { threadsSoFar } from '../environment'
 import { calibrateTeachers } from '../evaluate/calibrateModels'
 import { openForeignTeachers, type ForeignTeacher } from '../teachers/foreign'
+import { readBase } from './base'
 import { readEarlier, type Earlier } from './earlier'
 import { HeldOut } from './evaluation'
 import { initialWeights, type Initial } from './initial'
@@ -60,7 +61,9 @@ export async function openRun(job: RunJob, emit: Emit): Promise<OpenedRun> {
   const config = await withTemperatures(job, tokenizer, emit)
   const heldOut = await HeldOut.open(dataDir, config, tokenizer)
   const earlier = await readEarlier(dataDir, config)
-  const initial = earlier ?? (await initialWeights(dataDir, config))
+  const kept = await readBase(folder, config)
+  const initial =
+    earlier ?? (kept ? { weights: kept, note: 'its base' } : await initialWeights(dataDir, config))
   const teachers = await openTeachers(job, config, { tokenizer, plan, heldOut, first: !last }, emit)
   const foreign = await openForeignTeachers(dataDir, config, tokenizer, (phase, fraction) =>
     emit({ type: 'progress', phase, fraction }),

@@ -16,6 +16,7 @@ import {
   type Alarm,
   type Measured,
   type RunConfig,
+  type StoredLora,
   type TeacherOutputs,
 } from '#contract'
 import { isDiskFull, writeJsonAtomic } from '../../files'
@@ -28,7 +29,8 @@ import { describeForeign, foreignOutputs } from '../teachers/foreign'
 import { watchFrom, type Watch } from './alarms'
 import { shortOfMemory } from './alarms/shortOfMemory'
 import { readTeachers } from './alarms/teacherFigures'
-import { pruneCheckpoints, removeStale, writeCheckpoint } from './checkpoint'
+import { keepBase } from './base'
+import { keptAt, pruneCheckpoints, removeStale, writeCheckpoint } from './checkpoint'
 import type { Control } from './control'
 import { keepEarlier } from './earlier'
 import { completeEvaluation } from './lastEvaluation'
@@ -79,6 +81,8 @@ class Training {
   /** Held out, at this step. */
   private crossEntropy: Measured | undefined
   private readonly threading = new ThreadingWords()
+  /** How the checkpoints' adapters are merged, of a run that trains them alone. */
+  private lora: StoredLora | undefined
   private batch: ReturnType<BatchPlan['at']>
 
   constructor(
@@ -138,6 +142,7 @@ class Training {
   async prepare(): Promise<void> {
     const { outputs, foreign, calibration, earlier, end } = this.opened
     const { emit, control } = this
+    this.lora = await keepBase(this.opened.folder, this.config, this.opened.initial.weights)
     outputs.warnInto((message) => this.log.warn(this.at, message))
     const tell = (own: TeacherOutputs[]) => this.tell(own)
     if ((outputs.sources.length || foreign.length) && this.at < end) {
@@ -215,7 +220,8 @@ class Training {
     const about = { step, tokens: step * tokensPerStep, seconds, crossEntropy, best }
     // A checkpoint must not be on the disk before the records that it goes on from.
     this.log.sync()
-    const checkpoint = await writeCheckpoint(checkpoints, config.student, await this.student.state(), about)
+    const state = await this.student.state()
+    const checkpoint = await writeCheckpoint(checkpoints, config.student, state, about, this.lora)
     pruneCheckpoints(checkpoints, config.experiment.checkpoint.keep, best?.step)
     this.saved = step
     this.log.event('checkpoint', step)
@@ -288,11 +294,4 @@ class Training {
   private note(message: string): void {
     this.log.event('log', this.at, message)
   }
-}
-
-/** @param saved the step of the last checkpoint, 0 when there is none */
-function keptAt(saved: number): string {
-  return saved
-    ? `The checkpoint of step ${saved} is kept (${checkpointFolder(saved)}).`
-    : 'No checkpoint had been written.'
 }

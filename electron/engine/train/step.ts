@@ -17,6 +17,7 @@ import { withRetention } from '../distill/retention'
 import { drawnWeights } from '../distill/weighting'
 import { forward, type Tables } from '../model/forward'
 import { softCap } from '../model/layers'
+import { dropoutMasks } from '../model/lora'
 import type { ForeignTeacher, ReadBatch } from '../teachers/foreign'
 import { logitsOf } from '../teachers/logits'
 import { rankForeign } from '../teachers/ranking'
@@ -98,7 +99,7 @@ export class TrainingStep {
   private async whole(step: number, rate: number, batch: StepBatch): Promise<Measured> {
     await this.prepare(batch, { split: 'train', batch: step - 1, first: 0 })
     const stage = stageOf(this.experiment, step)
-    const compute = () => this.gradients(batch, stage)
+    const compute = () => this.gradients(batch, stage, String(step))
     const { metrics, norm } = await this.student.optimizer.step(
       compute,
       step,
@@ -110,7 +111,7 @@ export class TrainingStep {
 
   /** What a step reads that the next one reads anew; undefined where teachers make their signals of something else. */
   private recurring({ inputs, targets, drawn }: StepBatch, stage: Stage) {
-    if (this.foreign.length) return undefined
+    if (this.foreign.length || this.experiment.student.lora?.dropout) return undefined
     const arrays: (Int32Array | Float32Array)[] = drawn ? [inputs, targets, drawn] : [inputs, targets]
     for (const teacher of this.teachers) {
       const prepared = teacher.prepare ? teacher.prepared?.() : []
@@ -135,7 +136,8 @@ export class TrainingStep {
         foreign: batch.foreign.map((one) => partOf(one, i, accumulate)),
       }
       await this.prepare(part, { split: 'train', batch: step - 1, first: i * size })
-      const add = () => this.sum.add(() => this.gradients(part, stage), this.recurring(part, stage))
+      const add = () =>
+        this.sum.add(() => this.gradients(part, stage, `${step}/${i}`), this.recurring(part, stage))
       const values = await (this.student.lossScale ? inHalf(add) : add())
       total ??= new Float64Array(values.length)
       for (const [j, value] of values.entries()) total[j]! += value / accumulate
@@ -168,6 +170,7 @@ export class TrainingStep {
   private gradients(
     { inputs, targets, drawn, foreign }: StepBatch,
     stage: Stage,
+    stream: string,
   ): { gradients: Gradients; metrics: tf.Tensor1D } {
     const { train } = this.experiment
     const sequences = inputs.length / train.context
@@ -188,11 +191,12 @@ export class TrainingStep {
 
     const earlier = this.earlier && forward(this.config.student, this.earlier, tokens, this.tables)
     const variables = this.student.parameters()
+    const weights = this.dropped(inputs.length, stream)
     const losses: tf.Tensor[] = []
     const { lossScale } = this.student
     const scale = lossScale && tf.scalar(lossScale.factor)
     const { value, grads } = tf.variableGrads(() => {
-      const output = forward(this.config.student, this.student.weights, tokens, this.tables, {
+      const output = forward(this.config.student, weights, tokens, this.tables, {
         ...options,
         checkpointing: train.checkpointing === 'layers',
       })
@@ -213,6 +217,14 @@ export class TrainingStep {
     const gradients = byName(variables, grads)
     if (scale) for (const [name, gradient] of gradients) gradients.set(name, tf.div(gradient, scale))
     return { gradients, metrics }
+  }
+
+  /** What the forward pass reads of so many tokens: the student's weights, with masks where adapters have dropout. */
+  private dropped(tokens: number, stream: string): ReadonlyMap<string, tf.Tensor> {
+    const { student, seed } = this.experiment
+    if (!student.lora?.dropout) return this.student.weights
+    const masks = dropoutMasks(this.config.student, student.lora, tokens, seed, stream)
+    return new Map<string, tf.Tensor>([...this.student.weights, ...masks])
   }
 
   private logitLoss(logits: tf.Tensor2D, { labels, target, foreign }: Part): MixedLoss {

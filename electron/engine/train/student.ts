@@ -1,19 +1,23 @@
-import { alignableLayers, hiddenWidth, learnsFromTeachers, type RunConfig } from '#contract'
+import { alignableLayers, hiddenWidth, learnsFromTeachers, loraScale, type RunConfig } from '#contract'
 import { tf } from '../backend/tf'
 import { betas, layerPairs, projectionName, type LayerPair } from '../distill/features'
 import type { Alignment } from '../distill/objective'
-import { initialise, type Weights } from '../model/weights'
+import { initialAdapters, LORA_SCALE } from '../model/lora'
+import { initialise, toTensors, type Weights } from '../model/weights'
 import { createRandom } from '../random'
 import type { TrainingState } from './checkpoint'
 import { LossScale } from './lossScale'
 import { AdamW } from './adamw'
 
 /**
- * What is learned in a run: the student's weights, the maps W_k of feature alignment, and AdamW's moments of both, as
+ * What is learned in a run: the student's weights, or the adapters beside them, the maps W_k of feature alignment, and AdamW's moments of both, as
  * tfjs variables.
  */
 export class Student {
-  readonly weights: Map<string, tf.Variable>
+  /** What a forward pass reads. With adapters: the frozen weights, the adapters, and their scale. */
+  readonly weights: Map<string, tf.Tensor>
+  /** Of them those that are trained. */
+  private readonly trained: Map<string, tf.Variable>
   readonly projections: Map<string, tf.Variable>
   readonly optimizer: AdamW
   /** Of training in half precision. */
@@ -30,9 +34,17 @@ export class Student {
     initial?: Weights,
   ) {
     this.alignment = alignmentOf(config)
-    this.weights = toVariables(
-      state?.weights ?? initial ?? initialise(config.student, config.experiment.seed),
+    const { seed } = config.experiment
+    const { lora } = config.experiment.student
+    const first = () => initial ?? initialise(config.student, seed)
+    this.trained = toVariables(
+      state?.weights ?? (lora ? initialAdapters(config.student, lora, seed) : first()),
     )
+    this.weights = new Map<string, tf.Tensor>(this.trained)
+    if (lora) {
+      for (const [name, tensor] of toTensors(first())) this.weights.set(name, tensor)
+      this.weights.set(LORA_SCALE, tf.keep(tf.scalar(loraScale(lora))))
+    }
     this.projections = toVariables(state?.projections ?? initialProjections(config, this.alignment))
     this.optimizer = new AdamW(this.parameters(), config.experiment.train)
     if (config.experiment.train.precision === 'f16') this.lossScale = new LossScale(state?.lossScale)
@@ -40,7 +52,7 @@ export class Student {
   }
 
   parameters(): Map<string, tf.Variable> {
-    return new Map([...this.weights, ...this.projections])
+    return new Map([...this.trained, ...this.projections])
   }
 
   /** Per teacher what its feature loss needs; empty when features are off. */
@@ -55,7 +67,7 @@ export class Student {
   /** The arrays are those that the next step changes: they are to be written or copied before it. */
   async state(): Promise<TrainingState> {
     return {
-      weights: await toWeights(this.weights),
+      weights: await toWeights(this.trained),
       moments: await toWeights(this.optimizer.state()),
       projections: await toWeights(this.projections),
       ...(this.lossScale && { lossScale: this.lossScale.state }),
@@ -64,7 +76,7 @@ export class Student {
 
   dispose(): void {
     this.optimizer.dispose()
-    for (const variable of this.parameters().values()) variable.dispose()
+    for (const tensor of [...this.weights.values(), ...this.projections.values()]) tensor.dispose()
   }
 }
 

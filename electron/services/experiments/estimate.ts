@@ -1,4 +1,11 @@
-import { parameterCount, type Estimate, type Run, type RunConfig, type Teacher } from '#contract'
+import {
+  parameterCount,
+  trainedParameters,
+  type Estimate,
+  type Run,
+  type RunConfig,
+  type Teacher,
+} from '#contract'
 import { allTeachers } from '../library'
 import { peakMemory } from '../memory'
 
@@ -35,6 +42,8 @@ const NEAREST = 5
 export function estimateRun(config: RunConfig, measured: readonly MeasuredRun[], cached = false): Estimate {
   const { train, checkpoint } = config.experiment
   const parameters = parameterCount(config.student)
+  const { lora } = config.experiment.student
+  const trained = trainedParameters(config.student, lora)
   const kept = Math.min(checkpoint.keep, checkpoint.every ? Math.ceil(train.steps / checkpoint.every) : 1) + 1
   const { start, steps, evaluations } = partsOf(config, measured, cached) ?? {}
   return {
@@ -43,7 +52,9 @@ export function estimateRun(config: RunConfig, measured: readonly MeasuredRun[],
     flopsPerStep: stepFlops(config),
     seconds: steps === undefined ? undefined : (start ?? 0) + steps + (evaluations ?? 0),
     memoryMb: peakMemory(config),
-    diskMb: Math.round((kept * parameters * BYTES * 3) / MB + (train.steps * 400) / MB),
+    diskMb: Math.round(
+      (kept * trained * BYTES * 3 + (lora ? parameters * BYTES : 0)) / MB + (train.steps * 400) / MB,
+    ),
   }
 }
 

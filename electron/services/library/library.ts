@@ -5,6 +5,7 @@ import {
   badInput,
   calibrationFor,
   conflict,
+  runFiles,
   type Calibration,
   type Corpus,
   type Job,
@@ -190,6 +191,8 @@ export class Library {
     for (const file of ['model.json', 'model.safetensors']) {
       cpSync(join(best.path, file), join(`${target}.tmp`, file), { recursive: true })
     }
+    if (config.experiment.student.lora)
+      cpSync(join(folder.path, runFiles.base), join(`${target}.tmp`, runFiles.base), { recursive: true })
     renameSync(`${target}.tmp`, target)
     this.add('teachers', row)
     return row

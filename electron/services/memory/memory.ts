@@ -4,6 +4,7 @@ import {
   memoryMendWords,
   outOfMemory,
   parameterCount,
+  trainedParameters,
   type MemoryAdvice,
   type ModelConfig,
   type OnnxModelConfig,
@@ -60,6 +61,8 @@ export function peakMemory(config: RunConfig): number {
   const { batch, context, accumulate, checkpointing } = experiment.train
   const { heads, layers, vocab } = student
   const tokens = (batch * context) / accumulate
+  const { lora } = experiment.student
+  const trained = trainedParameters(student, lora)
   const layer = layerSize(student, tokens)
   const scores = tokens * heads * context
   const again = checkpointing === 'layers'
@@ -67,7 +70,8 @@ export function peakMemory(config: RunConfig): number {
   const kept = again ? tokens * student.width * layers : 0
   const waiting = FACTORS.activations * (layer * inside + kept) + FACTORS.attention * scores * inside
   const numbers =
-    FACTORS.parameters * parameterCount(student) +
+    FACTORS.parameters * trained +
+    FACTORS.frozenParameters * (parameterCount(student) - (lora ? 0 : trained)) +
     waiting * (experiment.train.precision === 'f16' ? FACTORS.halved : 1) +
     FACTORS.logits * tokens * vocab +
     frozenNumbers(config, tokens) +

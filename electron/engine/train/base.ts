@@ -1,0 +1,40 @@
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { runFiles, type RunConfig, type StoredLora } from '#contract'
+import { sha256File, syncFolder } from '../../files'
+import { readModel, writeModel } from '../model/modelFolder'
+import type { Weights } from '../model/weights'
+
+/**
+ * The model that a run's adapters stand beside, from the run's own folder once it has begun: the run outlives the model
+ * of the library that it began as.
+ */
+export async function readBase(folder: string, { experiment }: RunConfig): Promise<Weights | undefined> {
+  const base = join(folder, runFiles.base)
+  if (!experiment.student.lora || !existsSync(base)) return undefined
+  return (await readModel(base, undefined)).weights
+}
+
+/**
+ * Writes it there, once, and tells by what its checkpoints know it; undefined for a run without adapters.
+ *
+ * @param weights of the run's student before its first step
+ */
+export async function keepBase(
+  folder: string,
+  { experiment, student }: RunConfig,
+  weights: Weights,
+): Promise<StoredLora | undefined> {
+  const { lora } = experiment.student
+  if (!lora) return undefined
+  const base = join(folder, runFiles.base)
+  if (!existsSync(base)) {
+    const temporary = `${base}.tmp`
+    rmSync(temporary, { recursive: true, force: true })
+    mkdirSync(temporary, { recursive: true })
+    await writeModel(temporary, student, weights)
+    renameSync(temporary, base)
+    syncFolder(folder)
+  }
+  return { ...lora, base: await sha256File(join(base, 'model.safetensors')) }
+}
