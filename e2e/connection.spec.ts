@@ -30,6 +30,7 @@ test('a host that goes away is told at once, and one that comes back finds the p
   await save.click()
   await expect(app.getByText('changed', exact)).toBeHidden()
   await rail(app, 'Runs').click()
+  await expect(app.getByRole('heading', { level: 1, name: 'Runs' })).toBeVisible()
   await app.goBack()
   await expect(yaml).toHaveValue(/# mine\n$/)
 })

@@ -167,6 +167,23 @@ describe('corpora', () => {
     }
   })
 
+  it('a single document is cut at the ends of its lines, all of it kept', async () => {
+    const file = join(dataDir, 'lines.txt')
+    for (const count of [2, 9, 400]) {
+      const text = Array.from({ length: count }, (_, i) => `This is line ${i}.`).join('\n')
+      writeFileSync(file, text)
+      const { documents, heldOutDocuments } = await importFile(file)
+      expect(documents).toBe({ 2: 2, 9: 2, 400: 4 }[count])
+      expect(heldOutDocuments).toBeLessThan(documents)
+      const stored = readFileSync(join(dataDir, 'library/corpora/c/documents.jsonl'), 'utf8')
+      const texts = stored
+        .trim()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as { text: string }).text)
+      expect(texts.join('')).toBe(text)
+    }
+  })
+
   it('one document, of which nothing is left to train on, is refused and leaves nothing', async () => {
     const file = join(dataDir, 'short.txt')
     writeFileSync(file, 'A short text.')

@@ -42,7 +42,8 @@ export async function importCorpus(job: ImportCorpusJob, progress: Progress): Pr
       else yield* jsonDocuments(file, format === 'c4' ? 'text' : job.field, onBytes)
     }
   }
-  return writeCorpus(job.dataDir, { id: job.id, name: job.name, format, source: job.path }, documents())
+  const about = { id: job.id, name: job.name, format, source: job.path }
+  return writeCorpus(job.dataDir, about, format === 'text' ? several(documents()) : documents())
 }
 
 function importTask({ dataDir, id, name, path }: ImportCorpusJob, format: TaskFormat): Promise<Corpus> {
@@ -172,6 +173,27 @@ function cutAtBlanks(text: string, longest: number): string[] {
     from = end
   }
   return [...pieces, text.slice(from)]
+}
+
+/** A text that is a single document is cut at the ends of its lines, so that there is something to hold out. */
+async function* several(documents: AsyncGenerator<string>): AsyncGenerator<string> {
+  let only: string | undefined
+  let count = 0
+  for await (const text of documents) {
+    if (++count === 2) yield only!
+    if (count === 1) only = text
+    else yield text
+  }
+  if (count !== 1) return
+  const size = Math.min(DOCUMENT, Math.ceil(only!.length / 2))
+  let piece = ''
+  for (const line of only!.split(/(?<=\n)/)) {
+    piece += line
+    if (piece.length < size) continue
+    yield piece
+    piece = ''
+  }
+  if (piece.trim()) yield piece
 }
 
 /**

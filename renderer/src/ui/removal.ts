@@ -27,9 +27,11 @@ export const pageOf = ({ noun, id }: Pick<Use, 'noun' | 'id'>) =>
 
 /** A question that is answered by yes or no. */
 export function useQuestion() {
-  const modal = useOverlay().create(AskQuestion, { destroyOnClose: true })
+  const overlay = useOverlay()
   return async (question: { title: string; description: string; label: string; items?: Use[] }) => {
     const items = question.items?.map((use) => ({ name: use.name, says: use.says, to: pageOf(use) }))
+    // One for each question: what is destroyed when it closes does not open again.
+    const modal = overlay.create(AskQuestion, { destroyOnClose: true })
     return (await modal.open({ ...question, items }).result) === true
   }
 }
