@@ -11,6 +11,8 @@ export const task = z.strictObject({
   fraction: z.number(),
   secondsLeft: z.number().optional(),
   error: errorShape.optional(),
+  /** Of completed work. */
+  warnings: z.array(z.string()).optional(),
   startedAt: timestamp,
 })
 export type Task = z.output<typeof task>

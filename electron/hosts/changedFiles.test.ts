@@ -39,7 +39,7 @@ beforeAll(async () => {
   furnished = await openFurnished()
   services = furnished.services
   await furnished.teach({ name: 'cook', corpus: 'recipes', tokenizer: 'bpe', model: shape, train, evaluate })
-  await services.rooms.models.export('cook', 'onnx', join(furnished.folder, 'exported'))
+  await services.rooms.models.export('cook', { format: 'onnx', out: join(furnished.folder, 'exported') })
   const path = join(furnished.folder, 'exported', 'model.onnx')
   await services.rooms.library.importTeacher({ path, name: 'cook-onnx', tokenizerPath: 'bpe' })
   run = await furnished.completed(start('student', { teachers: ['cook', 'cook-onnx'], ...bare }))
@@ -81,13 +81,13 @@ describe('one flipped bit', () => {
       /the weights have changed since the checkpoint was written \(.*step-000010.model\.safetensors/
     await flipped(file, async () => {
       for (const format of ['hf', 'onnx', 'llama2c'] as const)
-        await expect(models.export(run.id, format, out)).rejects.toThrow(refused)
+        await expect(models.export(run.id, { format, out })).rejects.toThrow(refused)
       expect(existsSync(out)).toBe(false)
       await expect(models.evaluate([run.id], ['recipes'], { tokens: 100 })).rejects.toThrow(refused)
       await expect(models.generate(prompt)).rejects.toThrow(refused)
       await expect(disagreement.read({ id: run.id, first: 1 }, control)).rejects.toThrow(refused)
     })
-    expect((await models.export(run.id, 'hf', out)).files).toHaveLength(4)
+    expect((await models.export(run.id, { format: 'hf', out })).files).toHaveLength(5)
   })
 
   it.each(['cook', 'cook-onnx'])(

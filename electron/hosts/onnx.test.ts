@@ -41,7 +41,7 @@ beforeAll(async () => {
     ['cook-onnx', false],
     ['cook-seen', true],
   ] as const) {
-    await models.export('cook', 'onnx', join(folder, name), { hiddenStates })
+    await models.export('cook', { format: 'onnx', out: join(folder, name), hiddenStates })
     await library.importTeacher({ path: join(folder, name, 'model.onnx'), name, tokenizerPath: 'bpe' })
   }
 }, 120_000)
@@ -173,7 +173,7 @@ describe('a teacher from an ONNX file', () => {
     expect(start).toThrow(
       /^loss\.features: teacher "cook-onnx" is an ONNX model .*no hidden states.*; expected false, or a model with the outputs hidden_states\.0/,
     )
-    await expect(models.export('cook', 'hf', folder, { hiddenStates: true })).rejects.toThrow(
+    await expect(models.export('cook', { format: 'hf', out: folder, hiddenStates: true })).rejects.toThrow(
       /--hidden-states: .*expected --format onnx/,
     )
   })

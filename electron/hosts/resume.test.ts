@@ -41,7 +41,7 @@ beforeAll(async () => {
     })
   }
   const exported = join(furnished.folder, 'exported')
-  await services.rooms.models.export('cook', 'onnx', exported, { hiddenStates: true })
+  await services.rooms.models.export('cook', { format: 'onnx', out: exported, hiddenStates: true })
   await services.rooms.library.importTeacher({
     path: join(exported, 'model.onnx'),
     name: 'cook-onnx',

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { binEntry } from '../bin'
 import { objectName } from '../experiment'
-import { exportFormats, generateResult, modelScore } from '../job'
+import { exportDtypes, exportFormats, generateResult, modelScore } from '../job'
 import { corpus, corpusFormats, id, teacher, tokenizer } from '../library'
 import { run } from '../run'
 import { task } from '../task'
@@ -67,6 +67,8 @@ export const library = {
     z.strictObject({
       model: id,
       format: z.enum(exportFormats),
+      /** What the numbers are: `dtypesOf` says which of them a format is written in. */
+      dtype: z.enum(exportDtypes).default('f32'),
       out: z.string().min(1),
       /** Of an ONNX file: with the hidden states of every layer as outputs. */
       hiddenStates: z.boolean().default(false),

@@ -117,17 +117,41 @@ export const generateResult = z.object({
 })
 export type GenerateResult = z.output<typeof generateResult>
 
-/** What other tools read: a folder of Hugging Face transformers, an ONNX file, llama2.c's checkpoint. */
-export const exportFormats = ['hf', 'onnx', 'llama2c'] as const
+/** What other tools read: a folder of Hugging Face transformers, llama.cpp's GGUF, an ONNX file, llama2.c's checkpoint. */
+export const exportFormats = ['hf', 'gguf', 'onnx', 'llama2c'] as const
 export type ExportFormat = (typeof exportFormats)[number]
 
-/** Writes a checkpoint's student for other tools. Result: `{files}`. */
+/** What the numbers of an export may be: float32, float16, bfloat16, or ggml's eight bits with a scale for 32 numbers. */
+export const exportDtypes = ['f32', 'bf16', 'f16', 'q8_0'] as const
+export type ExportDtype = (typeof exportDtypes)[number]
+
+/** Which of them a format is written in. */
+export const dtypesOf: Readonly<Record<ExportFormat, readonly ExportDtype[]>> = {
+  hf: ['f32', 'bf16'],
+  gguf: ['f32', 'f16', 'q8_0'],
+  onnx: ['f32'],
+  llama2c: ['f32'],
+}
+
+/** Writes a checkpoint's student for other tools. Result: ExportResult. */
 export const exportJob = z.object({
   ...base,
   kind: z.literal('export'),
   model: modelRef,
   format: z.enum(exportFormats),
+  dtype: z.enum(exportDtypes).default('f32'),
+  /** Of a Hugging Face folder: bytes of a file of weights, above which there are several. Default: 5 GB, the Hub's. */
+  shard: z.number().int().positive().default(5e9),
+  /** Of a Hugging Face folder: the model card, Markdown with front matter. */
+  card: z.string().optional(),
   /** Of an ONNX file: with the hidden states of every layer as outputs. */
   hiddenStates: z.boolean().default(false),
   out: z.string(),
 })
+
+export const exportResult = z.object({
+  files: z.array(z.string()),
+  /** What another tool will do otherwise than Retort does. */
+  warnings: z.array(z.string()),
+})
+export type ExportResult = z.output<typeof exportResult>

@@ -4,6 +4,7 @@ import { badInput, type Job, type Tokenizer } from '#contract'
 import { copyFile, sha256 } from '../../files'
 import { BOUNDARY } from './byteBpe'
 import { openTokenizer, piecesDigest, tokenizerFile } from './tokenizer'
+import { readTokenizerSettings, SETTINGS, TEMPLATE } from './tokenizerSettings'
 
 /** Texts that a tokenizer must give back to be called lossless. */
 const SAMPLES = [
@@ -22,6 +23,7 @@ export async function importTokenizer(job: Extract<Job, { kind: 'import-tokenize
   const bytes = readFileSync(job.path)
   const kind = kindOf(bytes)
   const tokenizer = openTokenizer(job.path, kind)
+  if (kind === 'huggingface') readTokenizerSettings(job.path)
   const row: Tokenizer = {
     id: job.id,
     name: job.name,
@@ -37,6 +39,11 @@ export async function importTokenizer(job: Extract<Job, { kind: 'import-tokenize
   rmSync(`${folder}.tmp`, { recursive: true, force: true })
   mkdirSync(`${folder}.tmp`, { recursive: true })
   copyFile(job.path, join(`${folder}.tmp`, basename(file)))
+  // What an export says of special tokens, and the template of chats.
+  for (const beside of kind === 'huggingface' ? [SETTINGS, TEMPLATE] : []) {
+    const own = join(dirname(job.path), beside)
+    if (existsSync(own)) copyFile(own, join(`${folder}.tmp`, beside))
+  }
   rmSync(folder, { recursive: true, force: true })
   renameSync(`${folder}.tmp`, folder)
   return row

@@ -90,6 +90,12 @@ export function boundaryToken(file: string): string | undefined {
   return boundaryOf(added)?.content ?? added.find(({ id }) => id === 0)?.content
 }
 
+/** The id of a token that was added to a `tokenizer.json`; undefined where there is none. */
+export function idOfToken(file: string, text: string): number | undefined {
+  const { added_tokens: added } = parse(anyTokenizer, parseJson(readFileSync(file), file), file)
+  return added.find(({ content }) => content === text)?.id
+}
+
 function boundaryOf(added: z.output<typeof anyTokenizer>['added_tokens']) {
   return BOUNDARIES.map((name) => added.find(({ content }) => content === name)).find(Boolean)
 }

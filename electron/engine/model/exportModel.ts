@@ -1,64 +1,112 @@
 import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs'
-import { join } from 'node:path'
-import { badInput, type Job } from '#contract'
-import { copyFile, writeFileAtomic, writeJsonAtomic } from '../../files'
-import { boundaryToken, loadTokenizer, tokenizerFile } from '../data/tokenizer'
+import { basename, join } from 'node:path'
+import { badInput, dtypesOf, type ExportResult, type Job } from '#contract'
+import { copyFile, writeFileAtomic } from '../../files'
+import { idOfToken, loadTokenizer, tokenizerFile } from '../data/tokenizer'
+import {
+  readTokenizerSettings,
+  specialToken,
+  TEMPLATE,
+  type TokenizerSettings,
+} from '../data/tokenizerSettings'
 import type { Progress } from '../progress'
-import { huggingFaceConfigText, huggingFaceWeights } from './huggingface'
+import { huggingFaceFiles, tokenizerConfig, type ExportedFile } from './exportHuggingFace'
 import { encodeOnnxModel } from './exportOnnx'
+import { encodeGguf } from './gguf'
+import type { TensorType } from './gguf/format'
 import { encodeLlama2c } from './llama2c'
 import { readModel } from './modelFolder'
-import { safetensorsParts } from './safetensors'
 
-/** Writes a model for other tools: a Hugging Face folder, an ONNX file, or a llama2.c checkpoint. */
-export async function exportModel(
-  job: Extract<Job, { kind: 'export' }>,
-  progress: Progress,
-): Promise<{ files: string[] }> {
+type ExportJob = Extract<Job, { kind: 'export' }>
+
+/** Writes a model for other tools: a Hugging Face folder, a GGUF or ONNX file, or a llama2.c checkpoint. */
+export async function exportModel(job: ExportJob, progress: Progress): Promise<ExportResult> {
   if (existsSync(job.out) && !statSync(job.out).isDirectory())
     throw badInput(`"${job.out}" is a file`, { field: 'out', expected: 'a folder' })
+  const dtypes = dtypesOf[job.format]
+  if (!dtypes.includes(job.dtype))
+    throw badInput(`${job.format} is not written in ${job.dtype}`, {
+      field: 'dtype',
+      expected: dtypes.join(' or '),
+    })
   progress('reading the model', 0)
-  const { config, weights } = await readModel(job.model.folder)
-  const onnx = job.format === 'onnx' && encodeOnnxModel(config, weights, job.hiddenStates)
+  const { files, warnings, tokenizer } = await contents(job)
   const created = mkdirSync(job.out, { recursive: true })
   progress('writing', 0.5)
-  const files: string[] = []
+  const written: string[] = []
   const path = (name: string) => {
-    files.push(join(job.out, name))
-    return files[files.length - 1]!
+    written.push(join(job.out, name))
+    return written[written.length - 1]!
   }
   try {
-    if (onnx) {
-      writeFileAtomic(path('model.onnx'), onnx)
-    } else if (job.format === 'llama2c') {
-      writeFileAtomic(path('model.bin'), encodeLlama2c(config, weights))
-    } else {
-      const { bos } = await loadTokenizer(job.dataDir, job.model.tokenizer)
-      writeFileAtomic(path('config.json'), huggingFaceConfigText(config, bos))
-      writeFileAtomic(path('model.safetensors'), safetensorsParts(huggingFaceWeights(config, weights)))
-    }
-    const tokenizer = tokenizerFile(job.dataDir, job.model.tokenizer)
-    if (existsSync(tokenizer)) {
-      const name = job.model.tokenizer.kind === 'llama2c' ? 'tokenizer.bin' : 'tokenizer.json'
-      copyFile(tokenizer, path(name))
-      if (job.format === 'hf' && name === 'tokenizer.json')
-        writeJsonAtomic(path('tokenizer_config.json'), tokenizerConfig(tokenizer, config.context))
-    }
+    for (const [name, content] of files) writeFileAtomic(path(name), content)
+    if (tokenizer) copyFile(tokenizer, path(basename(tokenizer)))
   } catch (error) {
     // What was in a folder that was there is not ours to remove.
     if (created) rmSync(created, { recursive: true, force: true })
     throw error
   }
-  return { files }
+  return { files: written, warnings }
 }
 
-/** What transformers wants to know of a `tokenizer.json` beside it. */
-function tokenizerConfig(file: string, context: number): Record<string, unknown> {
-  const boundary = boundaryToken(file)
-  return {
-    tokenizer_class: 'PreTrainedTokenizerFast',
-    model_max_length: context,
-    clean_up_tokenization_spaces: false,
-    ...(boundary !== undefined && { bos_token: boundary, eos_token: boundary }),
+interface Contents {
+  files: ExportedFile[]
+  warnings: string[]
+  /** The tokenizer's file, where it goes along as it is. */
+  tokenizer?: string
+}
+
+async function contents(job: ExportJob): Promise<Contents> {
+  const { dataDir, model, format } = job
+  const { config, weights } = await readModel(model.folder)
+  const file = tokenizerFile(dataDir, model.tokenizer)
+  const tokenizer = existsSync(file) ? file : undefined
+  if (format === 'onnx') {
+    const bytes = encodeOnnxModel(config, weights, job.hiddenStates)
+    return { files: [['model.onnx', [bytes]]], warnings: [], tokenizer }
   }
+  if (format === 'llama2c')
+    return { files: [['model.bin', [encodeLlama2c(config, weights)]]], warnings: [], tokenizer }
+  const { bos } = await loadTokenizer(dataDir, model.tokenizer)
+  const { kind } = model.tokenizer
+  const settings = kind === 'huggingface' ? readTokenizerSettings(file) : { special: {} }
+  // A document ends where the next begins; a chat of the model that a student began as, at its own token.
+  const eos = [...new Set([bos, endOf(file, settings) ?? bos])]
+  if (format === 'gguf') {
+    const { chatTemplate } = settings
+    const { parts, warnings } = encodeGguf({
+      name: model.name,
+      config,
+      weights,
+      tokenizer: { file, kind, bos, eos: eos[eos.length - 1]!, chatTemplate },
+      dtype: job.dtype as TensorType,
+    })
+    return { files: [['model.gguf', parts]], warnings }
+  }
+  const { shard, card } = job
+  const files = huggingFaceFiles({
+    config,
+    weights,
+    bos,
+    eos,
+    dtype: job.dtype as 'f32' | 'bf16',
+    shard,
+    card,
+  })
+  if (kind !== 'llama2c') files.push(...tokenizerFiles(file, config.context, settings))
+  return { files, warnings: [], tokenizer }
+}
+
+function endOf(file: string, settings: TokenizerSettings): number | undefined {
+  const end = specialToken(settings, 'eos_token')
+  return end === undefined ? undefined : idOfToken(file, end)
+}
+
+function tokenizerFiles(file: string, context: number, settings: TokenizerSettings): ExportedFile[] {
+  const { chatTemplate } = settings
+  const config = tokenizerConfig(file, context, settings)
+  return [
+    ['tokenizer_config.json', `${JSON.stringify(config, null, 2)}\n`],
+    ...(chatTemplate === undefined ? [] : [[TEMPLATE, chatTemplate] satisfies ExportedFile]),
+  ]
 }

@@ -3,14 +3,14 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { badInput, EMBEDDING, families, HEAD, parse, type Family as Name, type ModelConfig } from '#contract'
 import { readJson } from '../../files'
-import { shapeOfTheirs, toOurs, toTheirs } from './convert'
+import { shapeOfTheirs, toOurs } from './convert'
 import { familyTable } from './families'
 import { ConfigReader } from './families/configReader'
 import type { Family, Link } from './families/family'
 import { openSafetensors, type Tensors } from './safetensors'
 import { checkFinite, type Weights } from './weights'
 
-const INDEX = 'model.safetensors.index.json'
+export const INDEX = 'model.safetensors.index.json'
 const shardIndex = z.object({ weight_map: z.record(z.string(), z.string()) })
 
 /** Tensors of old checkpoints that are no weights: masks, and what rotary positions are made of. */
@@ -162,37 +162,4 @@ function placesOf(family: Family, config: ModelConfig, shards: readonly Tensors[
     }
   }
   return places
-}
-
-/** `config.json` for a model of ours, of its own family; old and new versions of transformers read it. */
-export function huggingFaceConfig(config: ModelConfig, bos: number): Record<string, unknown> {
-  const family = familyTable[config.family]
-  return {
-    architectures: [family.architecture],
-    model_type: config.family,
-    vocab_size: config.rows ?? config.vocab,
-    ...family.write(config),
-    tie_word_embeddings: config.tied,
-    bos_token_id: bos,
-    eos_token_id: bos,
-    // Families have one by default, which a small vocabulary does not hold.
-    pad_token_id: null,
-    torch_dtype: 'float32',
-  }
-}
-
-/** Keys of which transformers takes no whole number: 30 is written as 30.0. */
-const FLOATS = /^( *"(?:attn_logit_softcapping|final_logit_softcapping|attention_factor)": -?\d+)(?=,?$)/gm
-
-/** The same as the file's text. */
-export function huggingFaceConfigText(config: ModelConfig, bos: number): string {
-  return `${JSON.stringify(huggingFaceConfig(config, bos), null, 2)}\n`.replace(FLOATS, '$1.0')
-}
-
-/** The weights under the names that transformers has for them. */
-export function huggingFaceWeights(config: ModelConfig, weights: Weights): Weights {
-  const theirs: Weights = new Map()
-  for (const link of familyTable[config.family].links(config))
-    for (const [name, tensor] of toTheirs(link, weights)) theirs.set(name, tensor)
-  return theirs
 }

@@ -165,7 +165,7 @@ function reorder(config: ModelConfig, weights: Weights, direction: 'from-pairs' 
 }
 
 /** Row 2i + j of a head (pairs) is row i + j * size / 2 (halves). */
-function reorderRows(
+export function reorderRows(
   data: Float32Array,
   columns: number,
   size: number,

@@ -1,11 +1,12 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
 import { z } from 'zod'
 import { badInput } from '#contract'
+import { storedAs } from './storedTypes'
 import type { Weights } from './weights'
 
 /**
  * The safetensors format: eight bytes of header length, a JSON header of name to {dtype, shape, data_offsets}, then
- * the data. What is read is F32, F16 or BF16; what is written is F32, sorted by name, so that the same weights give
+ * the data. What is read is F32, F16 or BF16; what is written is F32 or BF16, sorted by name, so that the same weights give
  * the same bytes.
  */
 const BYTES = { F32: 4, F16: 2, BF16: 2 } as const
@@ -20,25 +21,23 @@ const entry = z.object({
   data_offsets: z.tuple([z.number().int().nonnegative(), z.number().int().nonnegative()]),
 })
 
-/** A file's bytes in parts, one after the other: the weights' own arrays, not copied. */
-export function safetensorsParts(weights: Weights): Uint8Array[] {
+/** A file's bytes in parts, one after the other: in f32 the weights' own arrays, not copied. */
+export function safetensorsParts(weights: Weights, dtype: 'f32' | 'bf16' = 'f32'): Uint8Array[] {
   const names = [...weights.keys()].sort()
   const header: Record<string, unknown> = { __metadata__: { format: 'pt' } }
   let offset = 0
-  for (const name of names) {
-    const { shape, data } = weights.get(name)!
-    header[name] = { dtype: 'F32', shape, data_offsets: [offset, offset + data.byteLength] }
-    offset += data.byteLength
+  const bodies = names.map((name) => storedAs(dtype, weights.get(name)!.data, name))
+  for (const [i, name] of names.entries()) {
+    const { shape } = weights.get(name)!
+    const end = offset + bodies[i]!.length
+    header[name] = { dtype: dtype.toUpperCase(), shape, data_offsets: [offset, end] }
+    offset = end
   }
   const text = Buffer.from(JSON.stringify(header))
   const padded = Math.ceil(text.length / 8) * 8
   const head = Buffer.alloc(8 + padded, ' ')
   head.writeBigUInt64LE(BigInt(padded), 0)
   text.copy(head, 8)
-  const bodies = names.map((name) => {
-    const { data } = weights.get(name)!
-    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-  })
   return [head, ...bodies]
 }
 

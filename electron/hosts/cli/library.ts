@@ -1,7 +1,16 @@
 import { existsSync } from 'node:fs'
 import { extname, resolve } from 'node:path'
 import { Option, type Command } from 'commander'
-import { badInput, conflict, corpusFormats, exportFormats, reportFormats, type ExportFormat } from '#contract'
+import {
+  badInput,
+  conflict,
+  corpusFormats,
+  exportDtypes,
+  exportFormats,
+  reportFormats,
+  type ExportDtype,
+  type ExportFormat,
+} from '#contract'
 import { writeFileAtomic } from '../../files'
 import type { Rooms } from '../../services'
 import { printPdf, type ReportFormat, show } from '../../services/report'
@@ -65,6 +74,7 @@ interface ImportTeacherOptions {
 
 interface ExportOptions {
   format: ExportFormat
+  dtype: ExportDtype
   hiddenStates?: boolean
   out: string
 }
@@ -120,12 +130,28 @@ function modelCommands(program: Command): void {
     .command('export')
     .description('the student for other tools')
     .argument('<run>', 'run or teacher')
-    .addOption(new Option('--format <format>').choices([...exportFormats]).makeOptionMandatory())
+    .addOption(
+      new Option('--format <format>', 'hf: a folder of Hugging Face transformers; gguf: for llama.cpp')
+        .choices([...exportFormats])
+        .makeOptionMandatory(),
+    )
+    .addOption(
+      new Option('--dtype <dtype>', 'of the weights; hf: f32 or bf16; gguf: f32, f16 or q8_0')
+        .choices([...exportDtypes])
+        .default('f32'),
+    )
     .option('--hidden-states', 'of onnx: every layer’s as outputs too, to align features with')
     .requiredOption('--out <folder>')
     .action(async (model: string, own: ExportOptions, command: Command) => {
       await perform(command.optsWithGlobals<GlobalOptions>(), 'read', async ({ rooms }) => {
-        const result = await rooms.models.export(model, own.format, resolve(own.out), own)
+        const { format, dtype, hiddenStates = false } = own
+        const result = await rooms.models.export(model, {
+          format,
+          dtype,
+          hiddenStates,
+          out: resolve(own.out),
+        })
+        for (const warning of result.warnings) process.stderr.write(`warning: ${warning}\n`)
         return { json: result, text: result.files.join('\n') }
       })
     })

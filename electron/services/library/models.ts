@@ -2,10 +2,13 @@ import { isAbsolute } from 'node:path'
 import {
   badInput,
   conflict,
+  dtypesOf,
   type CalibrateResult,
   type Calibration,
   type EvaluateResult,
+  type ExportDtype,
   type ExportFormat,
+  type ExportResult,
   type GenerateResult,
   type ModelRef,
   type ModelScore,
@@ -32,6 +35,16 @@ export interface EvaluateOptions extends Pick<
   EvaluateJob,
   'tokens' | 'prompts' | 'continuations' | 'tasks' | 'examples'
 > {
+  control?: TaskControl
+}
+
+export interface ExportOptions {
+  format: ExportFormat
+  /** Default: f32. */
+  dtype?: ExportDtype
+  /** Of ONNX, beside the logits. */
+  hiddenStates?: boolean
+  out: string
   control?: TaskControl
 }
 
@@ -121,31 +134,42 @@ export class ModelService {
     return scores[0]!
   }
 
-  /** @param options `hiddenStates`: of ONNX, beside the logits */
-  async export(
-    model: string,
-    format: ExportFormat,
-    out: string,
-    { hiddenStates = false, control }: { hiddenStates?: boolean; control?: TaskControl } = {},
-  ): Promise<{ files: string[] }> {
+  /**
+   * Writes a model for other tools.
+   *
+   * @throws bad-input where the format is not written so
+   */
+  async export(model: string, options: ExportOptions): Promise<ExportResult> {
+    const { control, dtype = 'f32', hiddenStates = false, format, out } = options
     if (hiddenStates && format !== 'onnx')
       throw badInput('hidden states are outputs of an ONNX file', {
         field: '--hidden-states',
         expected: '--format onnx',
       })
+    if (!dtypesOf[format].includes(dtype))
+      throw badInput(`${format} is not written in ${dtype}`, {
+        field: 'dtype',
+        expected: dtypesOf[format].join(' or '),
+      })
     if (!isAbsolute(out))
       throw badInput(`"${out}" is no folder to write to`, { field: 'out', expected: 'an absolute path' })
     const { id: _, ...ref } = this.ref(model)
-    const job = { kind: 'export', model: ref, format, hiddenStates, out } as const
-    return performJob(this.context, job, control && heeding(control))
+    return performJob(
+      this.context,
+      { kind: 'export', model: ref, format, dtype, hiddenStates, out },
+      control && heeding(control),
+    )
   }
 
   /** The same as a task; what cannot be exported is refused at once. */
-  startExport(params: ParsedParams<'models.export'>, tasks: TaskBoard): Task {
-    const { model, format, out, hiddenStates } = params
+  startExport({ model, ...options }: ParsedParams<'models.export'>, tasks: TaskBoard): Task {
     const { name } = this.ref(model)
-    const work = (control: TaskControl) => this.export(model, format, out, { hiddenStates, control })
-    return tasks.start(`Export ${name}`, work).row
+    const started = tasks.start(`Export ${name}`, async (control) => {
+      const result = await this.export(model, { ...options, control })
+      if (result.warnings.length) started.row.warnings = result.warnings
+      return result
+    })
+    return started.row
   }
 
   private keep(scores: readonly ModelScore[]): void {
