@@ -116,6 +116,8 @@ const LAZY_MS = 1000
 export class Catalogue {
   private readonly low: LowSync<CatalogueData>
   private timer: NodeJS.Timeout | undefined
+  /** Whether something has changed that is not written. A command that was refused leaves the file alone. */
+  private changed = false
 
   constructor(
     dataDir: string,
@@ -138,11 +140,12 @@ export class Catalogue {
    */
   update<T>(change: (data: CatalogueData) => T): T {
     const result = change(this.low.data)
+    this.changed = true
     try {
       this.flush()
     } catch (error) {
       if (isDiskFull(error)) this.flushLater()
-      if (error instanceof UnreadableRow) this.low.read()
+      if (error instanceof UnreadableRow) this.undo()
       throw error
     }
     return result
@@ -151,7 +154,13 @@ export class Catalogue {
   /** Changes the data; it is written within a second. For what the run folder holds anyway. */
   updateLazily(change: (data: CatalogueData) => void): void {
     change(this.low.data)
+    this.changed = true
     this.flushLater()
+  }
+
+  private undo(): void {
+    this.low.read()
+    this.changed = false
   }
 
   private flushLater(): void {
@@ -165,9 +174,12 @@ export class Catalogue {
     }, LAZY_MS)
   }
 
+  /** Writes what has changed. */
   flush(): void {
     clearTimeout(this.timer)
     this.timer = undefined
-    if (this.access === 'write') this.low.write()
+    if (this.access !== 'write' || !this.changed) return
+    this.low.write()
+    this.changed = false
   }
 }
