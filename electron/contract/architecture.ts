@@ -22,6 +22,24 @@ export const families = [
 ] as const
 export type Family = (typeof families)[number]
 
+/** What people call them. */
+export const familyNames: Readonly<Record<Family, string>> = {
+  llama: 'Llama',
+  mistral: 'Mistral',
+  qwen2: 'Qwen 2',
+  qwen3: 'Qwen 3',
+  gemma2: 'Gemma 2',
+  gemma3_text: 'Gemma 3',
+  phi3: 'Phi 3',
+  smollm3: 'SmolLM 3',
+  olmo2: 'OLMo 2',
+  granite: 'Granite',
+  stablelm: 'StableLM',
+  gpt2: 'GPT-2',
+  gpt_neox: 'GPT-NeoX',
+  opt: 'OPT',
+}
+
 /** Families of which every query head has a key head of its own. */
 export const UNGROUPED: readonly Family[] = ['gpt2', 'gpt_neox', 'opt']
 

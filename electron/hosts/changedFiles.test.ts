@@ -87,7 +87,7 @@ describe('one flipped bit', () => {
       await expect(models.generate(prompt)).rejects.toThrow(refused)
       await expect(disagreement.read({ id: run.id, first: 1 }, control)).rejects.toThrow(refused)
     })
-    expect((await models.export(run.id, { format: 'hf', out })).files).toHaveLength(5)
+    expect((await models.export(run.id, { format: 'hf', out })).files).toHaveLength(6)
   })
 
   it.each(['cook', 'cook-onnx'])(

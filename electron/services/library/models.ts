@@ -50,7 +50,11 @@ export interface ExportOptions {
 
 /** Scoring and continuing with any model of the data directory: a run's best checkpoint, or a teacher. */
 export class ModelService {
-  constructor(private readonly context: Context) {}
+  /** @param cardOf what a model's card says; undefined where nothing is known of how it was made */
+  constructor(
+    private readonly context: Context,
+    private readonly cardOf: (id: string) => string | undefined,
+  ) {}
 
   ref(nameOrId: string): ModelRef & { id: string } {
     const { runs, teachers, tokenizers } = this.context.catalogue.data
@@ -153,10 +157,11 @@ export class ModelService {
       })
     if (!isAbsolute(out))
       throw badInput(`"${out}" is no folder to write to`, { field: 'out', expected: 'an absolute path' })
-    const { id: _, ...ref } = this.ref(model)
+    const { id, ...ref } = this.ref(model)
+    const card = format === 'hf' ? this.cardOf(id) : undefined
     return performJob(
       this.context,
-      { kind: 'export', model: ref, format, dtype, hiddenStates, out },
+      { kind: 'export', model: ref, format, dtype, hiddenStates, card, out },
       control && heeding(control),
     )
   }

@@ -14,7 +14,7 @@ export function csvLine(cells: readonly string[]): string {
 }
 
 /** Text that Markdown shows as it is: no tags, links, code, emphasis or headings of its own. */
-function markdownText(text: string): string {
+export function markdownText(text: string): string {
   return text.replace(/[\\`*[\]<>|~]/g, '\\$&').replace(/\s*[\r\n]+\s*/g, ' ')
 }
 

@@ -7,6 +7,7 @@ import type { Context } from '../context'
 import { find, freeName, newId } from '../identity'
 import type { RunService } from '../runs'
 import { reportContent } from './assemble'
+import { modelCard } from './modelCard'
 import type { ReportContent, Table } from './content'
 import { htmlReport } from './html'
 import { csvReport, jsonReport, latexReport, markdownReport } from './plain'
@@ -108,6 +109,17 @@ export class ReportService {
     this.context.catalogue.update((data) => (data.reports = data.reports.filter((other) => other !== row)))
     rmSync(this.path(row), { force: true })
     this.changed()
+  }
+
+  /** The card of a run's best checkpoint, or of the run that a teacher was trained in; undefined of other models. */
+  card(id: string): string | undefined {
+    const { runs, teachers } = this.context.catalogue.data
+    const run = teachers.find((row) => row.id === id)?.run ?? id
+    const folder = new RunFolder(this.context.dataDir, run)
+    const [best, config] = [folder.bestCheckpoint(), folder.config()]
+    if (!runs.some((row) => row.id === run) || !best || !config) return undefined
+    const evaluation = folder.metrics().evaluations.find(({ step }) => step === best.row.step)
+    return modelCard({ config, checkpoint: best.row, evaluation, environment: folder.environment() })
   }
 
   private collect(id: string) {
