@@ -126,6 +126,24 @@ export function knownArchitecture(config: ModelConfig): Known {
   return known
 }
 
+/** What llama.cpp does a little otherwise, in sentences. */
+export function approximations(config: ModelConfig): string[] {
+  const { feedForward } = config.architecture ?? LLAMA
+  const { vocab, rows = vocab, context } = config
+  const sentences: string[] = []
+  if (feedForward.activation === 'gelu')
+    sentences.push('llama.cpp computes GELU by its approximation with tanh')
+  if (rows > vocab)
+    sentences.push(
+      `llama.cpp may choose one of ${rows - vocab} ids that the tokenizer does not have; Retort gives them no probability`,
+    )
+  if (rotaries(config).some(({ scaling }) => scaling?.kind === 'longrope' && scaling.original < context))
+    sentences.push(
+      'llama.cpp chooses LongRoPE’s divisors by the context that it is opened with, not by the length of a text',
+    )
+  return sentences
+}
+
 /** The first thing of a model that llama.cpp has no place for. */
 function differences(config: ModelConfig, known: Known): string | undefined {
   const { attention, feedForward, embedding, residual, logits } = config.architecture ?? LLAMA

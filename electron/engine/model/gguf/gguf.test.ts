@@ -102,6 +102,16 @@ describe('what llama.cpp would compute otherwise', () => {
     ).not.toThrow()
   })
 
+  it('is said where it is near: GELU’s approximation, ids beyond the tokenizer’s', () => {
+    const neox = studentOf('gpt_neox')
+    expect(neox.architecture!.feedForward.activation).toBe('gelu')
+    expect(written({ change: { ...neox, rows: 264 } }).warnings).toEqual([
+      expect.stringContaining('approximation with tanh'),
+      expect.stringContaining('one of 6 ids that the tokenizer does not have'),
+    ])
+    expect(written({}).warnings).toEqual([])
+  })
+
   it('is what YaRN multiplies by, told by the usual factor', () => {
     const { metadata } = written({ change: own({ positions: { rotary: [{ scaling: yarn }] } }) })
     expect(metadata['llama.rope.scaling.type']).toBe('yarn')

@@ -1,6 +1,6 @@
 import { badInput, type ModelConfig, type Tokenizer } from '#contract'
 import type { Weights } from '../weights'
-import { knownArchitecture } from './architecture'
+import { approximations, knownArchitecture } from './architecture'
 import { ggufParts, tensorTypes, type TensorType } from './format'
 import { modelMetadata } from './metadata'
 import { ggufTensors } from './tensors'
@@ -31,6 +31,6 @@ export function encodeGguf(model: GgufModel): { parts: Uint8Array[]; warnings: s
   const tensors = ggufTensors(config, known, weights, dtype)
   return {
     parts: ggufParts(new Map([...modelMetadata(config, known, name, dtype), ...metadata]), tensors),
-    warnings,
+    warnings: [...approximations(config), ...warnings],
   }
 }
