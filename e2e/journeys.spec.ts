@@ -168,16 +168,31 @@ test('a run’s model is exported for other tools; what cannot be written says w
   await refused.getByRole('textbox', { name: 'Folder' }).fill(out)
   await refused.getByRole('combobox', { name: 'Format' }).click()
   await app.getByRole('option', { name: 'Hugging Face' }).click()
+  await refused.getByRole('combobox', { name: 'Numbers' }).click()
+  await app.getByRole('option', { name: 'bfloat16' }).click()
   await refused.getByRole('button', { name: 'Export', ...button }).click()
   await expect(refused.getByText(`Written to ${out}`)).toBeVisible()
-  const config = JSON.parse(readFileSync(join(out, 'config.json'), 'utf8')) as { hidden_size: number }
-  expect(config.hidden_size).toBe(24)
+  const config = JSON.parse(readFileSync(join(out, 'config.json'), 'utf8')) as Record<string, unknown>
+  expect([config['hidden_size'], config['dtype']]).toEqual([24, 'bfloat16'])
   expect(readdirSync(out).sort()).toEqual([
+    'README.md',
     'config.json',
+    'generation_config.json',
     'model.safetensors',
     'tokenizer.json',
     'tokenizer_config.json',
   ])
+  await refused.getByRole('combobox', { name: 'Format' }).click()
+  await app.getByRole('option', { name: 'GGUF' }).click()
+  await refused.getByRole('combobox', { name: 'Numbers' }).click()
+  await app.getByRole('option', { name: 'q8_0' }).click()
+  await refused.getByRole('button', { name: 'Export', ...button }).click()
+  await expect(refused.getByText(/have 24 numbers, q8_0 holds 32 at a time/)).toBeVisible()
+  await refused.getByRole('combobox', { name: 'Numbers' }).click()
+  await app.getByRole('option', { name: 'float16' }).click()
+  await refused.getByRole('button', { name: 'Export', ...button }).click()
+  await expect(refused.getByText(`Written to ${out}`)).toBeVisible()
+  expect(readdirSync(out)).toContain('model.gguf')
 })
 
 test('an ablation tells its cost on an experiment, starts there and ends in a report', async ({ app }) => {
