@@ -196,7 +196,9 @@ describe('a run', () => {
     const out = join(folder, 'exported')
     expect(retort('export', distilled, '--format', 'hf', '--out', out).status).toBe(0)
     expect(readdirSync(out).sort()).toEqual([
+      'README.md',
       'config.json',
+      'generation_config.json',
       'model.safetensors',
       'tokenizer.json',
       'tokenizer_config.json',
