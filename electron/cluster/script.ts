@@ -41,8 +41,8 @@ trap 'limit=1; kill -TERM "$cell" 2>/dev/null' USR1
 trap 'limit=; kill -TERM "$cell" 2>/dev/null' TERM
 ${quoteAll(command)} cell "$run" ${quoteAll(own)} --threads "\${SLURM_CPUS_PER_TASK:-1}" &
 cell=$!
-# A trap interrupts the wait.
-while kill -0 "$cell" 2>/dev/null; do wait "$cell"; status=$?; done
+# A cell that has ended by now still has its status; a trap interrupts the wait.
+while wait "$cell"; status=$?; kill -0 "$cell" 2>/dev/null; do :; done
 echo "exit status $status"
 # Before the cell listens, TERM ends it at once: 143.
 if [ "$limit" ] && { [ "$status" = ${CELL_STOPPED} ] || [ "$status" = 143 ]; }; then

@@ -307,7 +307,7 @@ describe('bad input gets one line, exit status 2, and nothing is written', () =>
   ]
 
   beforeAll(async () => {
-    expect(retort('import', 'corpus', file('short.txt', 'Too short.\n')).status).toBe(0)
+    expect(retort('import', 'corpus', file('short.txt', 'A few words.\nOther words.\n')).status).toBe(0)
     const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
     await services.rooms.library.trainTokenizer({ name: 'other', corpora: ['recipes'], vocab: 300 })
     await services.close()
