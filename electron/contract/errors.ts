@@ -41,7 +41,6 @@ export class RetortError extends Error {
 /** A message's characters; what is longer repeats content of a file. */
 const LONGEST = 1200
 /** Control characters, and those that hide or turn round what follows. */
-
 const UNSEEN = /[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g
 
 /**

@@ -32,11 +32,8 @@ export const stepRecord = z.object({
 })
 export type StepRecord = z.output<typeof stepRecord>
 
-/** What one corpus' held-out split says of the student. */
-export const corpusScore = z.object({
-  corpus: z.string(),
-  tokens: z.number().int(),
-  bytes: z.number().int(),
+/** Of a corpus' held-out split, or the means over several. */
+const scores = {
   /** Nats per token. */
   crossEntropy: measured,
   perplexity: measured,
@@ -47,6 +44,14 @@ export const corpusScore = z.object({
   distillationLoss: measured.optional(),
   /** Top-1 agreement with the fused target, 0..1. */
   agreement: measured.optional(),
+}
+
+/** What one corpus' held-out split says of the student. */
+export const corpusScore = z.object({
+  corpus: z.string(),
+  tokens: z.number().int(),
+  bytes: z.number().int(),
+  ...scores,
   /** Mean weight per teacher on this corpus. */
   alpha: z.array(measured).optional(),
   /** Mean distance to each teacher of another tokenizer, over the aligned spans. */
@@ -105,12 +110,7 @@ export type EvaluationDetail = z.output<typeof evaluationDetail>
 export const evaluationRecord = z.object({
   split: z.literal('held-out'),
   step: z.number().int().nonnegative(),
-  crossEntropy: measured,
-  perplexity: measured,
-  bitsPerByte: measured,
-  klToFused: measured.optional(),
-  distillationLoss: measured.optional(),
-  agreement: measured.optional(),
+  ...scores,
   /** Mean entropy of the student, nats per token. */
   studentEntropy: measured.optional(),
   /** The student's most frequent top-1 token: its share of the positions, and that of the labels which are this token. */

@@ -129,6 +129,11 @@ export function windowOf({ architecture: { attention } = LLAMA }: ModelConfig, l
   return attention.windows?.[layer] ?? Infinity
 }
 
+/** The different windows of its layers. */
+export function windowsOf(config: ModelConfig): Set<number> {
+  return new Set(Array.from({ length: config.layers }, (_, layer) => windowOf(config, layer)))
+}
+
 /** Which of the architecture's rotary positions a layer has, if any. */
 export function rotaryOf(
   { architecture: { positions } = LLAMA }: ModelConfig,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { badInput } from '../errors'
 import { backends } from '../experiment'
 import { calibration, corpus, taskFormats, tokenizer } from '../library'
 import { measured } from '../measured'
@@ -131,6 +132,13 @@ export const dtypesOf: Readonly<Record<ExportFormat, readonly ExportDtype[]>> = 
   gguf: ['f32', 'f16', 'q8_0'],
   onnx: ['f32'],
   llama2c: ['f32'],
+}
+
+/** @throws bad-input where a format is not written so */
+export function checkDtype(format: ExportFormat, dtype: ExportDtype): void {
+  const known = dtypesOf[format]
+  if (known.includes(dtype)) return
+  throw badInput(`${format} is not written in ${dtype}`, { field: 'dtype', expected: known.join(' or ') })
 }
 
 /** Writes a checkpoint's student for other tools. Result: ExportResult. */

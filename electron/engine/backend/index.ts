@@ -52,17 +52,9 @@ export async function startBackend(kind: BackendKind, options: BackendOptions): 
     await use('tensorflow')
     return { kind, version, threads }
   }
-  if (kind === 'webgpu') {
-    // A second one would leave the first one's buffers to a runtime that is gone: that ends with a SIGSEGV.
-    if (tf.findBackend(kind)) {
-      await use(kind)
-      return { kind, version: versionOf('onnxruntime-node'), threads }
-    }
-    await probeWebgpu().catch((error: Error) => {
-      throw failed(`WebGPU cannot be used: ${error.message}`, error)
-    })
-  }
-  await startOnnx(kind)
+  // A second WebGPU would leave the first one's buffers to a runtime that is gone: that ends with a SIGSEGV.
+  if (kind === 'webgpu' && tf.findBackend(kind)) await use(kind)
+  else await startOnnx(kind)
   return { kind, version: versionOf('onnxruntime-node'), threads }
 }
 
@@ -70,6 +62,11 @@ export async function startBackend(kind: BackendKind, options: BackendOptions): 
 let automatic: ReturnType<typeof chooseProvider> | undefined
 
 async function startOnnx(kind: 'onnx' | 'webgpu'): Promise<void> {
+  if (kind === 'webgpu') {
+    await probeWebgpu().catch((error: Error) => {
+      throw failed(`WebGPU cannot be used: ${error.message}`, error)
+    })
+  }
   const ort = await loadRuntime()
   const options = sessionOptions(kind === 'onnx' ? 'cpu' : 'webgpu')
   const residency = kind === 'webgpu' ? new Residency(ort, options) : undefined

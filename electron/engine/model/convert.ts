@@ -1,11 +1,9 @@
 import { weightShapes, type ModelConfig } from '#contract'
 import type { Link } from './families/family'
-import type { Weights } from './weights'
-
-type Tensor = Weights extends Map<string, infer T> ? T : never
+import type { Weights, Weight } from './weights'
 
 /** Our weights from tensors that other tools have. */
-export function toOurs(config: ModelConfig, { ours, transposed, heads }: Link, theirs: Tensor[]): Weights {
+export function toOurs(config: ModelConfig, { ours, transposed, heads }: Link, theirs: Weight[]): Weights {
   const shapes = weightShapes(config)
   const turned = transposed ? theirs.map(transpose) : theirs
   if (ours.length === 1 && turned.length === 1) return new Map([[ours[0]!, turned[0]!]])
@@ -25,7 +23,7 @@ export function toOurs(config: ModelConfig, { ours, transposed, heads }: Link, t
 /** The tensors that other tools have from our weights. */
 export function toTheirs({ theirs, ours, transposed, heads }: Link, weights: Weights): Weights {
   const own = ours.map((name) => weights.get(name)!)
-  const [{ shape }] = own as [Tensor]
+  const [{ shape }] = own as [Weight]
   const rows = own.reduce((sum, tensor) => sum + tensor.shape[0]!, 0) / theirs.length
   const outer = [rows, ...shape.slice(1)]
   let data = own.length === 1 ? own[0]!.data : joined(own)
@@ -51,7 +49,7 @@ export function shapeOfTheirs(config: ModelConfig, { theirs, ours, transposed }:
 
 const sizeOf = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1)
 
-function joined(tensors: readonly Tensor[]): Float32Array {
+function joined(tensors: readonly Weight[]): Float32Array {
   const all = new Float32Array(tensors.reduce((sum, { data }) => sum + data.length, 0))
   let at = 0
   for (const { data } of tensors) {
@@ -74,7 +72,7 @@ function regrouped(data: Float32Array, outer: number, inner: number): Float32Arr
   return result
 }
 
-function transpose({ shape, data }: Tensor): Tensor {
+function transpose({ shape, data }: Weight): Weight {
   const [rows, columns] = shape as [number, number]
   const result = new Float32Array(data.length)
   for (let r = 0; r < rows; r++)

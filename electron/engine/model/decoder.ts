@@ -7,6 +7,7 @@ import {
   LLAMA,
   rotaries,
   windowOf,
+  windowsOf,
   type ModelConfig,
 } from '#contract'
 import { newReplay } from '../backend'
@@ -14,7 +15,7 @@ import type { Recurring } from '../backend/replay'
 import { tf } from '../backend/tf'
 import { embedded, finalOf, FORBIDDEN, type Final, type Parameters } from './forward'
 import { bucket, KvCache } from './kvCache'
-import { decoderLayer, MATRICES, TOGETHER, type LayerPass, type Rotations, type Together } from './layer'
+import { decoderLayer, groupsOf, MATRICES, type LayerPass, type Rotations, type Together } from './layer'
 import { softCap } from './layers'
 import { mergedMatrix } from './lora'
 import type { TextReader } from './reader'
@@ -68,6 +69,7 @@ export class Decoder implements TextReader {
   /** Tokens read. */
   private ids: number[] = []
   private readonly cache: KvCache
+  private readonly windows: ReadonlySet<number>
   /** Passes of a single token are alike but for their data. */
   private readonly replay = tf.getBackend() === 'onnx' ? newReplay() : undefined
 
@@ -78,10 +80,9 @@ export class Decoder implements TextReader {
   ) {
     this.size = headSize(config)
     this.cache = new KvCache(config)
+    this.windows = windowsOf(config)
     this.joined = Array.from({ length: config.layers }, (_, layer) => {
-      const { gated } = (config.architecture ?? LLAMA).feedForward
-      const groups = TOGETHER.filter((group) => group[0] !== (gated ? 'up' : 'gate'))
-      return new Map(groups.map((group) => [group.join(), this.join(layer, group)]))
+      return new Map(groupsOf(config).map((group) => [group.join(), this.join(layer, group)]))
     })
     this.head = this.keep(() => {
       const rows = parameters.get(config.tied ? EMBEDDING : HEAD) as tf.Tensor2D
@@ -153,9 +154,8 @@ export class Decoder implements TextReader {
       const arrays = [cosine, sine, cosine.map((c) => c * scale), sine.map((s) => s * scale)] as const
       return { dimensions, arrays }
     })
-    const windows = new Set(Array.from({ length: config.layers }, (_, layer) => windowOf(config, layer)))
     const past = new Map<number, Float32Array>()
-    for (const window of position ? windows : []) {
+    for (const window of position ? this.windows : []) {
       const mask = new Float32Array(this.cache.room).fill(FORBIDDEN, position)
       past.set(window, mask.fill(FORBIDDEN, 0, Math.max(0, position + 1 - window)))
     }

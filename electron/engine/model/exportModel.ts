@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { badInput, dtypesOf, type ExportResult, type Job } from '#contract'
+import { badInput, checkDtype, type ExportResult, type Job } from '#contract'
 import { copyFile, writeFileAtomic } from '../../files'
 import { idOfToken, loadTokenizer, tokenizerFile } from '../data/tokenizer'
 import {
@@ -23,12 +23,7 @@ type ExportJob = Extract<Job, { kind: 'export' }>
 export async function exportModel(job: ExportJob, progress: Progress): Promise<ExportResult> {
   if (existsSync(job.out) && !statSync(job.out).isDirectory())
     throw badInput(`"${job.out}" is a file`, { field: 'out', expected: 'a folder' })
-  const dtypes = dtypesOf[job.format]
-  if (!dtypes.includes(job.dtype))
-    throw badInput(`${job.format} is not written in ${job.dtype}`, {
-      field: 'dtype',
-      expected: dtypes.join(' or '),
-    })
+  checkDtype(job.format, job.dtype)
   progress('reading the model', 0)
   const { files, warnings, tokenizer } = await contents(job)
   const created = mkdirSync(job.out, { recursive: true })

@@ -12,6 +12,7 @@ import {
   rotaries,
   weightShapes,
   windowOf,
+  windowsOf,
   type ModelConfig,
 } from '#contract'
 import { tf } from '../backend/tf'
@@ -52,9 +53,11 @@ export function createTables(config: ModelConfig, time: number): Tables {
       query: { cosine: table(cosine, scale), sine: table(sine, scale) },
     }
   })
-  const windows = new Set(Array.from({ length: config.layers }, (_, layer) => windowOf(config, layer)))
   const masks = new Map(
-    [...windows].map((window) => [window, tf.keep(tf.tensor2d(maskOf(time, window), [time, time]))]),
+    [...windowsOf(config)].map((window) => [
+      window,
+      tf.keep(tf.tensor2d(maskOf(time, window), [time, time])),
+    ]),
   )
   return { time, rotations, masks, dispose: () => tf.dispose([rotations, ...masks.values()]) }
 }

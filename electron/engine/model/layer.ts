@@ -15,8 +15,14 @@ export const MATRICES = {
 export type Matrix = keyof typeof MATRICES
 
 /** Matrices with the same input: they may be multiplied as one. */
-export const TOGETHER = [['query', 'key', 'value'], ['output'], ['gate', 'up'], ['up'], ['down']] as const
+const TOGETHER = [['query', 'key', 'value'], ['output'], ['gate', 'up'], ['up'], ['down']] as const
 export type Together = (typeof TOGETHER)[number]
+
+/** Those that a model has. */
+export function groupsOf(config: ModelConfig): readonly Together[] {
+  const { gated } = (config.architecture ?? LLAMA).feedForward
+  return TOGETHER.filter(([first]) => first !== (gated ? 'up' : 'gate'))
+}
 
 /** Rotary positions of a pass. Where a whole head is turned, queries are scaled by their tables: that costs nothing. */
 export interface Rotations {

@@ -2,16 +2,14 @@ import {
   adapterName,
   adapterShapes,
   adaptedMatrices,
-  badInput,
   layerWeight,
-  LLAMA,
   loraScale,
   type Lora,
   type ModelConfig,
 } from '#contract'
 import { tf } from '../backend/tf'
 import { createRandom } from '../random'
-import { TOGETHER, type Matrix, type Together } from './layer'
+import { groupsOf, type Matrix, type Together } from './layer'
 import type { Weights } from './weights'
 
 /** Among a model's parameters: what its adapters' products are multiplied with, a scalar. */
@@ -96,20 +94,6 @@ export function mergeAdapters(model: ModelConfig, own: Lora, base: Weights, adap
   return merged
 }
 
-/** Refuses adapters that are not those of a model. */
-export function checkAdapters(model: ModelConfig, own: Lora, adapters: Weights, file: string): void {
-  const shapes = adapterShapes(model, own)
-  for (const name of new Set([...shapes.keys(), ...adapters.keys()])) {
-    const [wanted, found] = [shapes.get(name), adapters.get(name)?.shape]
-    if (wanted?.join() === found?.join()) continue
-    throw badInput(found ? `the tensor has shape [${found.join(', ')}]` : 'the tensor is missing', {
-      file,
-      field: name,
-      expected: wanted ? `[${wanted.join(', ')}]` : 'no such tensor',
-    })
-  }
-}
-
 /**
  * Masks of dropout (Srivastava et al. 2014) by name: 0 with the given probability, else 1 / (1 - probability). Of each
  * layer's groups of matrices one, drawn from the seed, so that the same step draws the same.
@@ -127,9 +111,8 @@ export function dropoutMasks(
   if (!own.dropout) return masks
   const shapes = adapterShapes(model, own)
   const kept = 1 / (1 - own.dropout)
-  const { gated } = (model.architecture ?? LLAMA).feedForward
   for (let layer = 0; layer < model.layers; layer++) {
-    for (const group of TOGETHER.filter(([first]) => first !== (gated ? 'up' : 'gate'))) {
+    for (const group of groupsOf(model)) {
       const shape = group
         .map((which) => shapes.get(adapterName(layerWeight(layer, which), 'A')))
         .find((found) => found)

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import {
+  adapterShapes,
   badInput,
   checkpoint,
   digest as digestSchema,
@@ -13,15 +14,18 @@ import {
   runFiles,
   SCHEMA_VERSION,
   storedLora,
+  weightShapes,
   type ModelConfig,
   type OnnxModelConfig,
   type StoredLora,
   type Teacher,
 } from '#contract'
 import { copyFile, readJson, sha256, sha256File, writeFileAtomic, writeJsonAtomic } from '../../files'
-import { checkAdapters, mergeAdapters } from './lora'
+import { mergeAdapters } from './lora'
 import { readSafetensors, safetensorsParts } from './safetensors'
 import { checkWeights, type Weights } from './weights'
+
+export const [CONFIG, WEIGHTS] = ['model.json', 'model.safetensors'] as const
 
 const storedConfig = modelConfig.extend({
   schemaVersion: z.literal(SCHEMA_VERSION),
@@ -42,8 +46,8 @@ export async function writeModel(
   lora?: StoredLora,
 ): Promise<string> {
   const parts = safetensorsParts(weights)
-  writeFileAtomic(join(folder, 'model.safetensors'), parts)
-  writeJsonAtomic(join(folder, 'model.json'), {
+  writeFileAtomic(join(folder, WEIGHTS), parts)
+  writeJsonAtomic(join(folder, CONFIG), {
     schemaVersion: SCHEMA_VERSION,
     ...config,
     ...(lora && { lora }),
@@ -52,38 +56,22 @@ export async function writeModel(
 }
 
 /** Where the model lies that the adapters of a folder stand beside: in it, or with the run whose checkpoint it is. */
-export function baseFolder(folder: string): string {
+function baseFolder(folder: string): string {
   const own = join(folder, runFiles.base)
   return existsSync(own) ? own : join(folder, '../..', runFiles.base)
 }
 
-/** Copies what the adapters of a folder stand beside into another, where they are to lie; nothing for whole weights. */
-export function copyBase(folder: string, into: string): void {
-  const file = join(folder, 'model.json')
-  if (!parse(storedConfig, readJson(file), file).lora) return
-  const [from, to] = [baseFolder(folder), join(into, runFiles.base)]
-  mkdirSync(to, { recursive: true })
-  for (const name of ['model.json', 'model.safetensors']) copyFile(join(from, name), join(to, name))
+/** Copies a model of ours, with what its adapters stand beside. */
+export function copyModel(folder: string, into: string): void {
+  mkdirSync(into, { recursive: true })
+  for (const name of [CONFIG, WEIGHTS]) copyFile(join(folder, name), join(into, name))
+  if (readStored(folder).lora) copyModel(baseFolder(folder), join(into, runFiles.base))
 }
 
-/**
- * The adapters of a folder; undefined for one with whole weights.
- *
- * @throws as `readModel`
- */
-export async function readAdapters(
-  folder: string,
-  recorded: Recorded | undefined = recordOf(folder),
-): Promise<{ config: ModelConfig; lora: StoredLora; adapters: Weights } | undefined> {
-  const [configFile, file] = [join(folder, 'model.json'), join(folder, 'model.safetensors')]
-  if (!existsSync(configFile) || readOnnxConfig(folder)) return undefined
-  const { schemaVersion: _, lora, ...config } = parse(storedConfig, readJson(configFile), configFile)
-  if (!lora) return undefined
-  if (!existsSync(file)) throw badInput('the file is missing', { file })
-  if (recorded) checkDigest(await sha256File(file), recorded, file)
-  const adapters = readSafetensors(file)
-  checkAdapters(config, lora, adapters, file)
-  return { config, lora, adapters }
+function readStored(folder: string) {
+  const file = join(folder, CONFIG)
+  const { schemaVersion: _, lora, ...config } = parse(storedConfig, readJson(file), file)
+  return { config, lora }
 }
 
 /** What is known of a model's bytes from when they were written. */
@@ -98,9 +86,8 @@ export interface Recorded {
 export function recordOf(folder: string): Recorded | undefined {
   const [description, row] = [join(folder, 'checkpoint.json'), join(folder, LIBRARY_ROW)]
   if (existsSync(description)) {
-    const digest = parse(checkpoint, readJson(description), description).files['model.safetensors']
-    if (!digest)
-      throw badInput('no digest is recorded', { file: description, field: 'files.model.safetensors' })
+    const digest = parse(checkpoint, readJson(description), description).files[WEIGHTS]
+    if (!digest) throw badInput('no digest is recorded', { file: description, field: `files.${WEIGHTS}` })
     return { digest, changed: 'the weights have changed since the checkpoint was written' }
   }
   if (!existsSync(row)) return undefined
@@ -109,8 +96,8 @@ export function recordOf(folder: string): Recorded | undefined {
 }
 
 /**
- * Reads a model of ours, with adapters merged into what they stand beside. Its weights are held against what was recorded of them: a changed bit would be a result of
- * another model.
+ * Reads a model of ours, with adapters merged into what they stand beside. Its weights are held against what was
+ * recorded of them: a changed bit would be a result of another model.
  *
  * @param recorded by default what lies beside it
  * @throws bad-input when a file is missing, damaged, of another model, or an ONNX model's; failed when the weights are
@@ -126,21 +113,18 @@ export async function readModel(
       expected: 'a model of ours: an ONNX model teaches, is scored and calibrated, and writes',
     })
   }
-  const [configFile, weightsFile] = [join(folder, 'model.json'), join(folder, 'model.safetensors')]
+  const [configFile, weightsFile] = [join(folder, CONFIG), join(folder, WEIGHTS)]
   for (const file of [configFile, weightsFile]) {
     if (!existsSync(file)) throw badInput('the file is missing', { file })
   }
-  const own = await readAdapters(folder, recorded)
-  if (own) {
-    const changed = 'the model that the adapters stand beside has changed since'
-    const base = await readModel(baseFolder(folder), { digest: own.lora.base, changed })
-    return { config: own.config, weights: mergeAdapters(own.config, own.lora, base.weights, own.adapters) }
-  }
-  const { schemaVersion: _, lora: __, ...config } = parse(storedConfig, readJson(configFile), configFile)
+  const { config, lora } = readStored(folder)
   if (recorded) checkDigest(await sha256File(weightsFile), recorded, weightsFile)
   const weights = readSafetensors(weightsFile)
-  checkWeights(config, weights, weightsFile)
-  return { config, weights }
+  checkWeights(lora ? adapterShapes(config, lora) : weightShapes(config), weights, weightsFile)
+  if (!lora) return { config, weights }
+  const changed = 'the model that the adapters stand beside has changed since'
+  const base = await readModel(baseFolder(folder), { digest: lora.base, changed })
+  return { config, weights: mergeAdapters(config, lora, base.weights, weights) }
 }
 
 /**
@@ -160,7 +144,7 @@ export function checkDigest(found: string, { digest, changed }: Recorded, file: 
 
 /** What a folder's `model.json` says it is; undefined when that is no ONNX model. */
 export function readOnnxConfig(folder: string): OnnxModelConfig | undefined {
-  const file = join(folder, 'model.json')
+  const file = join(folder, CONFIG)
   const raw = existsSync(file) && (readJson(file) as { family?: unknown } | null)
   if (!raw || raw.family !== 'onnx') return undefined
   const { schemaVersion: _, ...config } = parse(storedOnnxConfig, raw, file)

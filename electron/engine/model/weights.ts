@@ -3,7 +3,11 @@ import { tf } from '../backend/tf'
 import { createRandom } from '../random'
 
 /** A model's weights on the host, by our names (contract/weights.ts). */
-export type Weights = Map<string, { shape: number[]; data: Float32Array }>
+export type Weights = Map<string, Weight>
+export interface Weight {
+  shape: number[]
+  data: Float32Array
+}
 
 /** Standard deviation of the first weights, GPT-2's. */
 const DEVIATION = 0.02
@@ -29,9 +33,12 @@ export function initialise(config: ModelConfig, seed: number): Weights {
   return weights
 }
 
-/** Refuses weights that are not the model's: one that is missing, one too many, or one of another shape. */
-export function checkWeights(config: ModelConfig, weights: Weights, file: string): void {
-  const shapes = weightShapes(config)
+/** Refuses weights that are not the ones wanted: one that is missing, one too many, or one of another shape. */
+export function checkWeights(
+  shapes: ReadonlyMap<string, readonly number[]>,
+  weights: Weights,
+  file: string,
+): void {
   for (const [name, shape] of shapes) {
     const found = weights.get(name)
     if (!found)

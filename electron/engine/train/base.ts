@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { runFiles, type RunConfig, type StoredLora } from '#contract'
 import { sha256File, syncFolder } from '../../files'
-import { readModel, writeModel } from '../model/modelFolder'
+import { readModel, WEIGHTS, writeModel } from '../model/modelFolder'
 import type { Weights } from '../model/weights'
 
 /**
@@ -28,13 +28,12 @@ export async function keepBase(
   const { lora } = experiment.student
   if (!lora) return undefined
   const base = join(folder, runFiles.base)
-  if (!existsSync(base)) {
-    const temporary = `${base}.tmp`
-    rmSync(temporary, { recursive: true, force: true })
-    mkdirSync(temporary, { recursive: true })
-    await writeModel(temporary, student, weights)
-    renameSync(temporary, base)
-    syncFolder(folder)
-  }
-  return { ...lora, base: await sha256File(join(base, 'model.safetensors')) }
+  if (existsSync(base)) return { ...lora, base: await sha256File(join(base, WEIGHTS)) }
+  const temporary = `${base}.tmp`
+  rmSync(temporary, { recursive: true, force: true })
+  mkdirSync(temporary, { recursive: true })
+  const digest = await writeModel(temporary, student, weights)
+  renameSync(temporary, base)
+  syncFolder(folder)
+  return { ...lora, base: digest }
 }

@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkpointFolder, failed, runFiles, type RunConfig } from '#contract'
-import { copyFile, syncFolder } from '../../files'
-import { copyBase, readModel } from '../model/modelFolder'
+import { syncFolder } from '../../files'
+import { copyModel, readModel, WEIGHTS } from '../model/modelFolder'
 import type { Weights } from '../model/weights'
 
 /** The student that a continued run begins with. */
@@ -13,8 +13,6 @@ export interface Earlier {
   /** Where it was found. */
   folder: string
 }
-
-const FILES = ['model.json', 'model.safetensors'] as const
 
 /**
  * Reads the student that a run goes on with: from the run's own folder once it has begun, else from the earlier run's
@@ -29,7 +27,7 @@ export async function readEarlier(dataDir: string, config: RunConfig): Promise<E
   const source = join(dataDir, 'runs', continues.run, runFiles.checkpoints, checkpointFolder(continues.step))
   const folder = existsSync(kept) ? kept : source
   const what = `the student of run "${continues.name}" at step ${continues.step}`
-  if (!existsSync(join(folder, FILES[1])))
+  if (!existsSync(join(folder, WEIGHTS)))
     throw failed(`${what} is gone: ${folder} does not exist any more; continue another run`)
   const changed = `${what} has changed since this run was defined; start the run anew`
   const { weights } = await readModel(folder, { digest: continues.digest, changed })
@@ -42,9 +40,7 @@ export function keepEarlier(dataDir: string, config: RunConfig, { folder }: Earl
   if (folder === kept) return
   const temporary = `${kept}.tmp`
   rmSync(temporary, { recursive: true, force: true })
-  mkdirSync(temporary, { recursive: true })
-  for (const name of FILES) copyFile(join(folder, name), join(temporary, name))
-  copyBase(folder, temporary)
+  copyModel(folder, temporary)
   renameSync(temporary, kept)
   syncFolder(join(dataDir, 'runs', config.id))
 }

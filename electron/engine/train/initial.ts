@@ -14,7 +14,7 @@ import {
   weightShapes,
 } from '#contract'
 import { readTeacher } from '../model/modelFolder'
-import { initialise, type Weights } from '../model/weights'
+import { initialise, type Weights, type Weight } from '../model/weights'
 
 export interface Initial {
   weights: Weights
@@ -125,7 +125,7 @@ function copied(student: ModelConfig, drawn: Weights, teacher: Weights, layers: 
 }
 
 /** A table's first rows, as many as the shape has: of positions, or of ids. */
-function rowsOf(found: Tensor | undefined, shape: number[]): Tensor | undefined {
+function rowsOf(found: Weight | undefined, shape: number[]): Weight | undefined {
   if (!found || found.shape.join() === shape.join()) return found
   const [rows, ...rest] = found.shape
   if (rest.join() !== shape.slice(1).join() || rows! < shape[0]!) return undefined
@@ -137,5 +137,3 @@ function rowsOf(found: Tensor | undefined, shape: number[]): Tensor | undefined 
     ),
   }
 }
-
-type Tensor = Weights extends Map<string, infer T> ? T : never

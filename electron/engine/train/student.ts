@@ -10,8 +10,8 @@ import { LossScale } from './lossScale'
 import { AdamW } from './adamw'
 
 /**
- * What is learned in a run: the student's weights, or the adapters beside them, the maps W_k of feature alignment, and AdamW's moments of both, as
- * tfjs variables.
+ * What is learned in a run: the student's weights, or the adapters beside them, the maps W_k of feature alignment, and
+ * AdamW's moments of both, as tfjs variables.
  */
 export class Student {
   /** What a forward pass reads. With adapters: the frozen weights, the adapters, and their scale. */

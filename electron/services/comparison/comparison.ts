@@ -23,75 +23,76 @@ export interface ComparedRun {
   evaluations: readonly EvaluationRecord[]
 }
 
-const COLUMNS: readonly (ComparisonColumn & { value: (run: ComparedRun) => Measured | null | undefined })[] =
-  [
-    {
-      key: 'perplexity',
-      title: 'Perplexity',
-      unit: '',
-      better: 'lower',
-      value: ({ row }) => row.evaluation?.perplexity,
-    },
-    {
-      key: 'bitsPerByte',
-      title: 'Bits per byte',
-      unit: '',
-      better: 'lower',
-      value: ({ row }) => row.evaluation?.bitsPerByte,
-    },
-    {
-      key: 'crossEntropy',
-      title: 'Cross-entropy',
-      unit: 'nats',
-      better: 'lower',
-      value: ({ row }) => row.evaluation?.crossEntropy,
-    },
-    {
-      key: 'klToFused',
-      title: 'KL to fused',
-      unit: 'nats',
-      better: 'lower',
-      value: ({ row }) => row.evaluation?.klToFused,
-    },
-    {
-      key: 'distillationLoss',
-      title: 'Distill. loss',
-      unit: '',
-      better: 'lower',
-      value: ({ row }) => row.evaluation?.distillationLoss,
-    },
-    {
-      key: 'agreement',
-      title: 'Agreement',
-      unit: '',
-      better: 'higher',
-      value: ({ row }) => row.evaluation?.agreement,
-    },
-    { key: 'ece', title: 'ECE', unit: '', better: 'lower', value: ({ row }) => row.evaluation?.ece },
-    { key: 'bleu', title: 'BLEU', unit: '', better: 'higher', value: ({ row }) => row.evaluation?.bleu },
-    {
-      key: 'forgetting',
-      title: 'Forgetting',
-      unit: 'bits/byte',
-      better: 'lower',
-      value: forgetting,
-    },
-    { key: 'steps', title: 'Steps', unit: '', better: 'neither', value: ({ row }) => row.step },
-    {
-      key: 'tokensPerSecond',
-      title: 'Speed',
-      unit: 'tokens/s',
-      better: 'higher',
-      value: ({ steps }) => medianSpeed(steps),
-    },
-    {
-      key: 'parameters',
-      title: 'Parameters',
-      unit: '',
-      better: 'neither',
-      value: ({ row }) => row.parameters,
-    },
-  ]
+type Column = ComparisonColumn & { value: (run: ComparedRun) => Measured | null | undefined }
+
+const COLUMNS: readonly Column[] = [
+  {
+    key: 'perplexity',
+    title: 'Perplexity',
+    unit: '',
+    better: 'lower',
+    value: ({ row }) => row.evaluation?.perplexity,
+  },
+  {
+    key: 'bitsPerByte',
+    title: 'Bits per byte',
+    unit: '',
+    better: 'lower',
+    value: ({ row }) => row.evaluation?.bitsPerByte,
+  },
+  {
+    key: 'crossEntropy',
+    title: 'Cross-entropy',
+    unit: 'nats',
+    better: 'lower',
+    value: ({ row }) => row.evaluation?.crossEntropy,
+  },
+  {
+    key: 'klToFused',
+    title: 'KL to fused',
+    unit: 'nats',
+    better: 'lower',
+    value: ({ row }) => row.evaluation?.klToFused,
+  },
+  {
+    key: 'distillationLoss',
+    title: 'Distill. loss',
+    unit: '',
+    better: 'lower',
+    value: ({ row }) => row.evaluation?.distillationLoss,
+  },
+  {
+    key: 'agreement',
+    title: 'Agreement',
+    unit: '',
+    better: 'higher',
+    value: ({ row }) => row.evaluation?.agreement,
+  },
+  { key: 'ece', title: 'ECE', unit: '', better: 'lower', value: ({ row }) => row.evaluation?.ece },
+  { key: 'bleu', title: 'BLEU', unit: '', better: 'higher', value: ({ row }) => row.evaluation?.bleu },
+  {
+    key: 'forgetting',
+    title: 'Forgetting',
+    unit: 'bits/byte',
+    better: 'lower',
+    value: forgetting,
+  },
+  { key: 'steps', title: 'Steps', unit: '', better: 'neither', value: ({ row }) => row.step },
+  {
+    key: 'tokensPerSecond',
+    title: 'Speed',
+    unit: 'tokens/s',
+    better: 'higher',
+    value: ({ steps }) => medianSpeed(steps),
+  },
+  {
+    key: 'parameters',
+    title: 'Parameters',
+    unit: '',
+    better: 'neither',
+    value: ({ row }) => row.parameters,
+  },
+]
 
 /** Titles, units and directions of the metrics. */
 export const evaluationMetrics: readonly ComparisonColumn[] = COLUMNS.map(({ value: _, ...column }) => column)

@@ -1,53 +1,28 @@
 import { describe, expect, it } from 'vitest'
-import { experiment, parse, type Corpus, type Teacher, type Tokenizer } from '#contract'
+import { experiment, parse } from '#contract'
 import { resolveExperiment } from './resolve'
+import { corpus, teacher as teacherRow, tokenizer } from './testing'
 
-const now = '2026-01-01T00:00:00.000Z'
-const tokenizer = (name: string, letter: string, lossless = true): Tokenizer => ({
-  id: name,
-  name,
-  kind: 'bpe',
-  vocab: 300,
-  digest: letter.repeat(64),
-  lossless,
-  createdAt: now,
-})
-const teacher = (name: string, its: string): Teacher => ({
-  id: name,
-  name,
-  source: 'trained',
-  tokenizer: its,
-  model: {
-    family: 'llama',
-    vocab: 300,
-    width: 8,
-    layers: 1,
-    heads: 1,
-    kvHeads: 1,
-    hidden: 16,
-    context: 16,
-    tied: true,
-    ropeBase: 10000,
-    normEpsilon: 1e-5,
-  },
-  parameters: 1,
-  digest: '0'.repeat(64),
-  perplexity: {},
-  calibrations: [],
-  createdAt: now,
-})
-const corpus: Corpus = {
-  id: 'recipes',
-  name: 'recipes',
-  format: 'text',
-  source: '',
-  bytes: 1000,
-  documents: 40,
-  heldOutDocuments: 2,
-  digest: '1'.repeat(64),
-  sample: '',
-  createdAt: now,
-}
+const teacher = (name: string, its: string) =>
+  teacherRow({
+    id: name,
+    name,
+    source: 'trained',
+    tokenizer: its,
+    model: {
+      family: 'llama',
+      vocab: 300,
+      width: 8,
+      layers: 1,
+      heads: 1,
+      kvHeads: 1,
+      hidden: 16,
+      context: 16,
+      tied: true,
+      ropeBase: 10000,
+      normEpsilon: 1e-5,
+    },
+  })
 const library = {
   corpora: [corpus],
   // "twin" is the same file as "bpe" under another id.

@@ -1,26 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import {
-  architecture,
-  experiment,
-  families,
-  parse,
-  type Corpus,
-  type ModelConfig,
-  type Teacher,
-  type Tokenizer,
-} from '#contract'
+import { architecture, experiment, families, parse, type ModelConfig } from '#contract'
 import { resolveExperiment } from './resolve'
+import { corpus, teacher as teacherRow, tokenizer } from './testing'
 
-const now = '2026-01-01T00:00:00.000Z'
-const tokenizer = (name: string, letter: string): Tokenizer => ({
-  id: name,
-  name,
-  kind: 'bpe',
-  vocab: 300,
-  digest: letter.repeat(64),
-  lossless: true,
-  createdAt: now,
-})
 /** Of six layers, every third of which has no positions and no window. */
 const model: ModelConfig = {
   family: 'smollm3',
@@ -40,30 +22,13 @@ const model: ModelConfig = {
     attention: { windows: [8, 8, null, 8, 8, null] },
   }),
 }
-const teacher: Teacher = {
+const teacher = teacherRow({
   id: 'smol-1',
   name: 'smol',
   source: 'huggingface',
   tokenizer: 'bpe',
   model,
-  parameters: 1,
-  digest: '0'.repeat(64),
-  perplexity: {},
-  calibrations: [],
-  createdAt: now,
-}
-const corpus: Corpus = {
-  id: 'recipes',
-  name: 'recipes',
-  format: 'text',
-  source: '',
-  bytes: 1000,
-  documents: 40,
-  heldOutDocuments: 2,
-  digest: '1'.repeat(64),
-  sample: '',
-  createdAt: now,
-}
+})
 const library = {
   corpora: [corpus],
   tokenizers: [tokenizer('bpe', 'a'), tokenizer('other', 'b')],

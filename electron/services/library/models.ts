@@ -1,8 +1,8 @@
 import { isAbsolute } from 'node:path'
 import {
   badInput,
+  checkDtype,
   conflict,
-  dtypesOf,
   type CalibrateResult,
   type Calibration,
   type EvaluateResult,
@@ -150,11 +150,7 @@ export class ModelService {
         field: '--hidden-states',
         expected: '--format onnx',
       })
-    if (!dtypesOf[format].includes(dtype))
-      throw badInput(`${format} is not written in ${dtype}`, {
-        field: 'dtype',
-        expected: dtypesOf[format].join(' or '),
-      })
+    checkDtype(format, dtype)
     if (!isAbsolute(out))
       throw badInput(`"${out}" is no folder to write to`, { field: 'out', expected: 'an absolute path' })
     const { id, ...ref } = this.ref(model)

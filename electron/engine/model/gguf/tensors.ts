@@ -17,7 +17,7 @@ import { toTheirs } from '../convert'
 import { reorderRows } from '../llama2c'
 import { frequencies } from '../rotary'
 import { BLOCK, storedAs } from '../storedTypes'
-import type { Weights } from '../weights'
+import type { Weights, Weight } from '../weights'
 import type { Known } from './architecture'
 import type { StoredTensor, TensorType } from './format'
 
@@ -46,8 +46,6 @@ const OUTSIDE: Readonly<Record<string, string>> = {
   [HEAD]: 'output.weight',
 }
 
-type Tensor = Weights extends Map<string, infer T> ? T : never
-
 /** A model's tensors as llama.cpp names them and lays them out. */
 export function ggufTensors(
   config: ModelConfig,
@@ -58,7 +56,7 @@ export function ggufTensors(
   return [...theirs(config, known, weights)].map(([name, tensor]) => stored(name, tensor, dtype))
 }
 
-function theirs(config: ModelConfig, known: Known, weights: Weights): Map<string, Tensor> {
+function theirs(config: ModelConfig, known: Known, weights: Weights): Map<string, Weight> {
   const tensors = rotaryFactors(config)
   for (const [name, ours] of Object.entries(OUTSIDE).map(
     ([ours, name]) => [name, weights.get(ours)] as const,
@@ -94,7 +92,7 @@ function groupsOf({ fused }: Known): [string, LayerWeight[]][] {
   return groups
 }
 
-function laidOut(config: ModelConfig, { pairs }: Known, which: LayerWeight, tensor: Tensor): Tensor {
+function laidOut(config: ModelConfig, { pairs }: Known, which: LayerWeight, tensor: Weight): Weight {
   const size = headSize(config)
   if (pairs && /^(query|key)(Bias)?$/.test(which)) {
     const [, columns = 1] = tensor.shape
@@ -107,14 +105,14 @@ function laidOut(config: ModelConfig, { pairs }: Known, which: LayerWeight, tens
 }
 
 /** Of a norm that multiplies by 1 + what is learned, the sum: llama.cpp multiplies by what is there. */
-function gain(config: ModelConfig, tensor: Tensor): Tensor {
+function gain(config: ModelConfig, tensor: Weight): Weight {
   const { offset } = (config.architecture ?? LLAMA).norm
   return offset ? { ...tensor, data: tensor.data.map((value) => 1 + value) } : tensor
 }
 
 /** What rotary frequencies are divided by, where that is no metadata: Llama 3's ramp, LongRoPE's divisors. */
-function rotaryFactors(config: ModelConfig): Map<string, Tensor> {
-  const tensor = (values: ArrayLike<number>): Tensor => ({
+function rotaryFactors(config: ModelConfig): Map<string, Weight> {
+  const tensor = (values: ArrayLike<number>): Weight => ({
     shape: [values.length],
     data: Float32Array.from(values),
   })
@@ -136,7 +134,7 @@ function rotaryFactors(config: ModelConfig): Map<string, Tensor> {
 }
 
 /** Matrices are of the type that was asked for; llama.cpp wants what it adds, or multiplies number by number, in f32. */
-function stored(name: string, { shape, data }: Tensor, dtype: TensorType): StoredTensor {
+function stored(name: string, { shape, data }: Weight, dtype: TensorType): StoredTensor {
   const plain = shape.length === 1 || /_norm\.weight$/.test(name) || name === 'position_embd.weight'
   const type = plain ? 'f32' : dtype
   const columns = shape[shape.length - 1]!
