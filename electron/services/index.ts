@@ -109,7 +109,7 @@ export async function createServices(options: ServiceOptions): Promise<Services>
         (closing ??= (async () => {
           await Promise.all([rooms.tasks.close(), rooms.queue.close(), rooms.clusters.close()])
           rooms.grids.close()
-          catalogue.flush()
+          catalogue.close()
           lock?.release()
         })()),
     }

@@ -17,6 +17,8 @@ import {
 } from '#contract'
 import { isDiskFull, writeFileAtomic } from '../files'
 import { paths } from './dataDirectory'
+import { isInhabited } from './folders'
+import { GoodCopies } from './goodCopies'
 import { migrate } from './migrations'
 
 export const catalogueSchema = z.strictObject({
@@ -41,53 +43,92 @@ export function emptyCatalogue(): CatalogueData {
 /** Says which row, and why: it would be written as something that is not read again. */
 export class UnreadableRow extends Error {}
 
+/** The lists of rows. */
+export const catalogueLists = [
+  'experiments',
+  'corpora',
+  'tokenizers',
+  'teachers',
+  'runs',
+  'grids',
+  'scores',
+  'reports',
+] as const satisfies (keyof CatalogueData)[]
+export type ListName = (typeof catalogueLists)[number]
+
+/** What a row of a list has to be. */
+export function rowSchema(list: ListName): z.ZodType {
+  return (catalogueSchema.shape[list] as z.ZodDefault<z.ZodArray<z.ZodType>>).unwrap().element
+}
+
+/** A catalogue's text: a row a line, so that damage somewhere is damage of a row. */
+export function catalogueText(
+  data: CatalogueData,
+  text: (row: unknown, list: keyof CatalogueData) => string = (row) => JSON.stringify(row),
+): string {
+  const lists = Object.entries(data).map(([key, value]) => {
+    const list = key as keyof CatalogueData
+    if (!Array.isArray(value)) return `${JSON.stringify(key)}: ${text(value, list)}`
+    const rows = value.map((row) => text(row, list))
+    return `${JSON.stringify(key)}: [${rows.length ? `\n${rows.join(',\n')}\n` : ''}]`
+  })
+  return `{\n${lists.join(',\n')}\n}\n`
+}
+
 /** lowdb's file, written atomically, and parsed when it is read and before it is written. */
 class CatalogueFile implements SyncAdapter<CatalogueData> {
   /** Rows as they lie in the file: they need not be looked at again. */
   private written = new Set<string>()
+  private readonly file: string
 
-  constructor(private readonly file: string) {}
+  constructor(private readonly dataDir: string) {
+    this.file = paths.catalogue(dataDir)
+  }
 
   read(): CatalogueData | null {
-    if (!existsSync(this.file)) return null
-    let raw: unknown
-    try {
-      raw = JSON.parse(readFileSync(this.file, 'utf8'))
-    } catch (error) {
-      throw damaged(this.file, (error as Error).message)
+    if (!existsSync(this.file)) {
+      if (!isInhabited(this.dataDir) && !new GoodCopies(this.dataDir).list().length) return null
+      throw damaged(this.file, 'it is missing, and what it listed is there')
     }
     try {
+      const raw: unknown = JSON.parse(decodeText(readFileSync(this.file)))
+      if (isBare(raw) && isInhabited(this.dataDir)) throw new Error('it has no lists')
       return parse(catalogueSchema, migrate(raw, this.file), this.file)
     } catch (error) {
       throw damaged(this.file, (error as Error).message)
     }
   }
 
-  /**
-   * A row a line.
-   *
-   * @throws UnreadableRow, and nothing is written
-   */
+  /** @throws UnreadableRow, and nothing is written */
   write(data: CatalogueData): void {
     const written = new Set<string>()
-    const text = (row: unknown, list: keyof CatalogueData, schema: z.ZodType) => {
+    const text = catalogueText(data, (row, key) => {
       const line = JSON.stringify(row)
-      const known = `${list} ${line}`
-      if (!this.written.has(known)) check(row, list, schema)
+      const known = `${key} ${line}`
+      const list = catalogueLists.find((name) => name === key)
+      if (!this.written.has(known)) check(row, key, list ? rowSchema(list) : catalogueSchema.shape[key])
       written.add(known)
       return line
-    }
-    const lists = Object.entries(data).map(([key, value]) => {
-      const list = key as keyof CatalogueData
-      const schema = catalogueSchema.shape[list]
-      if (!Array.isArray(value)) return `${JSON.stringify(key)}: ${text(value, list, schema)}`
-      const { element } = (schema as z.ZodDefault<z.ZodArray<z.ZodType>>).unwrap()
-      const rows = value.map((row) => text(row, list, element))
-      return `${JSON.stringify(key)}: [${rows.length ? `\n${rows.join(',\n')}\n` : ''}]`
     })
-    writeFileAtomic(this.file, `{\n${lists.join(',\n')}\n}\n`)
+    writeFileAtomic(this.file, text)
     this.written = written
   }
+}
+
+/**
+ * @throws when the bytes are not UTF-8: a name would be read as another one
+ */
+export function decodeText(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw new Error('it is not UTF-8')
+  }
+}
+
+/** What has not one of the lists is no catalogue, though each of them may be missing in one of an earlier version. */
+export function isBare(raw: unknown): boolean {
+  return typeof raw === 'object' && raw !== null && !catalogueLists.some((list) => list in raw)
 }
 
 function check(row: unknown, list: string, schema: z.ZodType): void {
@@ -105,7 +146,7 @@ function damaged(file: string, why: string) {
   return badInput(`the catalogue cannot be read (${why})`, {
     file,
     expected:
-      'a whole catalogue; `retort doctor --rebuild` makes it anew from the run folders and keeps this file',
+      'a whole catalogue; `retort doctor --rebuild` makes it anew from what of it can be read, its last good copy and the folders of runs and library, and keeps this file',
   })
 }
 
@@ -115,6 +156,8 @@ const LAZY_MS = 1000
 /** The data directory's lowdb: what the lists of the app show. One writer, the holder of the lock. */
 export class Catalogue {
   private readonly low: LowSync<CatalogueData>
+  private readonly copies: GoodCopies
+  private readonly file: string
   private timer: NodeJS.Timeout | undefined
   /** Whether something has changed that is not written. A command that was refused leaves the file alone. */
   private changed = false
@@ -123,9 +166,12 @@ export class Catalogue {
     dataDir: string,
     private readonly access: 'read' | 'write',
   ) {
-    this.low = new LowSync(new CatalogueFile(paths.catalogue(dataDir)), emptyCatalogue())
+    this.file = paths.catalogue(dataDir)
+    this.copies = new GoodCopies(dataDir)
+    this.low = new LowSync(new CatalogueFile(dataDir), emptyCatalogue())
     this.low.read()
     this.low.data ??= emptyCatalogue()
+    this.keepCopy()
   }
 
   get data(): Readonly<CatalogueData> {
@@ -181,5 +227,26 @@ export class Catalogue {
     if (this.access !== 'write' || !this.changed) return
     this.low.write()
     this.changed = false
+    if (this.copies.due) this.copies.keep(this.text)
+  }
+
+  /** Writes what waits, and leaves a good copy of a catalogue that is there. */
+  close(): void {
+    this.flush()
+    this.keepCopy()
+  }
+
+  /** Replaces the good copies, so that nothing comes back from them that is not in the catalogue now. */
+  renewCopies(): void {
+    this.flush()
+    if (this.access === 'write') this.copies.renew(this.text)
+  }
+
+  private keepCopy(): void {
+    if (this.access === 'write' && existsSync(this.file)) this.copies.keep(this.text)
+  }
+
+  private get text(): string {
+    return catalogueText(this.low.data)
   }
 }

@@ -12,6 +12,8 @@ export function defaultDataDir(): string {
 /** Everything that lies below a data directory. */
 export const paths = {
   catalogue: (dataDir: string) => join(dataDir, 'catalogue.json'),
+  /** Its last good copies. */
+  goodCopies: (dataDir: string) => join(dataDir, 'catalogue.good'),
   /** Where the web host is found, and by what token: for its user alone. */
   webHost: (dataDir: string) => join(dataDir, 'web.json'),
   /** Sends a browser to the web host: for its user alone. */

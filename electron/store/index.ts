@@ -1,5 +1,7 @@
 export * from './catalogue'
 export * from './dataDirectory'
+export * from './folders'
 export * from './lock'
 export * from './rebuild'
 export * from './runFolder'
+export * from './runRow'

@@ -1,178 +1,148 @@
-import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import {
-  corpus,
   LIBRARY_ROW,
-  parameterCount,
   parse,
-  teacher,
-  tokenizer,
-  type AlarmSummary,
-  type LoggedEvent,
-  type RetortError,
+  reportFormats,
+  settings as settingsSchema,
+  type ReportRow,
   type Run,
-  type RunConfig,
+  type Teacher,
 } from '#contract'
-import { readJson, writeJsonAtomic } from '../files'
-import { catalogueSchema, emptyCatalogue, type CatalogueData } from './catalogue'
+import { readJson, writeFileAtomic, writeJsonAtomic } from '../files'
+import { catalogueSchema, catalogueText, emptyCatalogue, rowSchema, type CatalogueData } from './catalogue'
 import { libraryNouns, paths, type LibraryNoun } from './dataDirectory'
-import { migrate } from './migrations'
+import { binLookup, fileNames, folderNames } from './folders'
+import { Ledger, type Account } from './ledger'
 import { RunFolder } from './runFolder'
+import { rebuildRow } from './runRow'
 
 export { LIBRARY_ROW as ROW } from '#contract'
 
-export interface Rebuilt {
+export interface Rebuilt extends Account {
   runs: number
   library: number
-  /** What could not be read, a line each. */
+  /** What of the folders of rows that are there could not be read, a line each. */
   problems: string[]
-  /** Where the old catalogue lies, if there was one that could not be read. */
-  kept?: string
+  /** Where the old catalogue lies, if there was one that could not be read whole. */
+  aside?: string
 }
 
 /**
- * Makes the catalogue anew from the run folders and the library's folders. Experiments, reports and settings live in
- * the catalogue alone: they are kept as far as the old one can be read, else the old file stays beside the new one.
+ * Makes the catalogue anew: row by row from what of the old one can be read, what is lost of it from the last good copy,
+ * and runs, library and reports from their folders. What lies in the bin stays there.
+ *
+ * A catalogue that could not be read whole stays beside the new one, which takes its place at once: a crash in between
+ * leaves it to be rebuilt again.
  */
 export function rebuildCatalogue(dataDir: string): Rebuilt {
   const file = paths.catalogue(dataDir)
+  const ledger = new Ledger(dataDir)
   const problems: string[] = []
-  const old = readOld(file)
-  let kept: string | undefined
-  if (!old && existsSync(file)) {
-    kept = `${file}.damaged-${new Date().toISOString().replaceAll(':', '-')}`
-    renameSync(file, kept)
+  const data = emptyCatalogue()
+  const inBin = binLookup(dataDir)
+  data.experiments = ledger.rows('experiments', (id) => !inBin('experiments', id))
+  data.grids = ledger.rows('grids', (id) => !inBin('grids', id))
+  data.scores = ledger.rows('scores', (_, { model, corpus }) => {
+    return !inBin('teachers', model) && !(corpus && inBin('corpora', corpus))
+  })
+  data.reports = rebuildReports(dataDir, ledger, inBin)
+  for (const noun of libraryNouns)
+    Object.assign(data, { [noun]: rebuildLibrary(dataDir, noun, ledger, inBin) })
+  for (const teacher of data.teachers) fillScores(teacher, data)
+  data.runs = rebuildRuns(dataDir, ledger, inBin, problems)
+  data.settings = parse(settingsSchema, ledger.settings())
+  const account = ledger.close()
+  let aside: string | undefined
+  if (ledger.damaged && existsSync(file)) {
+    aside = `${file}.damaged-${new Date().toISOString().replaceAll(':', '-')}`
+    writeFileAtomic(aside, readFileSync(file))
   }
-  const data = old ?? emptyCatalogue()
-  const rows = { corpora: corpus, tokenizers: tokenizer, teachers: teacher }
-  for (const noun of libraryNouns) {
-    const found = folders(paths.library(dataDir, noun)).flatMap((id) => {
-      const row = join(paths.libraryItem(dataDir, noun, id), LIBRARY_ROW)
-      return attempt(problems, () => [parse(rows[noun], readJson(row), row)])
-    })
-    merge(data, noun, found)
-  }
-  data.runs = folders(paths.runs(dataDir)).flatMap((id) =>
-    attempt(problems, () => {
-      const folder = new RunFolder(dataDir, id)
-      const config = folder.config()
-      if (!config) throw new Error(`${folder.path}: no config.json`)
-      const before = data.runs.find((run) => run.id === id)
-      const { experiment, group, archivedAt, teacherOutputs = folder.teacherOutputs() } = before ?? {}
-      const damaged = ({ message }: RetortError) => problems.push(message)
-      return [{ ...rowOf(config, folder, damaged), experiment, group, archivedAt, teacherOutputs }]
-    }),
-  )
-  writeJsonAtomic(file, parse(catalogueSchema, data))
+  writeFileAtomic(file, catalogueText(parse(catalogueSchema, data)))
   const library = libraryNouns.reduce((sum, noun) => sum + data[noun].length, 0)
-  return { runs: data.runs.length, library, problems, kept }
+  return { runs: data.runs.length, library, ...account, problems, aside }
 }
 
-/**
- * A run's catalogue row, from its folder alone.
- *
- * @param damaged hears of what of its logs cannot be read
- */
-export function rowOf(config: RunConfig, folder: RunFolder, damaged?: (problem: RetortError) => void): Run {
-  return { ...describeRun(config), ...progressOf(folder, damaged) }
-}
+type InBin = ReturnType<typeof binLookup>
 
-/**
- * The part of a run's row that its folder's logs tell: how far it has come, and how it ended. What of them cannot be read
- * is left out, and told where the run has to be gone on with.
- */
-export function progressOf(folder: RunFolder, damaged: (problem: RetortError) => void = () => {}) {
-  const problems: string[] = []
-  const hear = (problem: RetortError) => {
-    problems.push(problem.message)
-    damaged(problem)
+/** A row whose folder has gone goes too; a folder without a row says itself what it is. */
+function rebuildLibrary(dataDir: string, noun: LibraryNoun, ledger: Ledger, inBin: InBin): { id: string }[] {
+  const folders = new Set(folderNames(paths.library(dataDir, noun)))
+  const known = ledger.rows(noun, (id) => !inBin(noun, id))
+  const rows = known.filter(({ id }) => {
+    if (!folders.has(id)) ledger.drop(noun, id, 'its folder is missing')
+    return folders.has(id)
+  }) as { id: string }[]
+  for (const id of folders) {
+    const file = join(paths.libraryItem(dataDir, noun, id), LIBRARY_ROW)
+    const own = () => parse(rowSchema(noun), readJson(file), file) as { id: string }
+    const at = rows.findIndex((row) => row.id === id)
+    try {
+      if (at < 0) {
+        if (inBin(noun, id)) continue
+        rows.push(own())
+        ledger.found(noun, id, 'its folder')
+      } else if (ledger.isFromCopy(noun, id)) rows[at] = withOwn(rows[at]!, own())
+      else own()
+    } catch (error) {
+      if (at < 0) ledger.drop(noun, id, (error as Error).message)
+      else {
+        writeJsonAtomic(file, rows[at])
+        ledger.found(noun, id, `the catalogue: ${LIBRARY_ROW} of its folder is written anew`)
+      }
+    }
   }
-  const { steps, evaluations } = folder.metrics(hear)
-  const log = folder.log(hear)
-  const checkpoints = folder.checkpoints(hear)
-  const end = log.findLast(({ event }) => event in ENDS)
-  const began = log.findLast(({ event }) => event === 'started' || event === 'resumed')
-  const ended = end && (!began || log.indexOf(end) > log.indexOf(began))
-  const lost = log.length || problems.length
-  return {
-    status: ended ? ENDS[end.event]! : lost ? 'failed' : 'queued',
-    step: steps.at(-1)?.step ?? 0,
-    last: steps.at(-1),
-    evaluation: evaluations.at(-1),
-    alarms: summariseAlarms(log),
-    best: checkpoints.at(-1)?.best,
-    reason: ended
-      ? end.message
-      : lost
-        ? ['its worker ended without a word', ...problems].join('; ')
-        : undefined,
-    startedAt: log[0]?.at,
-    endedAt: ended ? end.at : undefined,
-  }
+  return rows
 }
 
-/** A run's alarms as its row knows them. */
-export function summariseAlarms(log: readonly LoggedEvent[]): AlarmSummary | undefined {
-  const alarms = log.flatMap(({ alarm }) => alarm ?? [])
-  const last = alarms.at(-1)
-  return last && { count: alarms.length, last }
+/** A folder's row is as new as the newest calibration, a copy of the catalogue knows perplexities that it does not. */
+function withOwn(copy: { id: string }, own: { id: string }): { id: string } {
+  const perplexity = { ...(own as Teacher).perplexity, ...(copy as Teacher).perplexity }
+  return 'perplexity' in own ? Object.assign(own, { perplexity }) : own
 }
 
-const ENDS: Partial<Record<LoggedEvent['event'], Run['status']>> = {
-  completed: 'completed',
-  stopped: 'stopped',
-  failed: 'failed',
-}
-
-/** The part of a run's row that its configuration fixes. */
-export function describeRun(config: RunConfig): Omit<Run, 'status' | 'step'> {
-  const named = ({ id, name }: { id: string; name: string }) => ({ id, name })
-  return {
-    id: config.id,
-    name: config.name,
-    kind: config.kind,
-    method: config.method,
-    steps: config.experiment.train.steps,
-    parameters: parameterCount(config.student),
-    teachers: config.teachers.map(named),
-    foreign: (config.foreign ?? []).map(({ row }) => named(row)),
-    corpora: config.corpora.map(({ row }) => named(row)),
-    seed: config.experiment.seed,
-    createdAt: config.createdAt,
-    priority: 0,
-    place: 0,
-    retries: 0,
-    autoCache: 'off',
-    sharedAlignments: [],
-    teacherOutputs: [],
+/** A teacher's perplexities are the scores' too. */
+function fillScores(teacher: Teacher, { scores }: CatalogueData): void {
+  for (const { model, corpus, perplexity } of scores) {
+    if (model === teacher.id && corpus && perplexity !== null) teacher.perplexity[corpus] ??= perplexity
   }
 }
 
-function folders(path: string): string[] {
-  if (!existsSync(path)) return []
-  return readdirSync(path, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && !entry.name.endsWith('.tmp'))
-    .map((entry) => entry.name)
-}
-
-function readOld(file: string): CatalogueData | undefined {
-  try {
-    return parse(catalogueSchema, migrate(JSON.parse(readFileSync(file, 'utf8')), file), file)
-  } catch {
-    return undefined
+function rebuildRuns(dataDir: string, ledger: Ledger, inBin: InBin, problems: string[]): Run[] {
+  const folders = new Set(folderNames(paths.runs(dataDir)))
+  const known = ledger.rows('runs', (id) => !inBin('runs', id))
+  for (const { id } of known) if (!folders.has(id)) ledger.drop('runs', id, 'its folder is missing')
+  const row = (id: string, before?: Run) =>
+    rebuildRow(new RunFolder(dataDir, id), before, (why) => problems.push(why))
+  const rows = known.filter(({ id }) => folders.has(id)).map((before) => row(before.id, before))
+  for (const id of folders) {
+    if (inBin('runs', id) || known.some((one) => one.id === id)) continue
+    try {
+      rows.push(row(id))
+      ledger.found('runs', id, 'its folder')
+    } catch (error) {
+      ledger.drop('runs', id, (error as Error).message)
+    }
   }
+  return rows
 }
 
-function attempt<T>(problems: string[], read: () => T[]): T[] {
-  try {
-    return read()
-  } catch (error) {
-    problems.push((error as Error).message)
-    return []
+/** Of a report without a row its file tells all but its name and its runs. */
+function rebuildReports(dataDir: string, ledger: Ledger, inBin: InBin): ReportRow[] {
+  const folder = paths.reports(dataDir)
+  const files = fileNames(folder)
+  const known = ledger.rows('reports', (id) => !inBin('reports', id))
+  const rows = known.filter(({ id, file }) => {
+    if (!files.includes(file)) ledger.drop('reports', id, `its file is missing: ${join(folder, file)}`)
+    return files.includes(file)
+  })
+  for (const file of files) {
+    const [, id, ending] = /^([a-z0-9][a-z0-9-]*)\.(\w+)$/.exec(file) ?? []
+    const format = reportFormats.find((name) => name === ending)
+    if (!id || !format || inBin('reports', id) || rows.some((row) => row.file === file)) continue
+    const { size, mtime } = statSync(join(folder, file))
+    rows.push({ id, name: id, format, runs: [], file, bytes: size, createdAt: mtime.toISOString() })
+    ledger.found('reports', id, 'its file')
   }
-}
-
-/** Rows on disk win; a row whose folder has gone goes too. */
-function merge(data: CatalogueData, noun: LibraryNoun, found: { id: string }[]): void {
-  ;(data[noun] as { id: string }[]) = found
+  return rows
 }

@@ -69,8 +69,8 @@ describe('the catalogue', () => {
     writeFileSync(file(), text)
     expect(() => new Catalogue(dataDir, 'write')).toThrow(/catalogue\.json.*doctor --rebuild/)
     expect(readFileSync(file(), 'utf8')).toBe(text)
-    const { kept } = rebuildCatalogue(dataDir)
-    expect(readFileSync(kept!, 'utf8')).toBe(text)
+    const { aside } = rebuildCatalogue(dataDir)
+    expect(readFileSync(aside!, 'utf8')).toBe(text)
     expect(new Catalogue(dataDir, 'read').data).toEqual(emptyCatalogue())
   })
 
@@ -84,9 +84,13 @@ describe('the catalogue', () => {
   it('a rebuild says which run folders it could not read, and leaves no temporary files', () => {
     mkdirSync(join(dataDir, 'runs', 'broken'), { recursive: true })
     writeFileSync(join(dataDir, 'runs', 'broken', 'config.json'), '{}')
-    const { runs, problems } = rebuildCatalogue(dataDir)
+    const { runs, dropped } = rebuildCatalogue(dataDir)
     expect(runs).toBe(0)
-    expect(problems.join()).toMatch(/broken/)
+    expect(dropped).toContainEqual({
+      list: 'runs',
+      id: 'broken',
+      why: expect.stringMatching(/broken.config\.json: /),
+    })
     expect(readdirSync(dataDir).sort()).toEqual(['catalogue.json', 'runs'])
   })
 })

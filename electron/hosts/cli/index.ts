@@ -5,6 +5,7 @@ import { clusterCommands } from './cluster'
 import { demoCommand } from './demo'
 import { disagreementCommand } from './disagreement'
 import { gridCommands } from './grids'
+import { doctorCommand } from './doctor'
 import { evaluateCommand } from './evaluate'
 import { libraryCommands } from './library'
 import { machineCommands } from './machine'
@@ -34,6 +35,7 @@ cacheCommands(program)
 clusterCommands(program)
 serveCommand(program)
 machineCommands(program)
+doctorCommand(program)
 
 /** Global options may stand before or after the command. */
 for (const command of program.commands.flatMap((c) => [c, ...c.commands])) {

@@ -1,22 +1,11 @@
-import { existsSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { Option, type Command } from 'commander'
-import {
-  backends,
-  VERSION,
-  type AnyBenchResult,
-  type Backend,
-  type BenchResult,
-  type GridBench,
-  type SelfTestResult,
-} from '#contract'
+import { backends, type AnyBenchResult, type Backend, type BenchResult, type GridBench } from '#contract'
 import { type JobOf, performJob } from '../../services/jobs'
 import { show } from '../../services/report'
-import { rebuildCatalogue, RunFolder, takeLock } from '../../store'
 import { nodeWorkerLauncher } from '../nodeWorker'
 import { compareWithPeer, findPeer } from './peer'
 import { describeSweep, sweep } from './sweep'
-import { dataDirOf, report, type GlobalOptions } from './session'
+import { report, type GlobalOptions } from './session'
 
 export function machineCommands(program: Command): void {
   program
@@ -37,16 +26,6 @@ export function machineCommands(program: Command): void {
     .option('--rounds <n>', 'turns of the comparison', Number, 5)
     .action(async (own: BenchOptions, command: Command) => {
       await report(command.optsWithGlobals<GlobalOptions>(), () => bench(own))
-    })
-
-  program
-    .command('doctor')
-    .description("devices, versions, the data directory's health")
-    .option('--rebuild', 'make the catalogue anew from the run folders')
-    .action(async (own: { rebuild?: boolean }, command: Command) => {
-      const options = command.optsWithGlobals<GlobalOptions>()
-      if (own.rebuild) await report(options, async () => rebuild(dataDirOf(options)))
-      await report(options, async () => examine(options))
     })
 }
 
@@ -132,58 +111,6 @@ interface BenchOptions {
 }
 
 /** A job that needs no data directory. */
-function bareJob<T>(job: JobOf<'bench' | 'self-test'>, threads = 0): Promise<T> {
+export function bareJob<T>(job: JobOf<'bench' | 'self-test'>, threads = 0): Promise<T> {
   return performJob<T>({ dataDir: '', threads: () => threads, spawnWorker: nodeWorkerLauncher() }, job)
-}
-
-async function rebuild(dataDir: string) {
-  const lock = takeLock(dataDir)
-  try {
-    const { runs, library, problems, kept } = rebuildCatalogue(dataDir)
-    const lines = [`catalogue made anew: ${runs} runs, ${library} rows of the library`, ...problems]
-    if (kept) lines.push(`the old one is kept as ${kept}`)
-    return { json: { runs, library, problems, kept }, text: lines.join('\n') }
-  } finally {
-    lock.release()
-  }
-}
-
-async function examine(options: GlobalOptions) {
-  const dataDir = dataDirOf(options)
-  const problems: string[] = []
-  const { backends: found } = await bareJob<SelfTestResult>({ kind: 'self-test' }).catch((error: Error) => {
-    problems.push(`the engine does not start: ${error.message}`)
-    return { backends: [] as SelfTestResult['backends'] }
-  })
-  problems.push(...healthOf(dataDir))
-  const lines = [
-    `Retort ${VERSION}, Node ${process.version}, ${process.platform} ${process.arch}`,
-    `data directory: ${dataDir}`,
-    ...found.flatMap(({ name, available, version, note, missing = [] }) => [
-      [available ? '✓' : '✗', name, version, note].filter(Boolean).join(' '),
-      ...missing.map((line) => `    missing ${line}`),
-    ]),
-    ...(problems.length ? problems.map((problem) => `! ${problem}`) : ['no problems found']),
-  ]
-  return { json: { version: VERSION, dataDir, backends: found, problems }, text: lines.join('\n') }
-}
-
-/** Looks without a lock and changes nothing. */
-function healthOf(dataDir: string): string[] {
-  const problems: string[] = []
-  const folder = join(dataDir, 'runs')
-  const ids = existsSync(folder) ? readdirSync(folder) : []
-  for (const id of ids) {
-    try {
-      const run = new RunFolder(dataDir, id)
-      if (!run.exists) problems.push(`runs/${id}: no config.json`)
-      else if (run.metrics().torn)
-        problems.push(`runs/${id}: the last line of metrics.jsonl is torn; it is left out`)
-      run.config()
-      run.checkpoints()
-    } catch (error) {
-      problems.push((error as Error).message)
-    }
-  }
-  return problems
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import {
@@ -12,13 +12,12 @@ import {
   type Use,
 } from '#contract'
 import { readJson, writeJsonAtomic } from '../../files'
-import { paths, type CatalogueData } from '../../store'
+import { BIN_ENTRY, binName, paths, sizeOnDisk, type CatalogueData } from '../../store'
 import type { Context } from '../context'
 import { find, freeName } from '../identity'
 import { kinds, type Named } from './kinds'
 import { usesOf } from './uses'
 
-const ENTRY = 'entry.json'
 const FILES = 'files'
 
 /** What `entry.json` holds: all that it takes to put a thing back. */
@@ -60,17 +59,17 @@ export class Bin {
     const place = kind.files?.(dataDir, row)
     const scores = kind.scored ? catalogue.data.scores.filter((score) => score[kind.scored!] === row.id) : []
     const entry: StoredEntry = {
-      id: `${noun}-${row.id}`,
+      id: binName(noun, row.id),
       noun,
       name: row.name,
-      bytes: place ? sizeOf(place) : 0,
+      bytes: place ? sizeOnDisk(place) : 0,
       removedAt: new Date().toISOString(),
       row,
       scores,
     }
     const folder = this.folder(entry.id)
     rmSync(folder, { recursive: true, force: true })
-    writeJsonAtomic(join(folder, ENTRY), entry)
+    writeJsonAtomic(join(folder, BIN_ENTRY), entry)
     catalogue.update((data) => {
       this.setRows(
         data,
@@ -92,7 +91,7 @@ export class Bin {
     const { noun } = entry
     const kind = kinds[noun]
     const folder = this.folder(entry.id)
-    const kept = parse(kind.schema, entry.row, join(folder, ENTRY))
+    const kept = parse(kind.schema, entry.row, join(folder, BIN_ENTRY))
     const row: Named = { ...kept, name: freeName(this.rows(noun), kept.name) }
     const place = kind.files?.(dataDir, row)
     if (place) move(join(folder, FILES), place)
@@ -113,6 +112,7 @@ export class Bin {
     for (const entry of chosen) this.erase(entry)
     // With all of it goes what could not be read.
     if (!ids) rmSync(paths.bin(this.context.dataDir), { recursive: true, force: true })
+    this.forget(chosen)
     this.changed()
     return { entries: chosen.length, bytes: chosen.reduce((sum, { bytes }) => sum + bytes, 0) }
   }
@@ -120,7 +120,14 @@ export class Bin {
   /** Deletes what has been here for its time. */
   sweep(now = Date.now()): void {
     const before = new Date(now - BIN_DAYS * 86_400_000).toISOString()
-    for (const entry of this.entries()) if (entry.removedAt < before) this.erase(entry)
+    const over = this.entries().filter(({ removedAt }) => removedAt < before)
+    for (const entry of over) this.erase(entry)
+    this.forget(over)
+  }
+
+  /** What was deleted for good is not to come back from an earlier copy of the catalogue. */
+  private forget(erased: readonly StoredEntry[]): void {
+    if (erased.length) this.context.catalogue.renewCopies()
   }
 
   private erase({ id, noun, row }: StoredEntry): void {
@@ -136,7 +143,7 @@ export class Bin {
     if (!existsSync(folder)) return []
     return readdirSync(folder).flatMap((name) => {
       try {
-        const entry = storedEntry.parse(readJson(join(folder, name, ENTRY)))
+        const entry = storedEntry.parse(readJson(join(folder, name, BIN_ENTRY)))
         const { id } = entry.row as Named
         return entry.id === name && !this.rows(entry.noun).some((row) => row.id === id) ? [entry] : []
       } catch {
@@ -167,11 +174,4 @@ function move(from: string, to: string): void {
   if (!existsSync(from)) return
   mkdirSync(dirname(to), { recursive: true })
   renameSync(from, to)
-}
-
-/** Bytes of a file, or of all in a folder; 0 of what is not there. */
-function sizeOf(path: string): number {
-  const stat = statSync(path, { throwIfNoEntry: false })
-  if (!stat?.isDirectory()) return stat?.size ?? 0
-  return readdirSync(path).reduce((sum, name) => sum + sizeOf(join(path, name)), 0)
 }
