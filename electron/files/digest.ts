@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 
 /** SHA-256, hexadecimal; of a list of parts, of all of them one after the other. */
@@ -15,4 +16,13 @@ export async function sha256File(path: string): Promise<string> {
   const hash = createHash('sha256')
   await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash)
   return hash.digest('hex')
+}
+
+/** SHA-256 of a file; where others lie beside it that are part of it, of all their names and digests. */
+export async function sha256WithOthers(path: string, others: readonly string[]): Promise<string> {
+  const own = await sha256File(path)
+  if (!others.length) return own
+  const digests: string[][] = []
+  for (const name of others) digests.push([name, await sha256File(join(dirname(path), name))])
+  return sha256(JSON.stringify([own, digests]))
 }

@@ -132,6 +132,16 @@ function hold(file: string, own: Holder): Lock {
   return { release }
 }
 
+/** Who left a lock file behind, for a person to read; undefined where it is held, or there is none. */
+export function leftLock(file: string): string | undefined {
+  if (!existsSync(file)) return undefined
+  const holder = readHolder(file)
+  if (!holder) return 'a process that died over it'
+  return isLeftBehind(file, holder)
+    ? `process ${holder.pid} on ${holder.host}, since ${holder.since}`
+    : undefined
+}
+
 /** Undefined when there is none, or when its writer died half-way. */
 function readHolder(file: string): Holder | undefined {
   try {

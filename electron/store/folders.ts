@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import type { BinNoun } from '#contract'
+import { badInput, type BinNoun, type RetortError } from '#contract'
 import { libraryNouns, paths } from './dataDirectory'
 
 /** Names of the folders in a folder, but for hidden and temporary ones; none where there is no such folder. */
@@ -20,6 +20,15 @@ export function fileNames(path: string): string[] {
     .filter((entry) => entry.isFile() && !entry.name.startsWith('.') && !entry.name.endsWith('.tmp'))
     .map(({ name }) => name)
     .sort()
+}
+
+/** Refuses a folder's own word of what it is, where its name says otherwise: two would go by one id. */
+export function ofAnother(found: string, file: string, id: string): RetortError {
+  return badInput(`it is of "${found}": its folder was copied or renamed`, {
+    file,
+    field: 'id',
+    expected: `"${id}"`,
+  })
 }
 
 /** Whether a data directory has runs or a library: then it has had a catalogue. */

@@ -12,7 +12,7 @@ import {
 import { readJson, writeFileAtomic, writeJsonAtomic } from '../files'
 import { catalogueSchema, catalogueText, emptyCatalogue, rowSchema, type CatalogueData } from './catalogue'
 import { libraryNouns, paths, type LibraryNoun } from './dataDirectory'
-import { binLookup, fileNames, folderNames } from './folders'
+import { binLookup, fileNames, folderNames, ofAnother } from './folders'
 import { Ledger, type Account } from './ledger'
 import { RunFolder } from './runFolder'
 import { rebuildRow } from './runRow'
@@ -75,7 +75,11 @@ function rebuildLibrary(dataDir: string, noun: LibraryNoun, ledger: Ledger, inBi
   }) as { id: string }[]
   for (const id of folders) {
     const file = join(paths.libraryItem(dataDir, noun, id), LIBRARY_ROW)
-    const own = () => parse(rowSchema(noun), readJson(file), file) as { id: string }
+    const own = () => {
+      const row = parse(rowSchema(noun), readJson(file), file) as { id: string }
+      if (row.id !== id) throw ofAnother(row.id, file, id)
+      return row
+    }
     const at = rows.findIndex((row) => row.id === id)
     try {
       if (at < 0) {

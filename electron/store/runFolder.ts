@@ -26,6 +26,7 @@ import {
 } from '#contract'
 import { listCheckpoints, livesStill, noteProcess, readJson, readJsonLines, writeJsonAtomic } from '../files'
 import { paths } from './dataDirectory'
+import { ofAnother } from './folders'
 
 /** Hears of what cannot be read. */
 type Damaged = (problem: RetortError) => void
@@ -34,7 +35,10 @@ type Damaged = (problem: RetortError) => void
 export class RunFolder {
   readonly path: string
 
-  constructor(dataDir: string, id: string) {
+  constructor(
+    dataDir: string,
+    private readonly id: string,
+  ) {
     this.path = paths.run(dataDir, id)
   }
 
@@ -42,8 +46,11 @@ export class RunFolder {
     return existsSync(join(this.path, runFiles.config))
   }
 
+  /** @throws bad-input when it cannot be read, or is another run's: the folder was copied or renamed */
   config(): RunConfig | undefined {
-    return this.read(runFiles.config, runConfig)
+    const config = this.read(runFiles.config, runConfig)
+    if (config && config.id !== this.id) throw ofAnother(config.id, join(this.path, runFiles.config), this.id)
+    return config
   }
 
   environment(): Environment | undefined {

@@ -4,7 +4,8 @@ import { tf } from '../backend/tf'
 import { Decoder } from './decoder'
 import { createTables, forward } from './forward'
 import { checkDigest, readModel, readOnnxConfig, recordOf } from './modelFolder'
-import { onnxDigest, readOnnxFile } from './onnx/file'
+import { sha256WithOthers } from '../../files'
+import { readOnnxFile } from './onnx/file'
 import { OnnxDecoder } from './onnx/decoder'
 import { ONNX_FILE } from './onnx/importOnnx'
 import { firstLine, OnnxSession } from './onnx/session'
@@ -27,7 +28,7 @@ export async function openLanguageModel(folder: string): Promise<LanguageModel> 
   const file = join(folder, ONNX_FILE)
   const { parameters, external } = readOnnxFile(file)
   const recorded = recordOf(folder)
-  if (recorded) checkDigest(await onnxDigest(file, external), recorded, file)
+  if (recorded) checkDigest(await sha256WithOthers(file, external), recorded, file)
   const session = await OnnxSession.open(file)
   const { vocab, rows = vocab } = onnx
   return {

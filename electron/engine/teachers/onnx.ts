@@ -3,7 +3,8 @@ import { failed, type Teacher } from '#contract'
 import { residentTensor } from '../backend'
 import { tf } from '../backend/tf'
 import { checkDigest } from '../model/modelFolder'
-import { onnxDigest, readOnnxFile } from '../model/onnx/file'
+import { sha256WithOthers } from '../../files'
+import { readOnnxFile } from '../model/onnx/file'
 import { ONNX_FILE } from '../model/onnx/importOnnx'
 import { firstLine, OnnxSession, type Output, type Wanted } from '../model/onnx/session'
 import { hiddenOutput, LOGITS } from '../model/onnx/signature'
@@ -29,7 +30,11 @@ export async function openOnnxTeacher(
 ): Promise<TeacherSource> {
   const file = join(dataDir, 'library', 'teachers', row.id, ONNX_FILE)
   const changed = `the model of teacher "${row.name}" has changed since it joined the library; import it again`
-  checkDigest(await onnxDigest(file, readOnnxFile(file).external), { digest: row.digest, changed }, file)
+  checkDigest(
+    await sha256WithOthers(file, readOnnxFile(file).external),
+    { digest: row.digest, changed },
+    file,
+  )
   return onnxSource(file, row, time, layers)
 }
 

@@ -1,10 +1,8 @@
-import { existsSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
 import type { Command } from 'commander'
 import { VERSION, type SelfTestResult } from '#contract'
-import { rebuildCatalogue, RunFolder, takeLock, type Rebuilt } from '../../store'
+import { healthOf, rebuildCatalogue, sweepLeftOvers, takeLock, type Rebuilt } from '../../store'
 import { bareJob } from './machine'
-import { dataDirOf, report, type GlobalOptions } from './session'
+import { dataDirOf, report, type GlobalOptions, type Outcome } from './session'
 
 export function doctorCommand(program: Command): void {
   program
@@ -12,12 +10,13 @@ export function doctorCommand(program: Command): void {
     .description("devices, versions, the data directory's health")
     .option(
       '--rebuild',
-      'make the catalogue anew from what can be read of it, its last good copy and the folders',
+      'make the catalogue anew from what can be read of it, its last good copy and the folders, and remove left-overs',
     )
-    .action(async (own: { rebuild?: boolean }, command: Command) => {
+    .option('--deep', 'hold every weight, corpus and tokenizer against its recorded digest')
+    .action(async (own: { rebuild?: boolean; deep?: boolean }, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>()
       if (own.rebuild) await report(options, async () => rebuild(dataDirOf(options)))
-      await report(options, async () => examine(options))
+      await report(options, async () => examine(options, own.deep))
     })
 }
 
@@ -25,7 +24,9 @@ async function rebuild(dataDir: string) {
   const lock = takeLock(dataDir)
   try {
     const rebuilt = rebuildCatalogue(dataDir)
-    return { json: rebuilt, text: describeRebuilt(rebuilt) }
+    const removed = sweepLeftOvers(dataDir)
+    const text = [describeRebuilt(rebuilt), ...removed.map((name) => `removed: ${name}, a left-over`)]
+    return { json: { ...rebuilt, removed }, text: text.join('\n') }
   } finally {
     lock.release()
   }
@@ -47,14 +48,14 @@ function describeRebuilt({ runs, library, kept, rebuilt, dropped, problems, asid
   return lines.join('\n')
 }
 
-async function examine(options: GlobalOptions) {
+async function examine(options: GlobalOptions, deep?: boolean): Promise<Outcome> {
   const dataDir = dataDirOf(options)
   const problems: string[] = []
   const { backends: found } = await bareJob<SelfTestResult>({ kind: 'self-test' }).catch((error: Error) => {
     problems.push(`the engine does not start: ${error.message}`)
     return { backends: [] as SelfTestResult['backends'] }
   })
-  problems.push(...healthOf(dataDir))
+  problems.push(...(await healthOf(dataDir, deep)))
   const lines = [
     `Retort ${VERSION}, Node ${process.version}, ${process.platform} ${process.arch}`,
     `data directory: ${dataDir}`,
@@ -64,25 +65,9 @@ async function examine(options: GlobalOptions) {
     ]),
     ...(problems.length ? problems.map((problem) => `! ${problem}`) : ['no problems found']),
   ]
-  return { json: { version: VERSION, dataDir, backends: found, problems }, text: lines.join('\n') }
-}
-
-/** Looks without a lock and changes nothing. */
-function healthOf(dataDir: string): string[] {
-  const problems: string[] = []
-  const folder = join(dataDir, 'runs')
-  const ids = existsSync(folder) ? readdirSync(folder) : []
-  for (const id of ids) {
-    try {
-      const run = new RunFolder(dataDir, id)
-      if (!run.exists) problems.push(`runs/${id}: no config.json`)
-      else if (run.metrics().torn)
-        problems.push(`runs/${id}: the last line of metrics.jsonl is torn; it is left out`)
-      run.config()
-      run.checkpoints()
-    } catch (error) {
-      problems.push((error as Error).message)
-    }
+  return {
+    json: { version: VERSION, dataDir, backends: found, problems },
+    text: lines.join('\n'),
+    ...(problems.length && { status: 2 as const }),
   }
-  return problems
 }

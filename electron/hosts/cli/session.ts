@@ -27,8 +27,11 @@ export interface Outcome {
   json: unknown
   /** For a person. */
   text: string
-  /** 1 when the job ended, but not well; a cell that stopped with a checkpoint has a status of its own. */
-  status?: 1 | typeof CELL_STOPPED
+  /**
+   * 1 when the job ended, but not well; 2 when what lies in the data directory is at fault; a cell that stopped with a
+   * checkpoint has a status of its own.
+   */
+  status?: 1 | 2 | typeof CELL_STOPPED
 }
 
 export function dataDirOf(options: GlobalOptions): string {

@@ -1,7 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, isAbsolute, join, normalize, sep } from 'node:path'
 import { badInput } from '#contract'
-import { sha256, sha256File } from '../../../files'
 import { ProtoReader, type Field } from '../../backend/protobuf'
 
 /** What a serialised model says of itself, beside its graph. */
@@ -42,15 +41,6 @@ export function readOnnxFile(file: string): OnnxFile {
   found.external = [...external].sort()
   checkExternal(file, found.external)
   return found
-}
-
-/** SHA-256 of the model's file; with the files beside it, of all their digests. */
-export async function onnxDigest(file: string, external: readonly string[]): Promise<string> {
-  const own = await sha256File(file)
-  if (!external.length) return own
-  const others: string[][] = []
-  for (const name of external) others.push([name, await sha256File(join(dirname(file), name))])
-  return sha256(JSON.stringify([own, others]))
 }
 
 function checkExternal(file: string, external: readonly string[]): void {

@@ -2,8 +2,8 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { badInput, SCHEMA_VERSION, type OnnxModelConfig } from '#contract'
-import { copyFile, readJson, writeJsonAtomic } from '../../../files'
-import { onnxDigest, readOnnxFile, type OnnxFile } from './file'
+import { copyFile, readJson, writeJsonAtomic, sha256WithOthers } from '../../../files'
+import { readOnnxFile, type OnnxFile } from './file'
 import { checkVocabulary } from '../vocabulary'
 import { firstLine, OnnxSession, type Pass } from './session'
 import { hiddenOutput, LOGITS } from './signature'
@@ -52,7 +52,7 @@ export async function storeOnnx({ file, external, config }: CheckedOnnx, folder:
     copyFile(join(dirname(file), name), join(folder, name))
   }
   writeJsonAtomic(join(folder, 'model.json'), { schemaVersion: SCHEMA_VERSION, ...config })
-  return onnxDigest(target, external)
+  return sha256WithOthers(target, external)
 }
 
 /**
