@@ -52,7 +52,7 @@ export async function furnish(dataDir: string, pair = false): Promise<void> {
 export async function furnishGrid(dataDir: string): Promise<void> {
   await furnish(dataDir)
   const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
-  const { grids, experiments } = services.rooms
+  const { grids } = services.rooms
   const train = { ...small.train, steps: 4 }
   const grid = {
     name: 'both',
@@ -60,11 +60,14 @@ export async function furnishGrid(dataDir: string): Promise<void> {
     axes: { 'loss.tau': [1, 2], 'loss.lambda': [0.2, 0.8] },
   }
   await grids.finished(grids.start({ definition: stringify(grid) }).id)
-  await services.call('settings.set', { queuePaused: true })
-  for (const name of ['first', 'second', 'third']) {
-    experiments.start({ definition: stringify({ ...small, name }) })
-  }
   await services.close()
+  // A command's runs do not wait for the app's queue.
+  const app = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'web' })
+  await app.call('settings.set', { queuePaused: true })
+  for (const name of ['first', 'second', 'third']) {
+    app.rooms.experiments.start({ definition: stringify({ ...small, name }) })
+  }
+  await app.close()
 }
 
 export interface Host {

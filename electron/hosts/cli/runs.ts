@@ -16,7 +16,10 @@ export function runCommands(program: Command): void {
     .option('--set <path=value>', 'override a setting; may be repeated', collect, [])
     .addOption(backendOption())
     .option('--force', 'start also when it needs more memory than can be had')
-    .option('--resume <run>', 'go on from the last checkpoint of a stopped or failed run')
+    .option(
+      '--resume <run>',
+      'go on from the last checkpoint of a stopped or failed run; starts one that was left queued',
+    )
     .action(async (file: string | undefined, own: RunOptions, command: Command) => {
       await perform(command.optsWithGlobals<GlobalOptions>(), 'write', async (session) => {
         const { queue, experiments, runs } = session.rooms

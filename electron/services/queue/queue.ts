@@ -162,11 +162,17 @@ export class RunQueue {
   }
 
   /**
+   * Goes on from the last checkpoint. A command also starts so what an earlier process queued and never began.
+   *
    * @param cluster that is to compute the rest; default this machine
    * @param until the step it ends at for now; default the last
    */
   resume(id: string, { cluster, until }: Pick<RunOrigin, 'cluster' | 'until'> = {}): Run {
     const row = this.rows.of(id)
+    if (this.isLeftWaiting(row)) {
+      this.adopt(row.id)
+      return row
+    }
     this.rows.require(row, ['stopped', 'failed'], 'resume')
     this.resuming.add(row.id)
     this.own.add(row.id)
@@ -202,9 +208,16 @@ export class RunQueue {
     await Promise.all([...this.active.values()].map(({ ended }) => ended))
   }
 
+  /** Whether it waits for a process that is gone: a host that stays open starts such a run by itself. */
+  private isLeftWaiting({ id, status, cluster }: Run): boolean {
+    return this.options.scope === 'own' && status === 'queued' && cluster === undefined && !this.own.has(id)
+  }
+
   private startNext(): void {
     const { runs, settings } = this.context.catalogue.data
-    while (!this.closing && !settings.queuePaused && this.active.size < concurrencyOf(this.context)) {
+    // Who gives a command wants it done: it would wait for ever for the app to let its own queue go on.
+    const paused = settings.queuePaused && this.options.scope === 'all'
+    while (!this.closing && !paused && this.active.size < concurrencyOf(this.context)) {
       const next = nextWaiting(runs, (row) => this.mayStart(row))
       if (!next) return
       const obstacle = this.memory.obstacle(next.id, [...this.active.keys()])
