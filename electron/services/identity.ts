@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { basename } from 'node:path'
-import { badInput, notFound } from '#contract'
+import { badInput, isHubName, notFound, parseHubName } from '#contract'
 
 interface Named {
   id: string
@@ -83,8 +83,14 @@ export function freeName(rows: readonly Named[], name: string): string {
   }
 }
 
-/** A library name from a path: its last part without extensions. */
+/**
+ * A library name from a path: its last part without extensions. Of a name of the Hub the model's, whose dots are not of
+ * extensions.
+ *
+ * @throws bad-input when it begins as a name of the Hub and is none
+ */
 export function nameFromPath(path: string): string {
+  if (isHubName(path)) return parseHubName(path).name
   return (
     basename(path)
       .replace(/(\.[a-z0-9]{1,8})+$/i, '')

@@ -233,6 +233,7 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'corpora.import': (params) => library.startImportCorpus(params),
     'corpora.remove': ({ id }) => bin.put('corpora', id),
     'corpora.preview': (params) => library.preview(params),
+    'library.hubCache': () => library.hubCache(),
     'tokenizers.list': () => library.tokenizers,
     'teachers.list': () => library.teachers,
     'teachers.import': (params) => library.startImportTeacher(params),

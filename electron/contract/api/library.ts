@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { binEntry } from '../bin'
 import { objectName } from '../experiment'
+import { cachedModel } from '../hub'
 import { exportDtypes, exportFormats, generateResult, modelScore } from '../job'
 import { corpus, corpusFormats, id, teacher, tokenizer } from '../library'
 import { run } from '../run'
@@ -28,6 +29,8 @@ export const library = {
     z.object({ documents: z.array(z.string()), total: z.number() }),
   ),
 
+  /** The models that lie in the Hugging Face Hub's cache, to be picked for an import, and where it is. */
+  'library.hubCache': method(none, z.object({ folder: z.string(), models: z.array(cachedModel) })),
   'tokenizers.list': method(none, z.array(tokenizer)),
 
   'teachers.list': method(none, z.array(teacher)),

@@ -54,6 +54,7 @@ export const importTeacherJob = z.object({
   kind: z.literal('import-teacher'),
   id,
   name: objectName,
+  /** A file or a folder, or a model of the Hugging Face Hub: `hf:ORG/NAME[@REVISION]`, as for the tokenizer. */
   path: z.string(),
   /** Default: `tokenizer.json` in the same folder; of llama2.c `tok<vocab>.bin` or `tokenizer.bin`. */
   tokenizerPath: z.string().optional(),

@@ -1,10 +1,10 @@
 import { headSize, rotaries, type ModelConfig } from '#contract'
+import { WEIGHTS_INDEX } from '../../files'
 import { boundaryToken } from '../data/tokenizer'
 import type { TokenizerSettings } from '../data/tokenizerSettings'
 import { toTheirs } from './convert'
 import { familyTable } from './families'
 import { writeScaling } from './families/rope'
-import { INDEX } from './huggingface'
 import { safetensorsParts } from './safetensors'
 import type { Weights } from './weights'
 
@@ -113,7 +113,7 @@ function weightFiles(weights: Weights, dtype: Dtype, shard: number): ExportedFil
   const index = { metadata: { total_size: total }, weight_map: Object.fromEntries(map) }
   return [
     ...shards.map((one, i): ExportedFile => [nameOf(i), safetensorsParts(one, dtype)]),
-    [INDEX, `${JSON.stringify(index, null, 2)}\n`],
+    [WEIGHTS_INDEX, `${JSON.stringify(index, null, 2)}\n`],
   ]
 }
 

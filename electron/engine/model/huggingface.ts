@@ -2,15 +2,15 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { badInput, EMBEDDING, families, HEAD, parse, type Family as Name, type ModelConfig } from '#contract'
-import { readJson } from '../../files'
+import { readJson, WEIGHTS, WEIGHTS_INDEX } from '../../files'
 import { shapeOfTheirs, toOurs } from './convert'
 import { familyTable } from './families'
 import { ConfigReader } from './families/configReader'
 import type { Family, Link } from './families/family'
+import { pickleAmong, refusePickle } from './pickle'
 import { openSafetensors, type Tensors } from './safetensors'
 import { checkFinite, type Weights } from './weights'
 
-export const INDEX = 'model.safetensors.index.json'
 const shardIndex = z.object({ weight_map: z.record(z.string(), z.string()) })
 
 /** Tensors of old checkpoints that are no weights: masks, and what rotary positions are made of. */
@@ -32,7 +32,8 @@ export function readHuggingFace(folder: string): { config: ModelConfig; weights:
   }
 }
 
-function readConfig(folder: string): { family: Family; config: ModelConfig } {
+/** @throws bad-input when the family is not known, or a key of the configuration is not */
+export function readConfig(folder: string): { family: Family; config: ModelConfig } {
   const file = join(folder, 'config.json')
   if (!existsSync(file))
     throw badInput('the file is missing', { file, expected: 'a Hugging Face model folder' })
@@ -53,9 +54,12 @@ function readConfig(folder: string): { family: Family; config: ModelConfig } {
 }
 
 function openShards(folder: string): Tensors[] {
-  const index = join(folder, INDEX)
-  const single = join(folder, 'model.safetensors')
-  if (!existsSync(index) && !existsSync(single)) refusePickles(folder)
+  const index = join(folder, WEIGHTS_INDEX)
+  const single = join(folder, WEIGHTS)
+  if (!existsSync(index) && !existsSync(single)) {
+    const pickle = pickleAmong(readdirSync(folder))
+    if (pickle) throw refusePickle(join(folder, pickle))
+  }
   if (!existsSync(index)) return [openSafetensors(single)]
   const { weight_map: map } = parse(shardIndex, readJson(index), index)
   const opened: Tensors[] = []
@@ -86,17 +90,6 @@ function checkLayers({ layers }: ModelConfig, shards: readonly Tensors[], folder
   })
 }
 
-/** A pickle is a program: reading one runs it. */
-function refusePickles(folder: string): void {
-  const pickle = readdirSync(folder).find((name) => /\.(bin|pt|pth|ckpt)$/.test(name))
-  if (!pickle) return
-  throw badInput('the weights are a pickle, which runs code when it is read', {
-    file: join(folder, pickle),
-    expected:
-      'model.safetensors: in Python, AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(OTHER) writes it',
-  })
-}
-
 function readWeights(
   family: Family,
   config: ModelConfig,
@@ -110,7 +103,7 @@ function readWeights(
     const expected = shapeOfTheirs(config, link)
     if (!place)
       throw badInput('the tensor is missing', {
-        file: shards.length === 1 ? shards[0]!.file : join(folder, INDEX),
+        file: shards.length === 1 ? shards[0]!.file : join(folder, WEIGHTS_INDEX),
         field: name,
         expected: `shape [${expected.join(', ')}]`,
       })

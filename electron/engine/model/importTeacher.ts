@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } fro
 import { dirname, extname, join } from 'node:path'
 import {
   badInput,
+  isHubName,
   parameterCount,
   type ImportCheck,
   type Job,
@@ -12,8 +13,9 @@ import {
 import { startBackend } from '../backend'
 import { importTokenizer } from '../data/importTokenizer'
 import { loadTokenizer } from '../data/tokenizer'
-import type { Progress } from '../progress'
-import { readHuggingFace } from './huggingface'
+import { partOf, type Progress } from '../progress'
+import { fetchModel } from './hub/fetchModel'
+import { readConfig, readHuggingFace } from './huggingface'
 import { nativeModel, openLanguageModel } from './languageModel'
 import { decodeLlama2c } from './llama2c'
 import { writeModel } from './modelFolder'
@@ -39,11 +41,42 @@ interface Storable extends Pick<Teacher, 'model' | 'parameters'> {
   open(folder: string): Promise<LanguageModel>
 }
 
+/** Of an import that fetches the model first, the part that this is. */
+const FETCHING = 0.8
+
 /**
- * Brings a pretrained model and its tokenizer into the library. Both folders are written beside their places and
- * renamed at the end: after an error nothing is left.
+ * Brings a pretrained model and its tokenizer into the library; one of the Hugging Face Hub (`hf:ORG/NAME`) from the
+ * Hub's cache, or by way of it. Both folders are written beside their places and renamed at the end: after an error
+ * nothing is left.
  */
 export async function importTeacher(
+  job: ImportTeacherJob,
+  progress: Progress,
+): Promise<{ teacher: Teacher; tokenizer: Tokenizer }> {
+  const fetched = await fromHub(job, progress)
+  return importFiles(fetched, fetched === job ? progress : partOf(progress, FETCHING, 1))
+}
+
+/** The same job with the paths of what its names of the Hub stand for. */
+async function fromHub(job: ImportTeacherJob, progress: Progress): Promise<ImportTeacherJob> {
+  const { path, tokenizerPath } = job
+  const telling: Progress = (phase, fraction, left) => progress(phase, FETCHING * fraction, left)
+  const fetched = { ...job }
+  if (tokenizerPath && isHubName(tokenizerPath)) {
+    const wanted = { model: false, tokenizer: true }
+    fetched.tokenizerPath = join(await fetchModel(tokenizerPath, telling, { wanted }), 'tokenizer.json')
+  }
+  if (!isHubName(path)) return fetched.tokenizerPath === tokenizerPath ? job : fetched
+  if (job.format !== 'auto' && job.format !== 'huggingface')
+    throw badInput(`a model of the Hub is no ${job.format} file`, {
+      file: path,
+      expected: '--format huggingface',
+    })
+  const wanted = { model: true, tokenizer: !tokenizerPath }
+  return { ...fetched, path: await fetchModel(path, telling, { wanted, check: readConfig }) }
+}
+
+async function importFiles(
   job: ImportTeacherJob,
   progress: Progress,
 ): Promise<{ teacher: Teacher; tokenizer: Tokenizer }> {

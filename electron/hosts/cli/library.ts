@@ -7,6 +7,7 @@ import {
   corpusFormats,
   exportDtypes,
   exportFormats,
+  isHubName,
   reportFormats,
   type ExportDtype,
   type ExportFormat,
@@ -38,9 +39,12 @@ export function libraryCommands(program: Command): void {
     })
   imports
     .command('teacher')
-    .argument('<path>', 'a llama2.c checkpoint, a Hugging Face model folder, or an ONNX language model')
+    .argument(
+      '<path>',
+      'a llama2.c checkpoint, a Hugging Face model folder, hf:ORG/NAME[@REVISION] of the Hub, or an ONNX language model',
+    )
     .option('--name <name>')
-    .option('--tokenizer <tokenizer>', 'when it is not beside it: a file, or one of the library')
+    .option('--tokenizer <tokenizer>', 'when it is not beside it: a file, hf:ORG/NAME, or one of the library')
     .addOption(
       new Option('--format <format>').choices(['auto', 'llama2c', 'huggingface', 'onnx']).default('auto'),
     )
@@ -48,7 +52,12 @@ export function libraryCommands(program: Command): void {
       await perform(command.optsWithGlobals<GlobalOptions>(), 'write', async (session) => {
         const { library } = session.rooms
         const tokenizerPath = own.tokenizer && pathOrName(own.tokenizer)
-        const options = { name: own.name, format: own.format, path: resolve(path), tokenizerPath }
+        const options = {
+          name: own.name,
+          format: own.format,
+          path: isHubName(path) ? path : resolve(path),
+          tokenizerPath,
+        }
         const row = await library.importTeacher(options, controlOf(session))
         const tokenizer = library.tokenizers.find(({ id }) => id === row.tokenizer)!
         const lossy = tokenizer.lossless ? '' : '; its tokenizer is lossy: text does not survive a round trip'

@@ -98,13 +98,15 @@ export function within({ signal, progress }: TaskControl, start: number, end: nu
   return { signal, progress: (phase, fraction) => progress(phase, start + (end - start) * fraction) }
 }
 
-/** The progress events of a worker as part `start`..`end` of a task. */
+/** The progress events of a worker as part `start`..`end` of a task; the time left is that of a whole one alone. */
 export function forwardProgress(
   progress: TaskControl['progress'],
   start = 0,
   end = 1,
 ): (event: WorkerEvent) => void {
   return (event) => {
-    if (event.type === 'progress') progress(event.phase, start + (end - start) * event.fraction)
+    if (event.type !== 'progress') return
+    const { phase, fraction, secondsLeft } = event
+    progress(phase, start + (end - start) * fraction, end - start === 1 ? secondsLeft : undefined)
   }
 }

@@ -5,7 +5,11 @@ import {
   badInput,
   calibrationFor,
   conflict,
+  hubNameText,
+  isHubName,
+  parseHubName,
   runFiles,
+  type CachedModel,
   type Calibration,
   type Corpus,
   type Job,
@@ -16,7 +20,7 @@ import {
   type Teacher,
   type Tokenizer,
 } from '#contract'
-import { writeJsonAtomic } from '../../files'
+import { hubCacheFolder, listHubCache, writeJsonAtomic } from '../../files'
 import { paths, ROW, RunFolder, type LibraryNoun } from '../../store'
 import type { Context } from '../context'
 import { checkFree, find, nameFromPath, newId } from '../identity'
@@ -29,6 +33,12 @@ export interface ImportTeacherOptions {
   name?: string
   tokenizerPath?: string
   format?: 'auto' | 'llama2c' | 'huggingface' | 'onnx'
+}
+
+/** The given name, or the path's; what names no model of the Hub is refused also where a name is given. */
+function teacherName({ name, path }: Pick<ImportTeacherOptions, 'name' | 'path'>): string {
+  const own = nameFromPath(path)
+  return name ?? own
 }
 
 /** Corpora, tokenizers and teachers: what experiments name. */
@@ -108,8 +118,14 @@ export class Library {
     return row
   }
 
+  /** What an import finds in the cache of the Hugging Face Hub, without fetching it. */
+  hubCache(): { folder: string; models: CachedModel[] } {
+    const folder = hubCacheFolder()
+    return { folder, models: listHubCache(folder) }
+  }
+
   startImportTeacher(params: ParsedParams<'teachers.import'>): Task {
-    const name = params.name ?? nameFromPath(params.path)
+    const name = teacherName(params)
     checkFree('teacher', this.teachers, name)
     return this.tasks.start(`Import ${name}`, (control) => this.importTeacher({ ...params, name }, control))
       .row
@@ -117,7 +133,7 @@ export class Library {
 
   /** A teacher brings its tokenizer; one that the library has already, byte for byte, is shared. */
   async importTeacher(options: ImportTeacherOptions, control = SILENT): Promise<Teacher> {
-    const name = options.name ?? nameFromPath(options.path)
+    const name = teacherName(options)
     checkFree('teacher', this.teachers, name)
     const id = newId(name, this.teachers)
     const tokenizerId = newId(name, this.tokenizers)
@@ -142,12 +158,13 @@ export class Library {
 
   /** The file of a tokenizer: of one that is named, of the library's, or in a folder. */
   private tokenizerPath(given: string): string {
+    if (isHubName(given)) return hubNameText(parseHubName(given))
     if (existsSync(given)) return statSync(given).isDirectory() ? join(given, 'tokenizer.json') : given
     const row = this.tokenizers.find(({ id, name }) => id === given || name === given)
     if (!row) {
       throw badInput(`there is no such file, and no tokenizer "${given}" in the library`, {
         field: 'tokenizer',
-        expected: ['a tokenizer file', ...this.tokenizers.map(({ name }) => name)].join(', '),
+        expected: ['a tokenizer file', 'hf:ORG/NAME', ...this.tokenizers.map(({ name }) => name)].join(', '),
       })
     }
     const folder = paths.libraryItem(this.context.dataDir, 'tokenizers', row.id)
