@@ -6,7 +6,7 @@ import { teacherModel, type ModelConfig } from './model'
 
 export const id = z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'an id is lower-case letters, digits and dashes')
 /** SHA-256, hexadecimal. */
-export const digest = z.string().regex(/^[0-9a-f]{64}$/)
+export const digest = z.string().regex(/^[0-9a-f]{64}$/, 'a digest is 64 hexadecimal digits')
 export const timestamp = z.iso.datetime()
 
 /** The file in each folder of the library that says what the catalogue says of it. */

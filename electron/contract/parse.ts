@@ -28,6 +28,12 @@ function toBadInput(schema: z.ZodType, error: z.ZodError, file?: string): Retort
   return badInput(what, { file, field: path.join('.') || undefined, expected })
 }
 
+/** What a value should have been, in our words. */
+export function expectedBy(issue: z.core.$ZodIssue): string {
+  const { what, expected = what } = describe(issue)
+  return expected
+}
+
 /** What is wrong and what was expected, in our words: zod's own say "received undefined" of a field that is missing. */
 function describe(issue: Issue): { what: string; expected?: string } {
   const [, wanted, given] = /^Invalid input: expected (.+), received (.+)$/.exec(issue.message) ?? []
@@ -37,9 +43,12 @@ function describe(issue: Issue): { what: string; expected?: string } {
       ? { what: 'is missing', expected }
       : { what: `is ${KINDS[given] ?? given}`, expected }
   }
-  const [, options] = /^Invalid (?:option|input): expected (?:one of )?(.+)$/.exec(issue.message) ?? []
+  const [, options] =
+    /^Invalid (?:(?:option|input): expected (?:one of )?|discriminator value. Expected )(.+)$/.exec(
+      issue.message,
+    ) ?? []
   if (options !== undefined) {
-    const names = options.split('|').map((name) => name.replace(/^"(.*)"$/, '$1'))
+    const names = options.split('|').map((name) => name.trim().replace(/^(["'])(.*)\1$/, '$2'))
     return {
       what: 'is none of the choices',
       expected: names.length > 1 ? `one of ${names.join(', ')}` : names[0],
@@ -48,7 +57,7 @@ function describe(issue: Issue): { what: string; expected?: string } {
   const [, size, relation, bound] =
     /^Too (small|big): expected .+? to (?:be|have) (>=|>|<=|<)(.+)$/.exec(issue.message) ?? []
   if (relation) return { what: `is too ${size}`, expected: `${RELATIONS[relation]} ${bound!.trim()}` }
-  return issue.message.startsWith('Invalid input') ? { what: 'is not valid here' } : { what: issue.message }
+  return issue.message.startsWith('Invalid ') ? { what: 'is not valid here' } : { what: issue.message }
 }
 
 /** zod's names of kinds, as they read in a sentence. */

@@ -1,5 +1,6 @@
 export * from './atomic'
 export * from './json'
+export * from './jsonFault'
 export * from './jsonLines'
 export * from './checkpoints'
 export * from './digest'

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { badInput, type RetortError } from '#contract'
+import { badInput } from '#contract'
+import { jsonFault } from './jsonFault'
 
 /** @throws bad-input when the file is not JSON */
 export function readJson(file: string): unknown {
@@ -13,12 +14,8 @@ export function readJson(file: string): unknown {
 export function parseJson(text: string, where: string): unknown {
   try {
     return JSON.parse(text)
-  } catch (error) {
-    throw notJson(error as Error, where)
+  } catch {
+    // The parser's own words repeat what it stumbled over.
+    throw badInput(`it cannot be read as JSON (${jsonFault(text)})`, { file: where })
   }
-}
-
-/** The parser repeats what it stumbled over, line breaks and all. */
-function notJson({ message }: Error, file: string): RetortError {
-  return badInput(`it cannot be read as JSON (${message.replace(/\s+/g, ' ')})`, { file })
 }

@@ -15,7 +15,7 @@ import {
   teacher,
   tokenizer,
 } from '#contract'
-import { isDiskFull, writeFileAtomic } from '../files'
+import { isDiskFull, jsonFault, writeFileAtomic } from '../files'
 import { paths } from './dataDirectory'
 import { isInhabited } from './folders'
 import { GoodCopies } from './goodCopies'
@@ -91,7 +91,7 @@ class CatalogueFile implements SyncAdapter<CatalogueData> {
       throw damaged(this.file, 'it is missing, and what it listed is there')
     }
     try {
-      const raw: unknown = JSON.parse(decodeText(readFileSync(this.file)))
+      const raw = jsonOf(decodeText(readFileSync(this.file)))
       if (isBare(raw) && isInhabited(this.dataDir)) throw new Error('it has no lists')
       return parse(catalogueSchema, migrate(raw, this.file), this.file)
     } catch (error) {
@@ -112,6 +112,15 @@ class CatalogueFile implements SyncAdapter<CatalogueData> {
     })
     writeFileAtomic(this.file, text)
     this.written = written
+  }
+}
+
+/** @throws when the text is no JSON, saying where */
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new Error(`it is no JSON: ${jsonFault(text)}`)
   }
 }
 

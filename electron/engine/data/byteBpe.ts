@@ -52,13 +52,24 @@ export function createByteBpe({ vocab, merges }: ByteBpe, file: string): TextTok
   const bos = vocab.get(BOUNDARY)
   if (bos === undefined) throw badInput(`the vocabulary has no ${BOUNDARY}`, { file })
   const size = vocab.size
+  const refuse = (what: string) => badInput(what, { file, expected: 'a byte-level BPE' })
+  const idOf = (piece: string): number => {
+    const id = vocab.get(piece)
+    if (id === undefined || id >= size)
+      throw refuse(`the vocabulary has no "${piece}" with an id below ${size}`)
+    return id
+  }
   const pieces: Uint8Array[] = []
-  for (const [piece, id] of vocab) pieces[id] = id === bos ? NO_BYTES : charactersToBytes(piece)!
-  const byteIds = Array.from({ length: 256 }, (_, byte) => vocab.get(bytesToCharacters(Uint8Array.of(byte)))!)
+  for (const [piece, id] of vocab) {
+    const bytes = id === bos ? NO_BYTES : charactersToBytes(piece)
+    if (!bytes || pieces[idOf(piece)]) throw refuse(`the piece "${piece}" stands for no bytes of its own`)
+    pieces[id] = bytes
+  }
+  const byteIds = Array.from({ length: 256 }, (_, byte) => idOf(bytesToCharacters(Uint8Array.of(byte))))
   /** left id * size + right id to rank and merged id. */
   const ranks = new Map<number, { rank: number; id: number }>()
   for (const [rank, [left, right]] of merges.entries()) {
-    ranks.set(vocab.get(left)! * size + vocab.get(right)!, { rank, id: vocab.get(left + right)! })
+    ranks.set(idOf(left) * size + idOf(right), { rank, id: idOf(left + right) })
   }
   const cache = new Map<string, readonly number[]>()
   const encoder = new TextEncoder()

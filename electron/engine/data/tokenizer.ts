@@ -69,13 +69,15 @@ const bpeModel = z.object({
 
 function openByteBpe(json: unknown, file: string): TextTokenizer {
   const { model } = parse(bpeModel, json, file)
+  checkIds(Object.values(model.vocab), file)
   return createByteBpe({ vocab: new Map(Object.entries(model.vocab)), merges: model.merges }, file)
 }
 
+const tokenId = z.number().int().nonnegative()
 const anyTokenizer = z.object({
-  model: z.object({ vocab: z.union([z.record(z.string(), z.number()), z.array(z.unknown())]) }),
+  model: z.object({ vocab: z.union([z.record(z.string(), tokenId), z.array(z.unknown())]) }),
   added_tokens: z
-    .array(z.object({ id: z.number(), content: z.string(), special: z.boolean().default(true) }))
+    .array(z.object({ id: tokenId, content: z.string(), special: z.boolean().default(true) }))
     .default([]),
   decoder: z.unknown(),
 })
@@ -100,30 +102,56 @@ function boundaryOf(added: z.output<typeof anyTokenizer>['added_tokens']) {
   return BOUNDARIES.map((name) => added.find(({ content }) => content === name)).find(Boolean)
 }
 
-function openHuggingFace(json: unknown, file: string): TextTokenizer {
-  const parsed = parse(anyTokenizer, json, file)
-  const { model, added_tokens: added } = parsed
-  let tokenizer: HuggingFaceTokenizer
+/** Ids that no token has, at most: some files leave out a few, or fill up to a round number. */
+const MOST_GAPS = 2 ** 16
+
+/**
+ * How many ids there are, the largest told. What is said of them is held against how many tokens there are: whoever asks
+ * for every id would ask for billions.
+ */
+function checkIds(ids: readonly number[], file: string): number {
+  const vocab = 1 + ids.reduce((a, b) => Math.max(a, b), 0)
+  if (vocab <= 2 * ids.length + MOST_GAPS) return vocab
+  throw badInput(`an id is ${vocab - 1}, of ${ids.length} tokens`, {
+    file,
+    field: 'model.vocab',
+    expected: 'ids without large gaps',
+  })
+}
+
+/** Does what only that library can say is wrong; its slips over a file are no words for a person. */
+function guarded<T>(file: string, act: () => T): T {
   try {
-    tokenizer = new HuggingFaceTokenizer(json as object, {})
+    return act()
   } catch (error) {
-    throw badInput(`the tokenizer cannot be used (${(error as Error).message})`, {
+    const known =
+      error instanceof Error && error.constructor === Error && !/undefined|\[object/.test(error.message)
+    throw badInput(`the tokenizer cannot be used${known ? ` (${error.message})` : ''}`, {
       file,
       expected: 'a Hugging Face tokenizer.json',
     })
   }
+}
+
+function openHuggingFace(json: unknown, file: string): TextTokenizer {
+  const parsed = parse(anyTokenizer, json, file)
+  const { model, added_tokens: added } = parsed
   const ids = Array.isArray(model.vocab) ? model.vocab.map((_, id) => id) : Object.values(model.vocab)
-  const vocab = 1 + [...ids, ...added.map(({ id }) => id)].reduce((a, b) => Math.max(a, b), 0)
+  const vocab = checkIds([...ids, ...added.map(({ id }) => id)], file)
+  const tokenizer = guarded(file, () => new HuggingFaceTokenizer(json as object, {}))
   let pieces: Map<number, Uint8Array> | undefined
   return {
     vocab,
     bos: boundaryOf(added)?.id ?? 0,
-    encode: (text) => Int32Array.from(tokenizer.encode(text, { add_special_tokens: false }).ids),
+    encode: (text) =>
+      guarded(file, () => Int32Array.from(tokenizer.encode(text, { add_special_tokens: false }).ids)),
     decode: (tokens) =>
-      tokenizer.decode(Array.from(tokens), {
-        skip_special_tokens: true,
-        clean_up_tokenization_spaces: false,
-      }),
+      guarded(file, () =>
+        tokenizer.decode(Array.from(tokens), {
+          skip_special_tokens: true,
+          clean_up_tokenization_spaces: false,
+        }),
+      ),
     piece: (id) => (pieces ??= piecesOf(parsed)).get(id) ?? NO_BYTES,
   }
 }

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readHuggingFace } from './huggingface'
 import { decodeLlama2c } from './llama2c'
+import { readModel } from './modelFolder'
+import { encodeSafetensors } from './safetensors'
 
 let folder: string
 beforeAll(() => (folder = mkdtempSync(join(tmpdir(), 'retort-'))))
@@ -27,6 +29,16 @@ describe('a size that a header announces is held against the file before anythin
     const { message, megabytes } = refused(() => decodeLlama2c(bytes, 'x.bin'))
     expect(message).toMatch(/^x\.bin: n_layers: the file has 28 bytes; expected at least \d+ bytes/)
     expect(megabytes).toBeLessThan(100)
+  })
+
+  it('the layers of a model of ours', async () => {
+    const config = { family: 'llama', vocab: 8, width: 8, layers: 2 ** 32, heads: 2, kvHeads: 2, hidden: 8 }
+    const model = { schemaVersion: 1, ...config, context: 8, tied: true }
+    writeFileSync(join(folder, 'model.json'), JSON.stringify(model))
+    writeFileSync(join(folder, 'model.safetensors'), encodeSafetensors(new Map()))
+    await expect(readModel(folder)).rejects.toThrow(
+      /model\.safetensors: the file has 0 tensors; expected those of 4294967296 layers/,
+    )
   })
 
   it('the layers of a configuration', () => {

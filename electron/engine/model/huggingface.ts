@@ -38,7 +38,7 @@ export function readConfig(folder: string): { family: Family; config: ModelConfi
   if (!existsSync(file))
     throw badInput('the file is missing', { file, expected: 'a Hugging Face model folder' })
   const raw = parse(z.record(z.string(), z.unknown()), readJson(file), file)
-  const name = String(raw.model_type)
+  const { model_type: name } = parse(z.object({ model_type: z.string() }), raw, file)
   if (!(families as readonly string[]).includes(name)) {
     throw badInput(`the family "${name}" is not supported`, {
       file,
@@ -65,7 +65,7 @@ function openShards(folder: string): Tensors[] {
   const opened: Tensors[] = []
   try {
     for (const name of new Set(Object.values(map))) {
-      if (/[/\\]/.test(name))
+      if (/[/\\\0]/.test(name) || ['', '.', '..'].includes(name))
         throw badInput(`its weights are in "${name}", outside its folder`, {
           file: index,
           field: 'weight_map',

@@ -23,7 +23,7 @@ import {
 import { copyFile, readJson, sha256, sha256File, writeFileAtomic, writeJsonAtomic } from '../../files'
 import { mergeAdapters } from './lora'
 import { readSafetensors, safetensorsParts } from './safetensors'
-import { checkWeights, type Weights } from './weights'
+import { checkLayers, checkWeights, type Weights } from './weights'
 
 export const [CONFIG, WEIGHTS] = ['model.json', 'model.safetensors'] as const
 
@@ -120,6 +120,7 @@ export async function readModel(
   const { config, lora } = readStored(folder)
   if (recorded) checkDigest(await sha256File(weightsFile), recorded, weightsFile)
   const weights = readSafetensors(weightsFile)
+  checkLayers(config, weights, weightsFile)
   checkWeights(lora ? adapterShapes(config, lora) : weightShapes(config), weights, weightsFile)
   if (!lora) return { config, weights }
   const changed = 'the model that the adapters stand beside has changed since'

@@ -33,6 +33,12 @@ export function initialise(config: ModelConfig, seed: number): Weights {
   return weights
 }
 
+/** Each layer has tensors of its own, of the model or of its adapters: counted before a list of them is made. */
+export function checkLayers({ layers }: ModelConfig, weights: Weights, file: string): void {
+  if (layers <= weights.size) return
+  throw badInput(`the file has ${weights.size} tensors`, { file, expected: `those of ${layers} layers` })
+}
+
 /** Refuses weights that are not the ones wanted: one that is missing, one too many, or one of another shape. */
 export function checkWeights(
   shapes: ReadonlyMap<string, readonly number[]>,

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse, submission, type Submission } from '#contract'
 import { logName } from '../../cluster'
-import { writeJsonAtomic } from '../../files'
+import { readJson, writeJsonAtomic } from '../../files'
 import { paths } from '../../store'
 
 /** Lines of a task's log that say nothing of why it ended. */
@@ -23,7 +23,7 @@ export class Submissions {
 
   get(id: string): Submission | undefined {
     const file = this.file(id)
-    return existsSync(file) ? parse(submission, JSON.parse(readFileSync(file, 'utf8')), file) : undefined
+    return existsSync(file) ? parse(submission, readJson(file), file) : undefined
   }
 
   write(row: Submission): void {

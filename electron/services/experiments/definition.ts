@@ -11,6 +11,24 @@ import {
 /** Characters of a definition; a file that is longer was picked by mistake. */
 const LONGEST = 2 ** 20
 
+/** What the parser finds, by its own names for it, as a person would say it. */
+const FOUND: Record<string, string> = {
+  BAD_ALIAS: 'this alias cannot be read',
+  BAD_DQ_ESCAPE: 'there is no such character after a backslash',
+  BAD_INDENT: 'it is not indented as what is around it',
+  BAD_SCALAR_START: 'a text that begins with this sign needs quotes',
+  BLOCK_AS_IMPLICIT_KEY: 'a list or a map within a line needs brackets',
+  MISSING_CHAR: 'a bracket, a quote, a colon or a comma is missing',
+  MULTIPLE_DOCS: 'a second document begins',
+  MULTILINE_IMPLICIT_KEY: 'a key is on one line',
+  RESOURCE_EXHAUSTION: 'it is nested too deeply',
+  TAB_AS_INDENT: 'lines are indented by blanks, not by tabs',
+  TAG_RESOLVE_FAILED: 'there is no such tag',
+}
+
+/** A parser that calls itself for each level ends at some thousands of them. */
+const isTooDeep = ({ message }: Error) => message.includes('call stack')
+
 /**
  * A definition as written: YAML, of which JSON is a part.
  *
@@ -21,35 +39,47 @@ export function readYaml(text: string, file?: string): unknown {
     throw badInput(`${text.length} characters`, { file, expected: `a definition of at most ${LONGEST}` })
   const lines = new LineCounter()
   // Its own look for keys that come twice takes the square of their number.
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: false })
+  const document = unlessTooDeep(file, () => parseDocument(text, { lineCounter: lines, uniqueKeys: false }))
   const refuse = (at: number, what: string) => {
     const { line, col } = lines.linePos(at)
     return badInput(`line ${line}, column ${col}: ${what}`, { file, expected: 'YAML' })
   }
   const error = document.errors[0]
-  if (error) throw refuse(error.pos[0], error.message.split(/ at line \d+/)[0]!)
+  if (error && isTooDeep(error)) throw refuse(error.pos[0], FOUND.RESOURCE_EXHAUSTION!)
+  if (error) throw refuse(error.pos[0], FOUND[error.code] ?? 'this does not belong here')
   const anchors = new Set<string>()
-  visit(document, {
-    Value: (_, node) => {
-      if (node.anchor) anchors.add(node.anchor)
-      const seen = new Set<unknown>()
-      for (const { key } of isMap(node) ? node.items : []) {
-        if (!isScalar(key)) continue
-        if (seen.has(key.value))
-          throw refuse(key.range?.[0] ?? 0, `the key "${String(key.value)}" comes twice`)
-        seen.add(key.value)
-      }
-    },
-    Alias: (_, { source, range }) => {
-      if (!anchors.has(source))
-        throw refuse(range?.[0] ?? 0, `no anchor "${source}" stands before this alias`)
-    },
-  })
+  const look = () =>
+    visit(document, {
+      Value: (_, node) => {
+        if (node.anchor) anchors.add(node.anchor)
+        const seen = new Set<unknown>()
+        for (const { key } of isMap(node) ? node.items : []) {
+          if (!isScalar(key)) continue
+          if (seen.has(key.value))
+            throw refuse(key.range?.[0] ?? 0, `the key "${String(key.value)}" comes twice`)
+          seen.add(key.value)
+        }
+      },
+      Alias: (_, { source, range }) => {
+        if (!anchors.has(source))
+          throw refuse(range?.[0] ?? 0, `no anchor "${source}" stands before this alias`)
+      },
+    })
+  unlessTooDeep(file, look)
   try {
     return document.toJS()
   } catch {
     // An alias of aliases of aliases, say.
     throw badInput('its aliases stand for more than a definition holds', { file, expected: 'YAML' })
+  }
+}
+
+function unlessTooDeep<T>(file: string | undefined, act: () => T): T {
+  try {
+    return act()
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw badInput(FOUND.RESOURCE_EXHAUSTION!, { file, expected: 'YAML' })
   }
 }
 

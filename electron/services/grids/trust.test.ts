@@ -16,7 +16,9 @@ function refusal(act: () => unknown): RetortError {
     const refused = error as RetortError
     expect(refused.code).toBe('bad-input')
 
-    expect(refused.message).not.toMatch(/[\x00-\x1f\x7f]|Invalid input|received undefined/)
+    expect(refused.message).not.toMatch(
+      /[\x00-\x1f\x7f]|Invalid input|received undefined|Unexpected|call stack/,
+    )
     return refused
   }
   throw new Error('it was let in')
@@ -55,6 +57,7 @@ describe('YAML that means harm, or a slip', () => {
     ['a: *x', 'line 1, column 4'],
     ['a: 1\nb: 2\na: 3', 'line 3, column 1'],
     ['a: 1\nb: { c: 1, c: 2 }', 'line 2, column 12'],
+    ['a: [1] [2]', 'line 1, column 8: this does not belong here'],
   ])('is refused with its place: %s', (text, place) => {
     expect(refusal(() => readYaml(text, 'x.yaml')).message).toContain(`x.yaml: ${place}`)
   })
@@ -66,6 +69,13 @@ describe('YAML that means harm, or a slip', () => {
     const demo = join(import.meta.dirname, '../../../resources/demo')
     for (const name of readdirSync(demo).filter((file) => file.endsWith('.yaml')))
       expect(readYaml(readFileSync(join(demo, name), 'utf8'), name)).toHaveProperty('teachers')
+  })
+
+  it('that is nested without end is refused as that', () => {
+    for (const text of [`a: ${'['.repeat(9000)}`, '- '.repeat(9000), `a: ${'{"a":'.repeat(9000)}`])
+      expect(refusal(() => readYaml(text, 'x.yaml')).message).toMatch(
+        /^x\.yaml: (line 1, column \d+: )?it is nested too deeply/,
+      )
   })
 
   it('of many keys is read in a time that grows with them, and one that is no definition is refused by its size', () => {

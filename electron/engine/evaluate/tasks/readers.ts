@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { badInput, parse, type TaskFormat } from '#contract'
+import { parseJson } from '../../../files'
 import type { Entity, TaskExample } from './example'
 
 /**
@@ -146,15 +147,7 @@ const squadFile = z.object({
 
 /** SQuAD (1.1, or 2.0 without the questions that have no answer). */
 function squad(text: string, file: string): TaskExample[] {
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch (error) {
-    const { message } = error as Error
-    const position = Number(/position (\d+)/.exec(message)?.[1] ?? text.length)
-    const number = text.slice(0, position).split('\n').length
-    throw badInput(`not JSON (${message})`, { file: at(file, number), expected: 'a SQuAD file' })
-  }
+  const json = parseJson(text, file)
   return parse(squadFile, json, file).data.flatMap(({ paragraphs }) =>
     paragraphs.flatMap(({ context, qas }) =>
       qas

@@ -81,7 +81,7 @@ describe('readers', () => {
     ['mrpc', 'a\tb\tc\td\te\n1\t2\t3\tonly one\n', /task:2: /],
     ['conll', 'a\tO\nb\tB_x\n', /task:2: .*B-type/],
     ['conll', 'alone\n', /task:1: /],
-    ['squad', '{"data":[\n{"paragraphs":\n]}', /task:3: not JSON/],
+    ['squad', '{"data":[\n{"paragraphs":\n]}', /task: it cannot be read as JSON \(line 3, column 1\)/],
     ['squad', '{"data":[{"paragraphs":[{"qas":[]}]}]}', /task: data\.0\.paragraphs\.0\.context/],
     ['summarization', '{"document":"a","summary":"b"}\n{"document":"a"}\n', /task:2: summary/],
     ['summarization', '{"document":"a","summary":"b"}\n{', /task:2: .*not JSON/],

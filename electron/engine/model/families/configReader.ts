@@ -1,5 +1,6 @@
+import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
-import { badInput } from '#contract'
+import { badInput, expectedBy } from '#contract'
 
 /** Keys that change nothing of what is computed: they are of training, of generation, or for people. */
 const INERT = new Set(
@@ -118,7 +119,8 @@ export class ConfigReader {
   }
 
   refused(key: string, expected: string, why = 'the model computes something that Retort does not'): Error {
-    return badInput(`${why} (it is ${JSON.stringify(this.raw[key])})`, {
+    const given = this.raw[key] === undefined ? 'the key is missing' : `it is ${shown(this.raw[key])}`
+    return badInput(`${why} (${given})`, {
       file: this.file,
       field: this.nameOf(key),
       expected,
@@ -133,7 +135,7 @@ export class ConfigReader {
     }
     const parsed = schema.safeParse(this.raw[key])
     if (parsed.success) return parsed.data
-    throw this.refused(key, parsed.error.issues[0]!.message, 'the value cannot be used')
+    throw this.refused(key, expectedBy(parsed.error.issues[0]!), 'the value cannot be used')
   }
 
   private nameOf(key: string): string {
@@ -141,6 +143,13 @@ export class ConfigReader {
   }
 }
 
+/** Whole where it is short; lists in lists in lists have no end. */
+function shown(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  const plain = Object.values(value).every((inner) => typeof inner !== 'object' || inner === null)
+  return plain ? JSON.stringify(value) : Array.isArray(value) ? 'a list' : 'a group of settings'
+}
+
 function same(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b)
+  return isDeepStrictEqual(a, b)
 }
