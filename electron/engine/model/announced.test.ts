@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readHuggingFace } from './huggingface'
 import { decodeLlama2c } from './llama2c'
 import { readModel } from './modelFolder'
-import { encodeSafetensors } from './safetensors'
+import { decodeSafetensors, encodeSafetensors } from './safetensors'
 
 let folder: string
 beforeAll(() => (folder = mkdtempSync(join(tmpdir(), 'retort-'))))
@@ -47,6 +47,16 @@ describe('a size that a header announces is held against the file before anythin
     const { message, megabytes } = refused(() => readHuggingFace(faults))
     expect(message).toMatch(/config\.json: num_hidden_layers: /)
     expect(megabytes).toBeLessThan(100)
+  })
+
+  it('the type of a tensor, by a name that every object has', () => {
+    const text = Buffer.from(
+      JSON.stringify({ t: { dtype: 'constructor', shape: [1], data_offsets: [0, 4] } }),
+    )
+    const head = Buffer.alloc(8)
+    head.writeBigUInt64LE(BigInt(text.length))
+    const { message } = refused(() => decodeSafetensors(Buffer.concat([head, text, Buffer.alloc(4)]), 'x'))
+    expect(message).toBe('x: t: the dtype constructor is not supported; expected F32, F16 or BF16')
   })
 
   it('the tensors of safetensors, the same bytes thousands of times', () => {

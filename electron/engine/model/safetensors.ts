@@ -155,7 +155,7 @@ export class Tensors {
   read(name: string): { shape: number[]; data: Float32Array } {
     const { file } = this.source
     const { dtype, shape, begin, end } = this.places.get(name)!
-    if (!(dtype in BYTES)) {
+    if (!Object.hasOwn(BYTES, dtype)) {
       throw badInput(`the dtype ${dtype} is not supported`, {
         file,
         field: name,

@@ -1,53 +1,29 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import {
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
-import { stringify } from 'yaml'
-import { createRandom } from '../files'
-import { createServices } from '../services'
-import { nodeWorkerLauncher } from './nodeWorker'
+import {
+  checkpoints,
+  command,
+  copyOfFurnished,
+  folder,
+  model,
+  one,
+  random,
+  records,
+  start,
+  write,
+} from './tools'
 
 /**
- * `npm run kills`: runs that are killed with -9 again and again, at random moments and in the middle of checkpoints, and
- * whose folders are damaged in between as a power cut would, must end with what an undisturbed run computes, bit for
- * bit. Not among the tests: it takes minutes. Exit status 1 if one differs.
+ * Runs that are killed again and again, at random moments and in the middle of checkpoints, and whose folders are
+ * damaged in between as a power cut would, must end with what an undisturbed run computes, bit for bit.
  */
-const { values } = parseArgs({
-  options: {
-    runs: { type: 'string', default: '5' },
-    kills: { type: 'string', default: '30' },
-    seed: { type: 'string', default: '1' },
-    /** Of the kills, how many are followed by a damage. */
-    damage: { type: 'string', default: '0.4' },
-  },
-})
-const [RUNS, KILLS, SEED, DAMAGE] = [values.runs, values.kills, values.seed, values.damage].map(Number) as [
-  number,
-  number,
-  number,
-  number,
-]
 const STEPS = 200
-const root = resolve(import.meta.dirname, '../..')
-const random = createRandom(SEED, 'kills')
-const one = <T>(of: readonly T[]): T => of[random.integer(of.length)]!
-
-const model = { width: 24, layers: 2, heads: 2, context: 24 }
 const base = {
   corpus: 'recipes',
+  tokenizer: 'bpe',
   student: model,
   teachers: ['cook', 'clerk'],
   train: { steps: STEPS, batch: 8, context: 24, learningRate: 0.003, warmup: 4 },
@@ -63,81 +39,21 @@ const kinds: Record<string, object> = {
   'half-precision': { train: { ...base.train, precision: 'f16' } },
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'retort-kills-'))
-
-/** A data directory with two teachers and, by kind, an undisturbed run. */
-async function furnish(names: readonly string[]): Promise<string> {
-  const dataDir = join(folder, 'calm')
-  const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
-  const { library, experiments, queue } = services.rooms
-  await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes: 60_000, seed: 1 })
-  await library.generateCorpus({ name: 'sums', domain: 'arithmetic', bytes: 60_000, seed: 2 })
-  await library.trainTokenizer({ name: 'bpe', corpora: ['recipes', 'sums'], vocab: 300 })
-  for (const [name, corpus] of [
-    ['cook', 'recipes'],
-    ['clerk', 'sums'],
-  ] as const) {
-    const { train, evaluate } = base
-    const spec = { name, corpus, tokenizer: 'bpe', model, train: { ...train, steps: 30 }, evaluate }
-    await queue.finished(experiments.startTeacher(stringify(spec)).id)
-  }
-  await services.close()
-  cpSync(dataDir, join(folder, 'stormy'), { recursive: true })
-  for (const name of names) await command(dataDir, 'run', definition(name, kinds[name]!))
-  return dataDir
-}
-
-function definition(name: string, changes: object): string {
-  const file = join(folder, `${name}.yaml`)
-  writeFileSync(file, stringify({ name, ...base, ...changes }))
-  return file
-}
-
-function start(dataDir: string, ...args: string[]): ChildProcess {
-  const entry = join(root, 'electron/hosts/cli/index.ts')
-  const all = ['--import', 'tsx', entry, ...args, '--data-dir', dataDir]
-  return spawn(process.execPath, all, { cwd: root, stdio: ['ignore', 'ignore', 'pipe'] })
-}
-
-async function command(dataDir: string, ...args: string[]): Promise<void> {
-  const child = start(dataDir, ...args)
-  let said = ''
-  child.stderr!.on('data', (piece: Buffer) => (said = (said + piece.toString()).slice(-2000)))
-  const [status] = (await once(child, 'close')) as [number]
-  if (status !== 0) throw new Error(`retort ${args.join(' ')} ended with ${status}: ${said}`)
-}
-
-const runFolder = (dataDir: string, name: string): string | undefined => {
+export const runFolder = (dataDir: string, name: string): string | undefined => {
   const id = readdirSync(join(dataDir, 'runs')).find((run) => run.replace(/-[^-]*$/, '') === name)
   return id && join(dataDir, 'runs', id)
 }
 
-/** Whole lines of a log. */
-function records(run: string, log: string): Record<string, unknown>[] {
-  const path = join(run, log)
-  if (!existsSync(path)) return []
-  const text = readFileSync(path, 'utf8')
-  const whole = text.slice(0, text.lastIndexOf('\n') + 1).split('\n')
-  return whole.filter(Boolean).map((line) => JSON.parse(line) as Record<string, unknown>)
-}
-
 /** The last step of its log; damaged lines are no matter here. */
-function stepsDone(run: string | undefined): number {
+export function stepsDone(run: string | undefined): number {
   const log = run && join(run, 'metrics.jsonl')
   if (!log || !existsSync(log)) return 0
   const steps = readFileSync(log, 'utf8').matchAll(/^\{"step":(\d+),.*\}$/gm)
   return Math.max(0, ...[...steps].map(([, step]) => Number(step)))
 }
 
-function checkpoints(run: string): string[] {
-  const path = join(run, 'checkpoints')
-  if (!existsSync(path)) return []
-  const names = readdirSync(path).filter((name) => name.startsWith('step-'))
-  return names.sort().map((name) => join(path, name))
-}
-
 /** All that a run found out, the clock apart, and the digests of all that it learned. */
-function result(run: string) {
+export function result(run: string) {
   const calm = ({ seconds: _, tokensPerSecond: __, ...rest }: Record<string, unknown>) => rest
   const last = JSON.parse(readFileSync(join(checkpoints(run).at(-1)!, 'checkpoint.json'), 'utf8')) as object
   return JSON.stringify({
@@ -169,7 +85,7 @@ async function kill(child: ChildProcess, name: string, from: number): Promise<st
   return `${who} at step ${step}${writing ? ', writing a checkpoint' : ''}`
 }
 
-function killWorker(run: string): void {
+export function killWorker(run: string): void {
   try {
     process.kill(parseInt(readFileSync(join(run, 'worker.pid'), 'utf8')), 'SIGKILL')
   } catch {
@@ -216,16 +132,20 @@ function damage(run: string): string | undefined {
   }
 }
 
-async function main(): Promise<void> {
+/**
+ * @param damages how many of the kills are followed by a damage, of 1
+ * @returns kills, and runs that ended otherwise than the undisturbed
+ */
+export async function killRuns(runs: number, wantedKills: number, damages: number) {
   const names = Object.keys(kinds)
-  const calm = await furnish(names.slice(0, RUNS))
-  const stormy = join(folder, 'stormy')
-  let [kills, damages, differing] = [0, 0, 0]
-  for (let r = 0; r < RUNS; r++) {
+  const [calm, stormy] = [copyOfFurnished('calm'), copyOfFurnished('stormy')]
+  for (const name of names.slice(0, runs)) await command(calm, 'run', definition(name, kinds[name]!))
+  let [kills, faults] = [0, 0]
+  for (let r = 0; r < runs; r++) {
     const kind = names[r % names.length]!
     const name = `${kind}-${r}`
     const file = definition(name, kinds[kind]!)
-    const wanted = Math.round((KILLS * (r + 1)) / RUNS) - Math.round((KILLS * r) / RUNS)
+    const wanted = Math.round((wantedKills * (r + 1)) / runs) - Math.round((wantedKills * r) / runs)
     let own = 0
     for (let left = wanted; left > 0; left--) {
       const run = runFolder(stormy, name)
@@ -236,22 +156,17 @@ async function main(): Promise<void> {
       if (!hit) break
       kills++
       own++
-      const harm = random.next() < DAMAGE ? damage(runFolder(stormy, name)!) : undefined
-      if (harm) damages++
+      const harm = random.next() < damages ? damage(runFolder(stormy, name)!) : undefined
       console.log(`${name}: ${hit}${harm ? `; ${harm}` : ''}`)
     }
     const run = runFolder(stormy, name)!
     if (records(run, 'events.jsonl').at(-1)?.event !== 'completed')
       await command(stormy, 'run', '--resume', run.split('/').at(-1)!)
     const same = result(run) === result(runFolder(calm, kind)!)
-    if (!same) differing++
+    if (!same) faults++
     console.log(`${name}: ${own} kills, ${same ? 'the same bits as the undisturbed run' : 'ANOTHER RESULT'}`)
   }
-  console.log(`${RUNS} runs, ${kills} kills, ${damages} damages: ${differing} runs differ`)
-  if (differing) {
-    console.log(`kept in ${folder}`)
-    process.exitCode = 1
-  } else rmSync(folder, { recursive: true, force: true })
+  return { kills, faults }
 }
 
-await main()
+const definition = (name: string, changes: object) => write(name, { name, ...base, ...changes })
