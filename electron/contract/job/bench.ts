@@ -6,7 +6,10 @@ export const benchJob = z.object({
   ...computing,
   kind: z.literal('bench'),
   part: z.enum(['step', 'teacher', 'generation', 'tokenizer', 'grid']).default('step'),
-  config: z.enum(['tiny', 'A', 'B', 'C']),
+  /** R: a vocabulary of 50,280 and teachers of 135 M parameters, of the part `step` only. */
+  config: z.enum(['tiny', 'A', 'B', 'C', 'R']),
+  /** Of R. */
+  teachers: z.number().int().min(1).max(8).default(1),
   steps: z.number().int().positive().default(12),
 })
 export const benchResult = z.object({

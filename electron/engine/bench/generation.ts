@@ -1,9 +1,10 @@
-import { parameterCount, type GenerationBench, type Job } from '#contract'
+import { parameterCount, type GenerationBench } from '#contract'
 import { startBackend } from '../backend'
 import { Decoder } from '../model/decoder'
 import { argMax } from '../model/generate'
 import { initialise, toTensors } from '../model/weights'
 import type { Progress } from '../progress'
+import type { SizedJob } from '.'
 import { models } from './models'
 
 const PROMPT = [0, 1, 2, 3]
@@ -13,10 +14,7 @@ const TOKENS = 256
  * Greedy generation with the KV cache, and without: the whole text read anew for every token, by the same code. Each
  * runs once before the clock, so that no graph is compiled on it.
  */
-export async function benchGeneration(
-  job: Extract<Job, { kind: 'bench' }>,
-  progress: Progress,
-): Promise<GenerationBench> {
+export async function benchGeneration(job: SizedJob, progress: Progress): Promise<GenerationBench> {
   const config = models[job.config]
   const backend = await startBackend(job.backend, { threads: job.threads })
   const decoder = new Decoder(config, toTensors(initialise(config, 1)))

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { numberOf, parameterCount, type GridBench, type Job, type RunConfig, type Teacher } from '#contract'
+import { numberOf, parameterCount, type GridBench, type RunConfig, type Teacher } from '#contract'
 import type { StoredMode } from '../../files'
 import { startBackend } from '../backend'
 import { tf } from '../backend/tf'
@@ -12,6 +12,7 @@ import { Disk } from '../teachers/cache/disk'
 import type { TeacherSource } from '../teachers/source'
 import { TrainingStep } from '../train/step'
 import { Student } from '../train/student'
+import type { SizedJob } from '.'
 import { benchConfig, liveTeacher } from './config'
 import { models } from './models'
 import { configurations } from './reference'
@@ -33,10 +34,7 @@ const PIECE = 6
  * what the student costs alone. Each kind has its turn after the other, and another one begins each round, so that a
  * slow moment of the machine falls on all of them.
  */
-export async function benchGrid(
-  job: Extract<Job, { kind: 'bench' }>,
-  progress: Progress,
-): Promise<GridBench> {
+export async function benchGrid(job: SizedJob, progress: Progress): Promise<GridBench> {
   const backend = await startBackend(job.backend, { threads: job.threads })
   const { folder, remove } = makeScratchFolder()
   const bench = new Bench(job, folder)
@@ -81,7 +79,7 @@ class Bench {
   private readonly cached: Record<StoredMode, CachedTeacher[]>
 
   constructor(
-    { config, steps }: Extract<Job, { kind: 'bench' }>,
+    { config, steps }: SizedJob,
     private readonly dataDir: string,
   ) {
     this.count = Math.ceil((WARM_UP + steps) / PIECE) * PIECE

@@ -1,14 +1,19 @@
-import type { AnyBenchResult, Job } from '#contract'
+import { badInput, type AnyBenchResult, type Job } from '#contract'
 import type { Progress } from '../progress'
 
+export type BenchJob = Extract<Job, { kind: 'bench' }>
+/** Of a configuration that every part knows. */
+export type SizedJob = BenchJob & { config: Exclude<BenchJob['config'], 'R'> }
+
 /** What is timed, by its name. Each part loads only what it times. */
-export async function benchPart(
-  job: Extract<Job, { kind: 'bench' }>,
-  progress: Progress,
-): Promise<AnyBenchResult> {
+export async function benchPart(job: BenchJob, progress: Progress): Promise<AnyBenchResult> {
+  if (job.part === 'step') return (await import('./step')).bench(job, progress)
+  if (!sized(job))
+    throw badInput(`the part ${job.part} has no configuration R`, {
+      field: 'config',
+      expected: 'tiny, A, B or C',
+    })
   switch (job.part) {
-    case 'step':
-      return (await import('./step')).bench(job, progress)
     case 'teacher':
       return (await import('./teacher')).benchTeacher(job, progress)
     case 'generation':
@@ -18,4 +23,8 @@ export async function benchPart(
     case 'tokenizer':
       return (await import('./tokenizer')).benchTokenizer({ bytes: 10e6, vocab: 4096 }, progress)
   }
+}
+
+function sized(job: BenchJob): job is SizedJob {
+  return job.config !== 'R'
 }

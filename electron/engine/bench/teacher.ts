@@ -1,17 +1,15 @@
-import { parameterCount, type Job, type TeacherBench } from '#contract'
+import { parameterCount, type TeacherBench } from '#contract'
 import { startBackend } from '../backend'
 import { tf } from '../backend/tf'
 import { createTables, forward } from '../model/forward'
 import { initialise, toTensors } from '../model/weights'
 import type { Progress } from '../progress'
+import type { SizedJob } from '.'
 import { median, models } from './models'
 import { configurations } from './reference'
 
 /** A frozen model's forward pass over a batch of the configuration, its logits' mean read. */
-export async function benchTeacher(
-  job: Extract<Job, { kind: 'bench' }>,
-  progress: Progress,
-): Promise<TeacherBench> {
+export async function benchTeacher(job: SizedJob, progress: Progress): Promise<TeacherBench> {
   const config = models[job.config]
   const { batch, time } = configurations[job.config]
   const backend = await startBackend(job.backend, { threads: job.threads })

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -31,4 +31,13 @@ describe('a bench that is ended by a signal', () => {
     expect(await exited).toEqual([null, signal])
     await vi.waitFor(() => expect(left()).toEqual([]), wait)
   })
+})
+
+it('a part without the configuration R refuses it in one line', () => {
+  const args = ['--import', 'tsx', entry, 'bench', '--part', 'grid', '--config', 'R']
+  const { status, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' })
+  expect(status).toBe(2)
+  expect(stderr.trim().split('\n')).toEqual([
+    expect.stringMatching(/grid has no configuration R.*tiny, A, B or C/),
+  ])
 })

@@ -16,12 +16,15 @@ export function machineCommands(program: Command): void {
         .choices(['step', 'teacher', 'generation', 'tokenizer', 'grid'])
         .default('step'),
     )
-    .addOption(new Option('--config <name>', 'of the design').choices(['tiny', 'A', 'B', 'C']).default('A'))
+    .addOption(
+      new Option('--config <name>', 'of the design').choices(['tiny', 'A', 'B', 'C', 'R']).default('A'),
+    )
+    .option('--teachers <n>', 'of the configuration R', Number, 1)
     .addOption(new Option('--backend <name>', 'what computes').choices([...backends]).default('auto'))
     .option('--steps <n>', 'timed steps', Number, 12)
     .option('--threads <n>', 'of the worker; 0 is one a core', Number, 0)
     .option('--sweep', 'the step with 1, 2 and 4 threads, alone and beside a process that keeps a core busy')
-    .option('--peer', "the step in turns with PyTorch's, on one thread and on two")
+    .option('--peer', "the step in turns with PyTorch's: eager, compiled, compiled in bf16")
     .option('--peer-script <file>', "PyTorch's step; default beside the checkout")
     .option('--rounds <n>', 'turns of the comparison', Number, 5)
     .action(async (own: BenchOptions, command: Command) => {
@@ -35,15 +38,19 @@ async function bench({ threads, sweep: swept, peer, peerScript, rounds, ...job }
     return { json: { config: job.config, rows }, text: describeSweep(rows) }
   }
   const measure = () => bareJob<AnyBenchResult>({ kind: 'bench', ...job }, threads)
-  const found = peer && job.part === 'step' ? await findPeer(job.config, peerScript) : undefined
+  const found = peer && job.part === 'step' ? await findPeer(job.config, job.teachers, peerScript) : undefined
   if (typeof found !== 'object') {
     const result = await measure()
     const text = [describeBench(result), ...(found ? [found] : [])].join('\n')
     return { json: found ? { ...result, peer: null, peerNote: found } : result, text }
   }
   const own = () => measure() as Promise<BenchResult>
-  const { result, comparison } = await compareWithPeer(found, job.config, rounds, own)
-  const text = `${describeBench(result)}\nPyTorch, ${comparison.threads} threads: ${show(comparison.tokensPerSecond)} tokens/s, peak ${show(comparison.peakRssMb)} MB; ours ${show(comparison.ratio)} times as many tokens/s (medians of ${rounds} rounds)`
+  const { result, comparison } = await compareWithPeer(found, rounds, own)
+  const lines = comparison.map(
+    (one) =>
+      `PyTorch, ${one.name}: ${show(one.tokensPerSecond)} tokens/s, peak ${show(one.peakRssMb)} MB; ours ${show(one.ratio)} times as many tokens/s (medians of ${one.rounds} rounds)`,
+  )
+  const text = [describeBench(result), ...lines].join('\n')
   return { json: { ...result, peer: comparison }, text }
 }
 
@@ -100,7 +107,8 @@ function grown({ growth }: BenchResult): string {
 
 interface BenchOptions {
   part: 'step' | 'teacher' | 'generation' | 'tokenizer' | 'grid'
-  config: 'tiny' | 'A' | 'B' | 'C'
+  config: 'tiny' | 'A' | 'B' | 'C' | 'R'
+  teachers: number
   backend: Backend
   steps: number
   threads: number

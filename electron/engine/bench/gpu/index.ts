@@ -1,7 +1,7 @@
+import type { REAL } from '../real'
 import type { configurations, Precision } from '../reference'
 import { Check } from './check'
 import { tableOf } from './row'
-import type { REAL } from './speed'
 
 /**
  * `npm run check:gpu`: finds the adapter, compares kernels and training steps with the CPU, times steps on WebGPU and

@@ -1,14 +1,10 @@
-import { numberOf, parameterCount, type RunConfig } from '#contract'
+import { parameterCount, type RunConfig } from '#contract'
 import { startBackend } from '../../backend'
 import type { LazyBackend } from '../../backend/lazyBackend'
 import { tf } from '../../backend/tf'
 import { peakMemoryMb } from '../../heap'
-import { createTables } from '../../model/forward'
-import { createRandom } from '../../random'
-import { TrainingStep } from '../../train/step'
-import { Student } from '../../train/student'
-import { benchConfig, liveTeacher } from '../config'
 import { median } from '../models'
+import { RealStep, type REAL } from '../real'
 import { configurations, ReferenceStep, type Precision } from '../reference'
 import { say } from './row'
 
@@ -31,48 +27,12 @@ export async function timeConfiguration(name: keyof typeof configurations, timin
   await timed(name, batch * time, timing, (i) => step.run(i))
 }
 
-/** A user's own size, with a live teacher: no features, KL at tau 2 and cross-entropy. */
-export const REAL = {
-  real: {
-    vocab: 50280,
-    batch: 8,
-    time: 128,
-    teacher: { width: 576, layers: 30, heads: 9, kvHeads: 3, hidden: 1536 },
-    student: { width: 384, layers: 6, heads: 6, kvHeads: 2, hidden: 1024 },
-  },
-  small: {
-    vocab: 512,
-    batch: 2,
-    time: 16,
-    teacher: { width: 64, layers: 2, heads: 4, kvHeads: 2, hidden: 128 },
-    student: { width: 32, layers: 2, heads: 2, kvHeads: 1, hidden: 64 },
-  },
-} as const
-
 /** A whole step of a run, of a user's own size. */
 export async function timeReal(name: keyof typeof REAL, timing: Timing): Promise<void> {
-  const { vocab, batch, time, teacher, student } = REAL[name]
-  const common = {
-    family: 'llama',
-    vocab,
-    context: 256,
-    tied: true,
-    ropeBase: 10000,
-    normEpsilon: 1e-5,
-  } as const
-  const config = benchConfig({ ...common, ...student }, [{ ...common, ...teacher }], {
-    loss: { lambda: 0.7, tau: 2, features: false },
-    train: { steps: 1000, batch, context: time, warmup: 1, learningRate: 1e-3, precision: timing.precision },
-  })
   await startBackend('webgpu', { threads: 0 })
-  process.stdout.write(`weights of ${count(config)} parameters\n`)
-  const teachers = config.teachers.map((row, k) => liveTeacher(row, k, time))
-  const step = new TrainingStep(config, new Student(config), createTables(config.student, time), teachers)
-  await timed(name, batch * time, timing, async (i) => {
-    const random = createRandom(i, 'check-gpu')
-    const draw = () => Int32Array.from({ length: batch * time }, () => random.integer(vocab))
-    return numberOf((await step.run(i, { inputs: draw(), targets: draw() })).loss)
-  })
+  const step = new RealStep(name, 1, timing.precision)
+  process.stdout.write(`weights of ${count(step.config)} parameters\n`)
+  await timed(name, step.tokens, timing, (i) => step.run(i))
 }
 
 function count({ student, teachers }: RunConfig): string {
