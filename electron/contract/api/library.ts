@@ -75,6 +75,8 @@ export const library = {
       out: z.string().min(1),
       /** Of an ONNX file: with the hidden states of every layer as outputs. */
       hiddenStates: z.boolean().default(false),
+      /** Of an ONNX file: with a KV cache, as Optimum and transformers.js read it. */
+      kvCache: z.boolean().default(false),
     }),
     task,
   ),

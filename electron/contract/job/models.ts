@@ -154,6 +154,8 @@ export const exportJob = z.object({
   card: z.string().optional(),
   /** Of an ONNX file: with the hidden states of every layer as outputs. */
   hiddenStates: z.boolean().default(false),
+  /** Of an ONNX file: with keys and values of earlier tokens as inputs, and of all as outputs. */
+  kvCache: z.boolean().default(false),
   out: z.string(),
 })
 

@@ -1,15 +1,17 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { exportJob, type ExportDtype, type ExportFormat } from '#contract'
 import { startBackend } from '../backend'
 import { importTokenizer } from '../data/importTokenizer'
+import { openTokenizer } from '../data/tokenizer'
 import { exportModel } from './exportModel'
 import { numbersOf, readGguf } from './gguf/testing'
 import { readHuggingFace } from './huggingface'
+import { checkOnnx } from './onnx/importOnnx'
 import { writeModel } from './modelFolder'
 import { readSafetensors } from './safetensors'
 import { withVocabulary } from './vocabulary'
@@ -166,6 +168,22 @@ describe.each(names)('%s, exported', (name) => {
       .map((_, i) => row(ids.length - 1 + i))
       .map((values) => values.indexOf(Math.max(...values)))
     expect(said).toEqual(greedy)
+  })
+
+  it('as an ONNX file with a KV cache, lies beside what Optimum wants to know and is a teacher again', async () => {
+    const { path, write } = await furnish(name)
+    const { out, files, warnings } = await write('onnx', 'f32', { kvCache: true })
+    const names = ['model.onnx', 'config.json', 'generation_config.json', 'tokenizer.json']
+    expect(files.map((file) => basename(file))).toEqual(
+      expect.arrayContaining([...names, 'tokenizer_config.json']),
+    )
+    expect(files.filter((file) => file.endsWith('.safetensors'))).toEqual([])
+    const { vocab } = openTokenizer(join(path, 'tokenizer.json'), 'huggingface')
+    // It is asked as a whole and in two parts.
+    const { config } = await checkOnnx(join(out, 'model.onnx'), vocab)
+    expect(config).toMatchObject({ family: 'onnx', vocab })
+    const turns = /longrope/.test(readFileSync(join(path, 'config.json'), 'utf8'))
+    expect(warnings).toEqual(turns ? [expect.stringMatching(/beyond \d+ tokens .* read anew/)] : [])
   })
 
   it.skipIf(name in REFUSED)('as GGUF, is the file that llama.cpp generated from', async () => {

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { badInput, checkDtype, type ExportResult, type Job } from '#contract'
+import { badInput, checkDtype, type ExportResult, type Job, type ModelConfig } from '#contract'
 import { copyFile, writeFileAtomic } from '../../files'
 import { idOfToken, loadTokenizer, tokenizerFile } from '../data/tokenizer'
 import {
@@ -16,6 +16,8 @@ import { encodeGguf } from './gguf'
 import type { TensorType } from './gguf/format'
 import { encodeLlama2c } from './llama2c'
 import { readModel } from './modelFolder'
+import { turningPoint } from './rotary'
+import type { Weights } from './weights'
 
 type ExportJob = Extract<Job, { kind: 'export' }>
 
@@ -57,39 +59,62 @@ async function contents(job: ExportJob): Promise<Contents> {
   const file = tokenizerFile(dataDir, model.tokenizer)
   const tokenizer = existsSync(file) ? file : undefined
   if (format === 'onnx') {
-    const bytes = encodeOnnxModel(config, weights, job.hiddenStates)
-    return { files: [['model.onnx', [bytes]]], warnings: [], tokenizer }
+    const files: ExportedFile[] = [['model.onnx', [encodeOnnxModel(config, weights, job)]]]
+    if (!job.kvCache) return { files, warnings: [], tokenizer }
+    const beside = await huggingFaceFolder(job, config, weights, file)
+    return {
+      files: [...files, ...beside.filter(([name]) => !name.startsWith('model'))],
+      warnings: cacheWarnings(config),
+      tokenizer,
+    }
   }
   if (format === 'llama2c')
     return { files: [['model.bin', [encodeLlama2c(config, weights)]]], warnings: [], tokenizer }
-  const { bos } = await loadTokenizer(dataDir, model.tokenizer)
-  const { kind } = model.tokenizer
-  const settings = kind === 'huggingface' ? readTokenizerSettings(file) : { special: {} }
-  // A document ends where the next begins; a chat of the model that a student began as, at its own token.
-  const eos = [...new Set([bos, endOf(file, settings) ?? bos])]
   if (format === 'gguf') {
-    const { chatTemplate } = settings
+    const { bos, eos, kind, settings } = await endsOf(job, file)
     const { parts, warnings } = encodeGguf({
       name: model.name,
       config,
       weights,
-      tokenizer: { file, kind, bos, eos: eos[eos.length - 1]!, chatTemplate },
+      tokenizer: { file, kind, bos, eos: eos[eos.length - 1]!, chatTemplate: settings.chatTemplate },
       dtype: job.dtype as TensorType,
     })
     return { files: [['model.gguf', parts]], warnings }
   }
-  const { shard, card } = job
-  const files = huggingFaceFiles({
-    config,
-    weights,
-    bos,
-    eos,
-    dtype: job.dtype as 'f32' | 'bf16',
-    shard,
-    card,
-  })
-  if (kind !== 'llama2c') files.push(...tokenizerFiles(file, config.context, settings))
-  return { files, warnings: [], tokenizer }
+  return { files: await huggingFaceFolder(job, config, weights, file), warnings: [], tokenizer }
+}
+
+/** What another tool does not know when it reads on from a cache. */
+function cacheWarnings(config: ModelConfig): string[] {
+  const turning = turningPoint(config)
+  if (turning === Infinity) return []
+  return [
+    `a text that grows beyond ${turning} tokens has to be read anew from its beginning: the keys that are kept were turned as those of a short text`,
+  ]
+}
+
+/** A folder of transformers, but for `tokenizer.json`. */
+async function huggingFaceFolder(
+  job: ExportJob,
+  config: ModelConfig,
+  weights: Weights,
+  file: string,
+): Promise<ExportedFile[]> {
+  const { bos, eos, kind, settings } = await endsOf(job, file)
+  const { shard, card, format } = job
+  const dtype = format === 'hf' ? (job.dtype as 'f32' | 'bf16') : 'f32'
+  const files = huggingFaceFiles({ config, weights, bos, eos, dtype, shard, card })
+  return kind === 'llama2c' ? files : [...files, ...tokenizerFiles(file, config.context, settings)]
+}
+
+/** Where documents and texts end. */
+async function endsOf({ dataDir, model }: ExportJob, file: string) {
+  const { bos } = await loadTokenizer(dataDir, model.tokenizer)
+  const { kind } = model.tokenizer
+  const settings: TokenizerSettings = kind === 'huggingface' ? readTokenizerSettings(file) : { special: {} }
+  // A document ends where the next begins; a chat of the model that a student began as, at its own token.
+  const eos = [...new Set([bos, endOf(file, settings) ?? bos])]
+  return { bos, eos, kind, settings }
 }
 
 function endOf(file: string, settings: TokenizerSettings): number | undefined {

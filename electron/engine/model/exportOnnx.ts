@@ -1,12 +1,4 @@
-import {
-  attentionScale,
-  badInput,
-  headSize,
-  parameterCount,
-  rotaries,
-  weightShapes,
-  type ModelConfig,
-} from '#contract'
+import { attentionScale, badInput, headSize, parameterCount, type ModelConfig } from '#contract'
 import type { Data, Graph, Value } from '../backend/graph'
 import { encodeOnnx } from '../backend/onnx'
 import type { OnnxModel, OnnxTensor, ValueInfo } from '../backend/onnxModel'
@@ -14,8 +6,10 @@ import { record } from '../backend/record'
 import { tf } from '../backend/tf'
 import { createTables, forward } from './forward'
 import { OnnxBuilder } from './onnx/builder'
+import { cachedPass, pastName, presentName } from './onnx/cached'
 import { hiddenOutput } from './onnx/signature'
-import { SequenceTables } from './onnx/tables'
+import { strangers } from './onnx/strangers'
+import { CachedTables, SequenceTables } from './onnx/tables'
 import type { Weights } from './weights'
 
 /** Protobuf holds messages of less than 2 GB; the graph beside the weights is small. */
@@ -26,11 +20,17 @@ const LARGEST = 2 ** 31 - 2 ** 20
  * float32 [batch, sequence, vocab], both axes free. It is what `forward` records of one batch, with the batch's sizes
  * made free and the tables of a forward pass computed from the sequence's length.
  *
- * @param hiddenStates adds `hidden_states.0` (the embedding's) to `hidden_states.N` (layer N's, before the final norm),
- *   [batch, sequence, width]
+ * With a KV cache it takes `attention_mask` int64 [batch, all tokens], `position_ids` int64 [batch, sequence] and
+ * `past_key_values.N.key` and `.value` float32 [batch, kvHeads, earlier tokens, size] too, and gives `present.N.key` and
+ * `.value`, as Optimum's exports do. Sequences may be padded on the left.
+ *
  * @throws bad-input when the weights take more than an ONNX file can hold
  */
-export function encodeOnnxModel(config: ModelConfig, weights: Weights, hiddenStates = false): Uint8Array {
+export function encodeOnnxModel(
+  config: ModelConfig,
+  weights: Weights,
+  options: OnnxOptions = {},
+): Uint8Array {
   const bytes = parameterCount(config) * Float32Array.BYTES_PER_ELEMENT
   if (bytes > LARGEST) {
     throw badInput(`the weights take ${(bytes / 1e9).toFixed(1)} GB, an ONNX file holds at most 2 GB`, {
@@ -40,7 +40,16 @@ export function encodeOnnxModel(config: ModelConfig, weights: Weights, hiddenSta
   }
   // Other tools want what the weights have: ids beyond the tokenizer's too.
   const { rows: all, ...rest } = config
-  return encodeOnnx(new Recording({ ...rest, vocab: all ?? config.vocab }, weights).model(hiddenStates))
+  return encodeOnnx(new Recording({ ...rest, vocab: all ?? config.vocab }, weights, options).model())
+}
+
+export interface OnnxOptions {
+  /**
+   * Adds `hidden_states.0` (the embedding's) to `hidden_states.N` (layer N's, before the final norm), [batch, sequence,
+   * width].
+   */
+  hiddenStates?: boolean
+  kvCache?: boolean
 }
 
 /** A forward pass of one batch, as the nodes of a model for batches of any size. */
@@ -52,48 +61,106 @@ class Recording {
   /** What stands for a value, under the name that the recorded graph has for it. */
   private readonly names = new Map<string, string>()
   private readonly outputs: ValueInfo[] = []
+  /** Sizes of the batch that is recorded; with a KV cache all tokens are more than the new ones. */
   private readonly batch: number
   private readonly time: number
+  private readonly total: number
   /** The sizes that are free, int64 [1]. */
-  private readonly sizes: { batch: string; time: string }
+  private readonly sizes: { batch: string; time: string; total?: string }
 
   constructor(
     private readonly config: ModelConfig,
     private readonly weights: Weights,
+    private readonly options: OnnxOptions,
   ) {
-    const [batch, time] = strangers(config)
-    ;[this.batch, this.time] = [batch!, time!]
-    const { graph } = this
-    const shape = graph.node('Shape', ['input_ids'])
-    const size = (axis: number) =>
-      graph.node('Slice', [shape, graph.integers([axis]), graph.integers([axis + 1])])
-    this.sizes = { batch: size(0), time: size(1) }
+    const [batch, total, time] = strangers(config)
+    ;[this.batch, this.time, this.total] = [batch!, time!, total!]
+    const size = (input: string, axis: number) => {
+      const { graph } = this
+      const shape = graph.node('Shape', [input])
+      return graph.node('Slice', [shape, graph.integers([axis]), graph.integers([axis + 1])])
+    }
+    const total_ = options.kvCache ? { total: size('attention_mask', 1) } : {}
+    this.sizes = { batch: size('input_ids', 0), time: size('input_ids', 1), ...total_ }
   }
 
-  model(hiddenStates: boolean): OnnxModel {
+  model(): OnnxModel {
     const { config, graph } = this
     const { vocab, width, layers, context } = config
-    const recorded = record(() => this.pass(hiddenStates))
+    let outputs: { name: string; shape: (string | number)[] }[] = []
+    const recorded = record(() => {
+      const said = this.options.kvCache ? this.cached() : this.whole()
+      const rows = (size: number) => ['batch', 'sequence', size]
+      outputs = [
+        { name: 'logits', shape: rows(vocab) },
+        ...said.hidden.map((_, n) => ({ name: hiddenOutput({ layers }, n), shape: rows(width) })),
+        ...said.present.map(({ name }) => ({ name, shape: this.cacheShape('total_sequence') })),
+      ]
+      const table = (of: tf.Tensor) => tf.reshape(of, [this.batch, this.time, -1])
+      return [table(said.logits), ...said.hidden.map(table), ...said.present.map(({ tensor }) => tensor)]
+    })
     this.write(recorded)
-    const give = (name: string, i: number, size: number) => {
+    for (const [i, { name, shape }] of outputs.entries()) {
       const value = this.nameOf(recorded.outputs[i]!, recorded)
       graph.nodes.push({ name: 'Identity', inputs: [value], outputs: [name] })
-      this.outputs.push({ name, type: 'float32', shape: ['batch', 'sequence', size] })
+      this.outputs.push({ name, type: 'float32', shape })
     }
-    give('logits', 0, vocab)
-    if (hiddenStates) for (let n = 0; n <= layers; n++) give(hiddenOutput({ layers }, n), n + 1, width)
     return {
       nodes: graph.nodes,
       initialisers: this.initialisers,
-      inputs: [{ name: 'input_ids', type: 'int64', shape: ['batch', 'sequence'] }],
+      inputs: this.inputs(),
       outputs: this.outputs,
       metadata: { context: String(context) },
     }
   }
 
+  private inputs(): ValueInfo[] {
+    const ids: ValueInfo = { name: 'input_ids', type: 'int64', shape: ['batch', 'sequence'] }
+    if (!this.options.kvCache) return [ids]
+    const past = Array.from({ length: this.config.layers }, (_, layer) =>
+      KEY_AND_VALUE.map((which): ValueInfo => ({
+        name: pastName(layer, which),
+        type: 'float32',
+        shape: this.cacheShape('past_sequence'),
+      })),
+    )
+    return [
+      ids,
+      { name: 'attention_mask', type: 'int64', shape: ['batch', 'total_sequence'] },
+      { name: 'position_ids', type: 'int64', shape: ['batch', 'sequence'] },
+      ...past.flat(),
+    ]
+  }
+
+  private cacheShape(tokens: string): (string | number)[] {
+    return ['batch', this.config.kvHeads, tokens, headSize(this.config)]
+  }
+
   /** The forward pass that is recorded; what it is given is noted. */
-  private pass(hiddenStates: boolean): tf.Tensor[] {
+  private whole(): Recorded {
     const { config, batch, time } = this
+    const tables = createTables(config, time)
+    this.noteTables(tables)
+    const ids = new Int32Array(batch * time)
+    this.given.set(ids, () => 'input_ids')
+    const { logits, hidden } = forward(config, this.parameters(), tf.tensor2d(ids, [batch, time]), tables)
+    tables.dispose()
+    return { logits, hidden: this.options.hiddenStates ? hidden : [], present: [] }
+  }
+
+  /** The same behind the keys and values of earlier tokens. */
+  private cached(): Recorded {
+    const { config, batch, time, total, sizes } = this
+    const tables = new CachedTables(config, this.graph, sizes.time, sizes.total!)
+    const note = (data: Data, name: () => string) => void this.given.set(data, name)
+    const said = cachedPass(config, this.parameters(), { batch, time, total }, tables, note)
+    const present = said.present.flatMap((one, layer) =>
+      KEY_AND_VALUE.map((which) => ({ name: presentName(layer, which), tensor: one[which] })),
+    )
+    return { logits: said.logits, hidden: this.options.hiddenStates ? said.hidden : [], present }
+  }
+
+  private parameters(): Map<string, tf.Tensor> {
     const parameters = new Map<string, tf.Tensor>()
     for (const [name, { shape, data }] of this.weights) {
       parameters.set(name, tf.tensor(data, shape))
@@ -101,14 +168,7 @@ class Recording {
       this.initialisers.push({ name, type: 'float32', shape, bytes })
       this.given.set(data, () => name)
     }
-    const tables = createTables(config, time)
-    this.noteTables(tables)
-    const ids = new Int32Array(batch * time)
-    this.given.set(ids, () => 'input_ids')
-    const { logits, hidden } = forward(config, parameters, tf.tensor2d(ids, [batch, time]), tables)
-    const whole = [logits, ...(hiddenStates ? hidden : [])]
-    tables.dispose()
-    return whole.map((rows) => tf.reshape(rows, [batch, time, -1]))
+    return parameters
   }
 
   private noteTables({ masks, rotations }: ReturnType<typeof createTables>): void {
@@ -167,7 +227,18 @@ class Recording {
   }
 
   private isFree(value: number): boolean {
-    return value !== 0 && (value % this.batch === 0 || value % this.time === 0)
+    return value !== 0 && this.free().some(([stranger]) => value % stranger === 0)
+  }
+
+  /** The sizes that are free, each with what stands for it. */
+  private free(): [stranger: number, name: string][] {
+    const { batch, time, total, sizes } = this
+    const all: [number, string | undefined][] = [
+      [batch, sizes.batch],
+      [time, sizes.time],
+      [total, sizes.total],
+    ]
+    return all.filter((one): one is [number, string] => one[1] !== undefined)
   }
 
   /** A multiple of the batch's sizes, int64 [1]. */
@@ -175,10 +246,7 @@ class Recording {
     const { graph } = this
     const factors: string[] = []
     let rest = value
-    for (const [stranger, name] of [
-      [this.batch, this.sizes.batch],
-      [this.time, this.sizes.time],
-    ] as const) {
+    for (const [stranger, name] of this.free()) {
       if (rest % stranger) continue
       rest /= stranger
       factors.push(name)
@@ -199,20 +267,16 @@ class Recording {
   }
 }
 
+const KEY_AND_VALUE = ['key', 'value'] as const
+
+/** What a pass says. */
+interface Recorded {
+  logits: tf.Tensor
+  hidden: tf.Tensor[]
+  present: { name: string; tensor: tf.Tensor }[]
+}
+
 /** The host's array of a tensor that was made of one. */
 function dataOf(tensor: tf.Tensor): Data {
   return tensor.dataSync() as Data
-}
-
-/**
- * Two sizes that no other size of the model is a multiple of, so that the batch's are told from them wherever they
- * appear. They are short enough for attention to take the queries in one block.
- */
-function strangers(config: ModelConfig): number[] {
-  const { heads, kvHeads, hidden, context } = config
-  const shapes = [...weightShapes(config).values()].flat()
-  const dimensions = rotaries(config).flatMap((rotary) => [rotary.dimensions, rotary.dimensions / 2])
-  const sizes = [...shapes, ...dimensions, heads, kvHeads, hidden, context, headSize(config)]
-  const primes = [251, 241, 239, 233, 229, 227, 223, 211, 199, 197, 193, 191, 181, 179, 173, 167]
-  return primes.filter((prime) => sizes.every((size) => size % prime)).slice(0, 2)
 }

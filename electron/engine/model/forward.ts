@@ -112,10 +112,16 @@ export function forward(
   const [batch, time] = tokens.shape
   let x = embedded(config, parameters, tf.reshape(tokens, [batch * time]), 0, time)
   const hidden = [x]
+  const { cap } = (config.architecture ?? LLAMA).attention
   const maps: tf.Tensor4D[] | undefined = attention ? [] : undefined
   for (let layer = 0; layer < config.layers; layer++) {
+    const mask = tables.masks.get(windowOf(config, layer))!
+    const attend: LayerPass['attend'] = (query, key, value) =>
+      maps
+        ? mappedAttention(query, key, value, mask, maps, cap)
+        : causalAttention(query, key, value, mask, cap)
     const through = (input: tf.Tensor2D, own: Parameters) =>
-      decoderLayer(config, layer, input, wholePass(config, own, layer, batch, tables, maps))
+      decoderLayer(config, layer, input, { ...wholePass(config, own, layer, batch, tables), attend })
     x = checkpointing && !maps ? recomputed(config, through, x, layer, parameters) : through(x, parameters)
     hidden.push(x)
   }
@@ -135,13 +141,13 @@ export function forward(
  * What tokens enter the first layer as, [tokens, width].
  *
  * @param ids int32 [sequences * time]
- * @param from the position of each sequence's first
+ * @param from the position of each sequence's first; or those of all, int32 [sequences * time]
  */
 export function embedded(
   config: ModelConfig,
   parameters: Parameters,
   ids: tf.Tensor,
-  from: number,
+  from: number | tf.Tensor1D,
   time: number,
 ): tf.Tensor2D {
   const { embedding, positions } = config.architecture ?? LLAMA
@@ -152,7 +158,9 @@ export function embedded(
   if (positions.learned === undefined) return x
   const table = parameters.get(POSITIONS) as tf.Tensor2D
   // Cut twice: the length stays a size of its own for the export, not a part of a sum.
-  const rest = positions.learned + from ? tf.slice(table, [positions.learned + from, 0]) : table
+  const first = positions.learned + (typeof from === 'number' ? from : 0)
+  const rest = first ? tf.slice(table, [first, 0]) : table
+  if (typeof from !== 'number') return tf.add(x, tf.gather(rest, from))
   const own = tf.slice(rest, [0, 0], [time, width])
   return tf.reshape(tf.add(tf.reshape(x, [-1, time, width]), own), [x.shape[0], width])
 }
@@ -169,17 +177,14 @@ export function finalOf(config: ModelConfig, parameters: Parameters, x: tf.Tenso
   return { normal, head, cap: logits.cap }
 }
 
-/** A layer's pass over whole sequences. */
-function wholePass(
+/** A layer's pass over whole sequences, but for its attention. */
+export function wholePass(
   config: ModelConfig,
   parameters: Parameters,
   layer: number,
   batch: number,
-  { time, rotations, masks }: Tables,
-  maps: tf.Tensor4D[] | undefined,
-): LayerPass {
-  const { cap } = (config.architecture ?? LLAMA).attention
-  const mask = masks.get(windowOf(config, layer))!
+  { time, rotations }: Pick<Tables, 'time' | 'rotations'>,
+): Omit<LayerPass, 'attend'> {
   return {
     batch,
     time,
@@ -198,10 +203,6 @@ function wholePass(
         return bias ? tf.add<tf.Tensor2D>(sum, bias) : sum
       }),
     vector: (which) => parameters.get(layerWeight(layer, which)) as tf.Tensor1D | undefined,
-    attend: (query, key, value) =>
-      maps
-        ? mappedAttention(query, key, value, mask, maps, cap)
-        : causalAttention(query, key, value, mask, cap),
   }
 }
 

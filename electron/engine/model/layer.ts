@@ -160,12 +160,15 @@ function positioned(
 }
 
 function scalesByRotation(config: ModelConfig, { key }: Rotations): boolean {
-  return key.cosine.shape[1] === headSize(config) && !(config.architecture ?? LLAMA).attention.byDepth
+  return turningOf(key) === headSize(config) && !(config.architecture ?? LLAMA).attention.byDepth
 }
+
+/** Tables of a pass may be of each sequence, [batch, 1, time, dimensions]. */
+const turningOf = ({ cosine }: Rotation): number => cosine.shape[cosine.shape.length - 1]!
 
 /** A head's first dimensions turned, as many as the tables have. */
 function rotatedPart(x: tf.Tensor4D, rotation: Rotation): tf.Tensor4D {
-  const [size, turning] = [x.shape[3], rotation.cosine.shape[1]]
+  const [size, turning] = [x.shape[3], turningOf(rotation)]
   if (turning === size) return rotate(x, rotation)
   const [first, rest] = tf.split<tf.Tensor4D>(x, [turning, size - turning], 3)
   return tf.concat([rotate(first!, rotation), rest!], 3)

@@ -227,7 +227,7 @@ describe('an ONNX teacher', () => {
     const weights = initialise(teacherModel, 3)
     for (const { data } of weights.values())
       if (data.length > 20) for (const [i, v] of data.entries()) data[i] = v * 10
-    return { weights, file: write(encodeOnnxModel(teacherModel, weights, true)) }
+    return { weights, file: write(encodeOnnxModel(teacherModel, weights, { hiddenStates: true })) }
   }
 
   it('that is padded beyond its tokenizer says nothing of the ids beyond', async () => {

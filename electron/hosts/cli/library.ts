@@ -85,6 +85,7 @@ interface ExportOptions {
   format: ExportFormat
   dtype: ExportDtype
   hiddenStates?: boolean
+  kvCache?: boolean
   out: string
 }
 
@@ -150,14 +151,19 @@ function modelCommands(program: Command): void {
         .default('f32'),
     )
     .option('--hidden-states', 'of onnx: every layer’s as outputs too, to align features with')
+    .option(
+      '--kv-cache',
+      'of onnx: keys and values of earlier tokens as inputs and outputs, as Optimum and transformers.js read them',
+    )
     .requiredOption('--out <folder>')
     .action(async (model: string, own: ExportOptions, command: Command) => {
       await perform(command.optsWithGlobals<GlobalOptions>(), 'read', async ({ rooms }) => {
-        const { format, dtype, hiddenStates = false } = own
+        const { format, dtype, hiddenStates = false, kvCache = false } = own
         const result = await rooms.models.export(model, {
           format,
           dtype,
           hiddenStates,
+          kvCache,
           out: resolve(own.out),
         })
         for (const warning of result.warnings) process.stderr.write(`warning: ${warning}\n`)

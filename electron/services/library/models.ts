@@ -44,6 +44,7 @@ export interface ExportOptions {
   dtype?: ExportDtype
   /** Of ONNX, beside the logits. */
   hiddenStates?: boolean
+  kvCache?: boolean
   out: string
   control?: TaskControl
 }
@@ -144,12 +145,13 @@ export class ModelService {
    * @throws bad-input where the format is not written so
    */
   async export(model: string, options: ExportOptions): Promise<ExportResult> {
-    const { control, dtype = 'f32', hiddenStates = false, format, out } = options
-    if (hiddenStates && format !== 'onnx')
-      throw badInput('hidden states are outputs of an ONNX file', {
-        field: '--hidden-states',
-        expected: '--format onnx',
-      })
+    const { control, dtype = 'f32', hiddenStates = false, kvCache = false, format, out } = options
+    for (const [asked, what, field] of [
+      [hiddenStates, 'hidden states are outputs', '--hidden-states'],
+      [kvCache, 'keys and values are inputs and outputs', '--kv-cache'],
+    ] as const)
+      if (asked && format !== 'onnx')
+        throw badInput(`${what} of an ONNX file`, { field, expected: '--format onnx' })
     checkDtype(format, dtype)
     if (!isAbsolute(out))
       throw badInput(`"${out}" is no folder to write to`, { field: 'out', expected: 'an absolute path' })
@@ -157,7 +159,7 @@ export class ModelService {
     const card = format === 'hf' ? this.cardOf(id) : undefined
     return performJob(
       this.context,
-      { kind: 'export', model: ref, format, dtype, hiddenStates, card, out },
+      { kind: 'export', model: ref, format, dtype, hiddenStates, kvCache, card, out },
       control && heeding(control),
     )
   }

@@ -3,58 +3,65 @@ import { FORBIDDEN } from '../forward'
 import { frequencies } from '../rotary'
 import type { OnnxBuilder } from './builder'
 
-/** What a graph makes of the sequence's length, in place of the tables of a forward pass. */
-export class SequenceTables {
-  /** 0, 1, ... as a column and as a row. */
-  private readonly rows: string
-  private readonly columns: string
-
-  /** @param time the sequence's length, int64 [1] */
+/** What a graph makes in place of the tables of a forward pass, of sizes and positions that are known when it runs. */
+abstract class Tables {
+  /**
+   * @param length of the sequences that are read, int64 [1]; some scalings depend on it
+   */
   constructor(
-    private readonly config: ModelConfig,
-    private readonly graph: OnnxBuilder,
-    private readonly time: string,
-  ) {
-    const end = graph.node('Squeeze', [time, graph.integers([0])])
-    const positions = graph.node('Range', [graph.integer(0), end, graph.integer(1)])
-    this.rows = graph.node('Unsqueeze', [positions, graph.integers([1])])
-    this.columns = graph.node('Unsqueeze', [positions, graph.integers([0])])
+    protected readonly config: ModelConfig,
+    protected readonly graph: OnnxBuilder,
+    private readonly length: string,
+  ) {}
+
+  /** int64, with a last axis of one number. */
+  protected abstract readonly positions: string
+  /** Of the tables, which axis the dimensions are. */
+  protected abstract readonly axis: number
+
+  protected forbidden(rows: string, columns: string, window: number): string {
+    const { graph } = this
+    const later = graph.node('Less', [rows, columns])
+    if (!Number.isFinite(window)) return later
+    const last = graph.node('Sub', [rows, graph.integer(window)])
+    return graph.node('Or', [later, graph.node('LessOrEqual', [columns, last])])
   }
 
-  /** Causal, within a window: [time, time]. */
-  mask(window: number): string {
-    const { graph, rows, columns } = this
-    let forbidden = graph.node('Less', [rows, columns])
-    if (Number.isFinite(window)) {
-      const last = graph.node('Sub', [rows, graph.integer(window)])
-      forbidden = graph.node('Or', [forbidden, graph.node('LessOrEqual', [columns, last])])
-    }
+  protected masked(forbidden: string): string {
+    const { graph } = this
     return graph.node('Where', [forbidden, graph.float(FORBIDDEN), graph.float(0)])
   }
 
+  /** 0, 1, ... */
+  protected counted(size: string): string {
+    const { graph } = this
+    const end = graph.node('Squeeze', [size, graph.integers([0])])
+    return graph.node('Range', [graph.integer(0), end, graph.integer(1)])
+  }
+
   /**
-   * Cosines and sines of a rotary position, [time, dimensions].
+   * Cosines and sines of a rotary position, of each position a row of its dimensions.
    *
    * @param scale what they are multiplied by
    */
   rotation(which: number, scale: number): { cosine: string; sine: string } {
     const { graph } = this
     const { factor } = frequencies(rotaries(this.config)[which]!, 1)
-    const exact = graph.cast(this.rows, 'float64')
+    const exact = graph.cast(this.positions, 'float64')
     const angles = graph.node('Mul', [exact, this.frequencies(which)])
     // In float32 the angle of a late position is wrong by more than its cosine may be: the turns are taken off before.
     const turn = graph.node('Mod', [angles, graph.double(2 * Math.PI)], { fmod: 1 })
     const within = graph.cast(turn, 'float32')
     const both = (name: string) => {
       const one = graph.node(name, [within])
-      const whole = graph.node('Concat', [one, one], { axis: 1 })
+      const whole = graph.node('Concat', [one, one], { axis: this.axis })
       return factor * scale === 1 ? whole : graph.node('Mul', [whole, graph.float(factor * scale)])
     }
     return { cosine: both('Cos'), sine: both('Sin') }
   }
 
   private frequencies(which: number): string {
-    const { graph, time } = this
+    const { graph, length: time } = this
     const rotary = rotaries(this.config)[which]!
     const { base, dimensions, scaling } = rotary
     const given = (length: number) => graph.doubles(frequencies(rotary, length).values)
@@ -71,5 +78,59 @@ export class SequenceTables {
     const grown = graph.node('Pow', [growth, graph.double(dimensions / (dimensions - 2))])
     const exponents = Float64Array.from({ length: dimensions / 2 }, (_, i) => (-2 * i) / dimensions)
     return graph.node('Pow', [graph.node('Mul', [grown, graph.double(base)]), graph.doubles(exponents)])
+  }
+}
+
+/** Of whole sequences of one length. */
+export class SequenceTables extends Tables {
+  protected readonly positions: string
+  protected readonly axis = 1
+  /** 0, 1, ... as a row. */
+  private readonly columns: string
+
+  /** @param time the sequences' length, int64 [1] */
+  constructor(config: ModelConfig, graph: OnnxBuilder, time: string) {
+    super(config, graph, time)
+    const positions = this.counted(time)
+    this.positions = graph.node('Unsqueeze', [positions, graph.integers([1])])
+    this.columns = graph.node('Unsqueeze', [positions, graph.integers([0])])
+  }
+
+  /** Causal, within a window: [time, time]. */
+  mask(window: number): string {
+    return this.masked(this.forbidden(this.positions, this.columns, window))
+  }
+}
+
+/** Of new tokens behind earlier ones, in sequences that may be padded on the left. */
+export class CachedTables extends Tables {
+  protected readonly positions: string
+  protected readonly axis = 3
+  /** The place of each new token among all, as a column, and of all as a row. */
+  private readonly rows: string
+  private readonly columns: string
+  /** Whether a token is padding, [batch, 1, 1, total]. */
+  private readonly padding: string
+
+  /**
+   * Takes the inputs `position_ids`, int64 [batch, time], and `attention_mask`, int64 [batch, total].
+   *
+   * @param time new tokens, int64 [1]
+   * @param total all tokens, int64 [1]
+   */
+  constructor(config: ModelConfig, graph: OnnxBuilder, time: string, total: string) {
+    super(config, graph, total)
+    this.positions = graph.node('Unsqueeze', ['position_ids', graph.integers([1, 3])])
+    const places = graph.node('Add', [this.counted(time), graph.node('Sub', [total, time])])
+    this.rows = graph.node('Unsqueeze', [places, graph.integers([1])])
+    this.columns = graph.node('Unsqueeze', [this.counted(total), graph.integers([0])])
+    const seen = graph.node('Unsqueeze', ['attention_mask', graph.integers([1, 2])])
+    this.padding = graph.node('Equal', [seen, graph.integer(0)])
+  }
+
+  /** Causal, within a window, and not at padding: [batch, 1, time, total]. */
+  mask(window: number): string {
+    const forbidden = this.forbidden(this.rows, this.columns, window)
+    return this.masked(this.graph.node('Or', [forbidden, this.padding]))
   }
 }
