@@ -138,7 +138,7 @@ export class ReferenceStep {
     const hidden = this.forward(inputs)
     const lossOf = (logits: tf.Tensor2D, i: number) =>
       mixedLoss(logits, labels[i]!, targets[i]!.p, tf.scalar(0), { lambda: 0.7, tau: 1 })
-    const { loss } = chunkedLoss(hidden, this.of('embedding'), this.chunks, lossOf, scale)
+    const { loss } = chunkedLoss(hidden, this.of('embedding'), this.chunks, lossOf, { scale })
     const projected = tf.matMul<tf.Tensor2D>(hidden, this.of('projection'))
     const aligned = this.features
       .map((feature) => meanSquaredError(projected, feature))

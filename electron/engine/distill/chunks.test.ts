@@ -17,22 +17,60 @@ describe('chunks', () => {
     [6, 10, 100, 3],
     [7, 10, 100, 7],
     [2, 10, 100, 1],
+    // Parts of a sequence, of 128 tokens and more.
+    [8, 256, 50280, 16],
+    [2, 1000, 50280, 10],
+    [3, 640, 4096, 12],
   ])(
     'of %i sequences of %i tokens, vocabulary %i: %i, equal and without gaps',
     (sequences, time, vocab, count) => {
       const logits = vocab === 100 ? 2000 : undefined
-      const chunks = chunksOf(sequences, time, vocab, logits)
+      const chunks = chunksOf(sequences, time, vocab, { logits })
       expect(chunks.length).toBe(count)
       expect(new Set(chunks.map(({ size }) => size)).size).toBe(1)
       let next = 0
       for (const { from, size } of chunks) {
         expect(from).toBe(next)
-        expect(size % time).toBe(0)
+        expect(size % time === 0 || time % size === 0).toBe(true)
         next += size
       }
       expect(next).toBe(sequences * time)
     },
   )
+})
+
+it('whole sequences stay whole, however many logits they have', () => {
+  expect(chunksOf(8, 256, 50280, { whole: true }).map(({ size }) => size)).toEqual(Array(8).fill(256))
+})
+
+it('tables of one chunk after the other exist at a time', async () => {
+  await startBackend('onnx', { threads: 1 })
+  const [tokens, vocab, width] = [2048, 16384, 4]
+  const chunks = chunksOf(1, tokens, vocab)
+  const tableMb = (chunks[0]!.size * vocab * 4) / 2 ** 20
+  const peakMb = () => process.resourceUsage().maxRSS / 1024
+  const before = peakMb()
+  const [hidden, head] = [
+    tf.tensor2d(normal(tokens * width), [tokens, width]),
+    tf.tensor2d(normal(vocab * width), [vocab, width]),
+  ]
+  const labels = tf.range(0, chunks[0]!.size, 1, 'int32')
+  const result = tf.tidy(() => {
+    const target = tf.softmax(
+      tf.matMul<tf.Tensor2D>(tf.slice(hidden, [0, 0], [chunks[0]!.size, -1]), head, false, true),
+    )
+    const { value, grads } = tf.valueAndGrads(
+      (h, w) =>
+        chunkedLoss(h as tf.Tensor2D, w as tf.Tensor2D, chunks, (logits) =>
+          mixedLoss(logits, labels, target, tf.scalar(0), { lambda: 0.5, tau: 2 }),
+        ).loss,
+    )([hidden, head])
+    return tf.stack([value, ...grads.map((grad) => tf.sum(grad))])
+  })
+  await result.data()
+  expect([chunks.length, tableMb]).toEqual([16, 8])
+  // About eight tables of one chunk; three of each at least would be 384 MB.
+  expect(peakMb() - before).toBeLessThan(200)
 })
 
 describe.each(['onnx', 'cpu'] as const)('the loss in chunks on %s', (backend) => {
@@ -66,7 +104,7 @@ describe.each(['onnx', 'cpu'] as const)('the loss in chunks on %s', (backend) =>
 
   it.each([1, 2])('is that of all tokens at once, at tau %d', async (tau) => {
     const whole = await evaluate([{ from: 0, size: TOKENS }], tau)
-    const chunked = await evaluate(chunksOf(SEQUENCES, TIME, VOCAB, TIME * VOCAB), tau)
+    const chunked = await evaluate(chunksOf(SEQUENCES, TIME, VOCAB, { logits: TIME * VOCAB }), tau)
     for (const [i, values] of whole.entries())
       for (const [j, value] of values.entries()) expect(chunked[i]![j]).toBeCloseTo(value, 5)
   })
@@ -97,7 +135,7 @@ describe.each(['onnx', 'cpu'] as const)('the loss in chunks on %s', (backend) =>
       return sum / TOKENS
     }
     const w = Float64Array.from(head)
-    const actual = await evaluate(chunksOf(SEQUENCES, TIME, VOCAB, 2 * TIME * VOCAB), 1)
+    const actual = await evaluate(chunksOf(SEQUENCES, TIME, VOCAB, { logits: 2 * TIME * VOCAB }), 1)
     expect(actual[0]![0]).toBeCloseTo(reference(), 5)
     for (const i of w.keys()) {
       const [value, step] = [w[i]!, 1e-5]

@@ -5,22 +5,67 @@ import type { MixedLoss } from './losses'
 export interface Chunk {
   from: number
   size: number
+  /** A zero that is there once the chunk before is done with: what is made of it begins no sooner (`inTurn`). */
+  after?: tf.Scalar
 }
 
 /** Logits of a chunk: what a table of them takes, 4 MB, stays in a core's caches from one pass to the next. */
 const LOGITS = 1 << 20
+/** Tokens of a chunk at the least, if a sequence has as many: for fewer the head would be read too often. */
+const TOKENS = 128
 
 /**
- * Cuts a batch into chunks of whole sequences, equally many in each.
+ * Cuts a batch into chunks of equally many tokens: of whole sequences, or, where a sequence has too many logits and may
+ * be cut, of equal parts of one.
  *
- * @param logits at most so many in a chunk, if a sequence has no more
+ * @param logits at most so many in a chunk, if it can be cut so far
+ * @param whole whether what is said of a token depends on others of its sequence
  */
-export function chunksOf(sequences: number, time: number, vocab: number, logits = LOGITS): Chunk[] {
+export function chunksOf(
+  sequences: number,
+  time: number,
+  vocab: number,
+  { logits = LOGITS, whole = false } = {},
+): Chunk[] {
   const wanted = Math.ceil((sequences * time * vocab) / logits)
   let count = Math.min(wanted, sequences)
   while (sequences % count) count++
-  const size = (sequences / count) * time
-  return Array.from({ length: count }, (_, i) => ({ from: i * size, size }))
+  let size = (sequences / count) * time
+  if (!whole && size === time) size = partOfSequence(time, logits / vocab)
+  return Array.from({ length: (sequences * time) / size }, (_, i) => ({ from: i * size, size }))
+}
+
+/** The largest equal part of a sequence of at most so many tokens, but no shorter than a chunk has to be. */
+function partOfSequence(time: number, most: number): number {
+  let size = time
+  for (let parts = 2; size > most && time / parts >= TOKENS; parts++)
+    if (time % parts === 0) size = time / parts
+  return size
+}
+
+/**
+ * Does work on one chunk after the other. The runtime computes a graph in an order of its own, in which the tables of
+ * all chunks may exist at once; each chunk's rows (`rowsOf`) are therefore made to wait for the results before.
+ *
+ * @param work its results are all that is read of a chunk later; the large tables they are made of are gone by then
+ */
+export function inTurn<T>(
+  chunks: readonly Chunk[],
+  work: (chunk: Chunk, i: number) => T,
+  resultsOf: (done: T) => readonly tf.Tensor[],
+): T[] {
+  let after: tf.Scalar | undefined
+  return chunks.map((chunk, i) => {
+    const done = work({ ...chunk, after }, i)
+    if (i < chunks.length - 1) after = zeroOnce(resultsOf(done))
+    return done
+  })
+}
+
+/** 0, whatever the tensors are: nothing is above infinity, and what is no number neither. */
+function zeroOnce(tensors: readonly tf.Tensor[]): tf.Scalar {
+  const firsts = tf.concat(tensors.map((tensor) => tf.slice(tf.reshape(tensor, [-1]), [0], [1])))
+  return tf.sum(tf.cast(tf.greater(firsts, Infinity), 'float32'))
 }
 
 /**
@@ -32,38 +77,47 @@ export function chunksOf(sequences: number, time: number, vocab: number, logits 
  * @param head [vocab, width]
  * @param lossOf the loss of chunk `i` from its logits, [size, vocab]: means over its tokens
  * @param scale the power of two that the whole loss will be multiplied with: the gradients within are so much larger too
+ * @param before called before `lossOf`, for what the chunk's loss is made of beside its logits; gives what else is to be
+ *   computed of that while its tables exist
  */
 export function chunkedLoss(
   hidden: tf.Tensor2D,
   head: tf.Tensor2D,
   chunks: readonly Chunk[],
   lossOf: (logits: tf.Tensor2D, i: number) => MixedLoss,
-  scale?: tf.Scalar,
+  { scale, before }: { scale?: tf.Scalar; before?: (chunk: Chunk, i: number) => readonly tf.Tensor[] } = {},
 ): MixedLoss {
   const scaled = (loss: tf.Scalar) => (scale ? tf.mul<tf.Scalar>(loss, scale) : loss)
   const unscaled = (loss: tf.Scalar) => (scale ? tf.div<tf.Scalar>(loss, scale) : loss)
   const logitsOf = (rows: tf.Tensor2D) => tf.matMul<tf.Tensor2D>(rows, head, false, true)
-  if (chunks.length === 1) return lossOf(logitsOf(hidden), 0)
-  const parts = chunks.map((chunk, i) => {
+  if (chunks.length === 1) {
+    before?.(chunks[0]!, 0)
+    return lossOf(logitsOf(hidden), 0)
+  }
+  let gradientOfHead: tf.Tensor2D | undefined
+  const work = (chunk: Chunk, i: number) => {
     const kept: Partial<Record<Part, tf.Tensor>> = {}
+    const others = before?.(chunk, i) ?? []
     const rows = rowsOf(hidden, chunk)
     const { value, grad } = tf.valueAndGrad((logits) => {
       const mixed = lossOf(logits as tf.Tensor2D, i)
       for (const part of PARTS) if (mixed[part]) kept[part] = tf.keep(tf.clone<tf.Tensor>(mixed[part]))
       return scaled(mixed.loss)
     })(logitsOf(rows))
-    const gradient = [tf.matMul(grad, head), tf.matMul(grad, rows, true)]
-    return { loss: unscaled(value as tf.Scalar), kept, gradient }
-  })
-  const gradientOfHidden = tf.concat(parts.map((part) => part.gradient[0]!))
-  const gradientOfHead = parts.map((part) => part.gradient[1]!).reduce((a, b) => tf.add(a, b))
+    const ofHead = tf.matMul<tf.Tensor2D>(grad, rows, true)
+    gradientOfHead = gradientOfHead ? tf.add<tf.Tensor2D>(gradientOfHead, ofHead) : ofHead
+    const results = [value, ...Object.values(kept), ...others, gradientOfHead]
+    return { loss: unscaled(value as tf.Scalar), kept, gradient: tf.matMul(grad, head), results }
+  }
+  const parts = inTurn(chunks, work, ({ results, gradient }) => [...results, gradient])
+  const gradientOfHidden = tf.concat(parts.map(({ gradient }) => gradient))
   const mean = <T extends tf.Tensor>(tensors: T[]) =>
     tf.div<T>(
       tensors.reduce((a, b) => tf.add<T>(a, b)),
       chunks.length,
     )
   const op = tf.customGrad((_h, _w, save) => {
-    ;(save as tf.GradSaveFunc)([gradientOfHidden, gradientOfHead])
+    ;(save as tf.GradSaveFunc)([gradientOfHidden, gradientOfHead!])
     const gradFunc = (dy: tf.Scalar, gradients: tf.Tensor[]) => {
       const share = unscaled(tf.div(dy, chunks.length))
       return gradients.map((gradient) => tf.mul(gradient, share))
@@ -81,7 +135,8 @@ export function chunkedLoss(
 const PARTS = ['kd', 'ce', 'retention', 'foreign'] as const
 type Part = (typeof PARTS)[number]
 
-/** A chunk's rows of [tokens, ...]. */
-export function rowsOf(table: tf.Tensor2D, { from, size }: Chunk): tf.Tensor2D {
-  return size === table.shape[0] ? table : tf.slice(table, [from, 0], [size, -1])
+/** A chunk's rows of [tokens, ...], once it is its turn. */
+export function rowsOf(table: tf.Tensor2D, { from, size, after }: Chunk): tf.Tensor2D {
+  const rows = size === table.shape[0] ? table : tf.slice(table, [from, 0], [size, -1])
+  return after ? tf.add(rows, after) : rows
 }

@@ -6,21 +6,35 @@ import { logProbabilities } from './divergence'
 import { distillationLoss, type MixedLoss } from './losses'
 
 /**
+ * What the student's earlier self says of a chunk at the setting's tau, [tokens, vocab]; undefined where nothing is to be
+ * retained.
+ *
+ * @param earlier what its logits are made of, for all tokens
+ */
+export function retainedTarget(
+  { continue: continued }: Pick<Experiment, 'continue'>,
+  earlier: Final | undefined,
+  chunk: Chunk,
+): tf.Tensor2D | undefined {
+  const setting = continued?.retention
+  if (!earlier || !setting) return undefined
+  const before = finalLogits({ ...earlier, normal: rowsOf(earlier.normal, chunk) })
+  return tf.exp<tf.Tensor2D>(logProbabilities(before, setting.tau))
+}
+
+/**
  * The loss of a chunk with weight * tau^2 KL(earlier self || student) added, where there is something to retain.
  *
- * @param earlier what the logits of the student's earlier self are made of, for all tokens
+ * @param target of `retainedTarget`
  */
 export function withRetention(
   { continue: continued }: Pick<Experiment, 'continue'>,
   mixed: MixedLoss,
   logits: tf.Tensor2D,
-  earlier: Final | undefined,
-  chunk: Chunk,
+  target: tf.Tensor2D | undefined,
 ): MixedLoss {
   const setting = continued?.retention
-  if (!earlier || !setting) return mixed
-  const before = finalLogits({ ...earlier, normal: rowsOf(earlier.normal, chunk) })
-  const p = tf.exp<tf.Tensor2D>(logProbabilities(before, setting.tau))
-  const retention = distillationLoss(logits, p, setting.tau)
+  if (!target || !setting) return mixed
+  const retention = distillationLoss(logits, target, setting.tau)
   return { ...mixed, retention, loss: tf.add(mixed.loss, tf.mul(retention, setting.weight)) }
 }

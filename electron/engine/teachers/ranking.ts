@@ -44,7 +44,7 @@ export async function rankForeign(
     const comparison = new RankComparison(model.vocab, vocab)
     const distances = new Float32Array(inputs.length)
     const signs = gradient ? teacher.signsOf(inputs.length * model.vocab) : undefined
-    const chunks = chunksOf(sequences, train.context, Math.max(model.vocab, vocab))
+    const chunks = chunksOf(sequences, train.context, Math.max(model.vocab, vocab), { whole: true })
     for (const chunk of chunks) {
       const { from, size } = chunk
       const tables = [

@@ -2,8 +2,9 @@ import type { Corpus, CorpusScore, EvaluationRecord, Experiment, RunConfig } fro
 import { tf } from '../backend/tf'
 import type { AlignedBatch } from '../data/spanWindow'
 import type { TextTokenizer } from '../data/textTokenizer'
+import { inTurn, type Chunk } from '../distill/chunks'
 import { entropy, entropyOfProbabilities, logProbabilities, rowDot } from '../distill/divergence'
-import { distances, ownWeighting } from '../distill/foreign'
+import { distances, ownWeighting, type ForeignTarget } from '../distill/foreign'
 import { labelLogProbabilities } from '../distill/losses'
 import { fuseTeachers, type FusedTarget } from '../distill/objective'
 import { heldOutText, type HeldOutText } from '../evaluate/heldOut'
@@ -13,8 +14,10 @@ import { nativeModel } from '../model/languageModel'
 import { createTables, forward, type Tables } from '../model/forward'
 import { drawnWeights } from '../distill/weighting'
 import type { ForeignTeacher, ReadBatch } from '../teachers/foreign'
+import { logitsOf } from '../teachers/logits'
 import { rankForeign } from '../teachers/ranking'
 import { prepareTeachers, type TeacherSource } from '../teachers/source'
+import { chunksFor } from './chunksFor'
 import { scoreOf, means, Said, SUMS } from './scores'
 import type { Student } from './student'
 
@@ -131,7 +134,7 @@ export class HeldOut {
     })
   }
 
-  /** The teachers' weights and target as the experiment has them, for one batch of windows. */
+  /** The teachers' weights and target as the experiment has them, for some tokens of a batch of windows. */
   fuse(
     tau: number,
     logits: readonly tf.Tensor2D[],
@@ -164,12 +167,38 @@ export class HeldOut {
     foreign: readonly ForeignTeacher[],
     read: readonly ReadBatch[],
   ): tf.Tensor1D {
-    const { train, loss } = this.config.experiment
-    const tokens = tf.tensor2d(window.inputs, [window.inputs.length / train.context, train.context], 'int32')
-    const weights = tf.tensor1d(window.weights)
-    const { logits } = forward(this.config.student, student.weights, tokens, this.tables)
+    const { context } = this.config.experiment.train
+    const sequences = window.inputs.length / context
+    const tokens = tf.tensor2d(window.inputs, [sequences, context], 'int32')
+    const output = forward(this.config.student, student.weights, tokens, this.tables)
+    const signals = teachers.map((teacher) => teacher.signal(tokens))
+    const said = foreign.map((teacher, j) => (read[j]!.ranked ? undefined : teacher.signal(read[j]!)))
+    const parts = inTurn(
+      chunksFor(this.config, sequences, teachers.length, foreign.length),
+      (chunk) => {
+        const targets = foreign.map((teacher, j) => teacher.target(read[j]!, chunk, said[j]))
+        const logits = signals.map((signal) => logitsOf(signal, chunk))
+        return this.chunkSums(window, chunk, logitsOf(output, chunk), logits, drawn, targets)
+      },
+      (done) => done,
+    )
+    const sums = parts.map(([sums]) => sums!).reduce((a, b) => tf.add(a, b))
+    return tf.concat([sums, ...parts.map(([, likeliest]) => likeliest!)]) as tf.Tensor1D
+  }
+
+  /** Of a chunk of the window: the sums, and the student's likeliest tokens. */
+  private chunkSums(
+    window: WindowPart,
+    { from, size }: Chunk,
+    logits: tf.Tensor2D,
+    teachers: readonly tf.Tensor2D[],
+    drawn: Float32Array | undefined,
+    foreign: readonly ForeignTarget[],
+  ): [tf.Tensor1D, tf.Tensor1D] {
+    const { loss } = this.config.experiment
+    const weights = tf.tensor1d(window.weights.subarray(from, from + size))
     const logQ = logProbabilities(logits, 1)
-    const labels = tf.tensor1d(window.targets, 'int32')
+    const labels = tf.tensor1d(window.targets.subarray(from, from + size), 'int32')
     const nll = tf.neg(labelLogProbabilities(logQ, labels))
     const over = (perToken: tf.Tensor) => tf.sum(tf.mul(tf.reshape(perToken, [-1]), weights))
 
@@ -178,8 +207,8 @@ export class HeldOut {
     if (!teachers.length) {
       parts.push(tf.zeros([3]))
     } else {
-      const teacherLogits = teachers.map((teacher) => teacher.signal(tokens).logits)
-      const fuse = (tau: number) => this.fuse(tau, teacherLogits, labels, drawn)
+      const own = drawn?.subarray(from * teachers.length, (from + size) * teachers.length)
+      const fuse = (tau: number) => this.fuse(tau, teachers, labels, own)
       const plain = fuse(1)
       const tempered = loss.tau === 1 ? plain : fuse(loss.tau)
       const agree = tf.equal(likeliest, tf.argMax(plain.p, -1))
@@ -190,17 +219,14 @@ export class HeldOut {
         tf.sum(tf.mul(tempered.alpha, tf.reshape(weights, [-1, 1])), 0),
       )
     }
-    for (const [j, teacher] of foreign.entries()) {
-      const chunk = { from: 0, size: labels.size }
-      const signal = read[j]!.ranked ? undefined : teacher.signal(read[j]!)
-      const target = teacher.target(read[j]!, chunk, signal)
+    for (const target of foreign) {
       parts.push(
         tf.sum(tf.mul(distances(loss, logits, labels, target), target.weights)),
         tf.sum(target.weights),
       )
     }
-    parts.push(tf.cast(likeliest, 'float32'))
-    return tf.concat(parts.map((t) => tf.reshape(t, [-1]))) as tf.Tensor1D
+    const sums = tf.concat(parts.map((t) => tf.reshape(t, [-1]))) as tf.Tensor1D
+    return [sums, tf.cast(likeliest, 'float32') as tf.Tensor1D]
   }
 
   /** What a foreign teacher reads of a batch of windows: a span counts in the window that scores its first token. */

@@ -13,6 +13,7 @@ import {
 } from '#contract'
 import { writeJsonAtomic, writeJsonLinesAtomic } from '../../files'
 import { tf } from '../backend/tf'
+import { inTurn, type Chunk } from '../distill/chunks'
 import { logProbabilities } from '../distill/divergence'
 import { continueAll, heldOutPrompts, overlap } from '../evaluate/continuations'
 import { spearman } from '../evaluate/correlation'
@@ -26,7 +27,9 @@ import {
 import type { WindowBatch } from '../evaluate/windows'
 import { nativeModel } from '../model/languageModel'
 import { forward } from '../model/forward'
+import { logitsOf } from '../teachers/logits'
 import { prepareTeachers, type TeacherSource } from '../teachers/source'
+import { chunksFor } from './chunksFor'
 import type { HeldOut } from './evaluation'
 import type { Student } from './student'
 
@@ -121,26 +124,38 @@ function tokenTable(
   drawn: Float32Array | undefined,
 ): tf.Tensor2D {
   const { config, tables } = heldOut
-  const { train } = config.experiment
-  const tokens = tf.tensor2d(window.inputs, [window.inputs.length / train.context, train.context], 'int32')
-  const labels = tf.tensor1d(window.targets, 'int32')
-  const { logits } = forward(config.student, student.weights, tokens, tables)
-  const parts = [tokenStatistics(logits, labels)]
-  if (!teachers.length) return parts[0]!
-  const logQ = logProbabilities(logits, 1)
-  const teacherLogits = teachers.map((teacher) => teacher.signal(tokens).logits)
-  const { alpha } = heldOut.fuse(1, teacherLogits, labels, drawn)
-  const weights = tf.transpose(alpha)
-  for (const [k, z] of teacherLogits.entries()) {
-    const logP = logProbabilities(z, 1)
-    const kl = tf.sum<tf.Tensor2D>(tf.mul(tf.exp(logP), tf.sub(logP, logQ)), -1)
-    parts.push(
-      tokenStatistics(z, labels),
-      tf.slice(weights, [k, 0], [1, -1]) as tf.Tensor2D,
-      tf.reshape(kl, [1, -1]) as tf.Tensor2D,
-    )
+  const { context } = config.experiment.train
+  const sequences = window.inputs.length / context
+  const tokens = tf.tensor2d(window.inputs, [sequences, context], 'int32')
+  const output = forward(config.student, student.weights, tokens, tables)
+  const signals = teachers.map((teacher) => teacher.signal(tokens))
+  const chunks = chunksFor(config, sequences, teachers.length, 0)
+  const tableOf = (chunk: Chunk) => {
+    const { from, size } = chunk
+    const labels = tf.tensor1d(window.targets.subarray(from, from + size), 'int32')
+    const logits = logitsOf(output, chunk)
+    const parts = [tokenStatistics(logits, labels)]
+    if (!teachers.length) return parts[0]!
+    const logQ = logProbabilities(logits, 1)
+    const teacherLogits = signals.map((signal) => logitsOf(signal, chunk))
+    const own = drawn?.subarray(from * teachers.length, (from + size) * teachers.length)
+    const { alpha } = heldOut.fuse(1, teacherLogits, labels, own)
+    const weights = tf.transpose(alpha)
+    for (const [k, z] of teacherLogits.entries()) {
+      const logP = logProbabilities(z, 1)
+      const kl = tf.sum<tf.Tensor2D>(tf.mul(tf.exp(logP), tf.sub(logP, logQ)), -1)
+      parts.push(
+        tokenStatistics(z, labels),
+        tf.slice(weights, [k, 0], [1, -1]) as tf.Tensor2D,
+        tf.reshape(kl, [1, -1]) as tf.Tensor2D,
+      )
+    }
+    return tf.concat(parts, 0)
   }
-  return tf.concat(parts, 0)
+  return tf.concat(
+    inTurn(chunks, tableOf, (table) => [table]),
+    1,
+  )
 }
 
 function mean(values: readonly number[]): number {

@@ -16,27 +16,33 @@ export function keptLosses(o: Objective & Pick<MixedLoss, 'retention' | 'foreign
   return o.foreign ? [...losses, kept(o.foreign)] : losses
 }
 
+/** What is told of the teachers of some tokens, [tokens, ...] each. */
+export type TeacherWeights = Pick<FusedTarget, 'alpha' | 'entropies' | 'disagreement'>
+
+export function weightsOf({ alpha, entropies, disagreement }: FusedTarget): TeacherWeights {
+  return { alpha, entropies, disagreement }
+}
+
 /**
  * One vector, so that a step reads from the device once: [loss, kd, ce, features, retention, foreign..., disagreement,
  * alpha..., entropy...], the last three as means over the tokens where there are teachers.
  *
  * @param losses of `keptLosses`; disposed of
- * @param alpha of all tokens, [tokens, K]
  */
 export function measuredVector(
   loss: tf.Tensor,
   losses: readonly tf.Tensor[],
-  fused: readonly FusedTarget[],
-  alpha: tf.Tensor2D | undefined,
+  fused: readonly TeacherWeights[],
 ): tf.Tensor1D {
-  const means = alpha ? summary(fused, alpha) : []
+  const means = fused.length ? summary(fused) : []
   const vector = tf.concat([loss, ...losses, ...means].map((t) => tf.reshape(t, [-1])))
   tf.dispose([...losses])
   return vector as tf.Tensor1D
 }
 
 /** Means over the tokens: disagreement, alpha per teacher, entropy per teacher. */
-function summary(fused: readonly FusedTarget[], alpha: tf.Tensor2D): tf.Tensor[] {
+function summary(fused: readonly TeacherWeights[]): tf.Tensor[] {
+  const alpha = joined(fused, ({ alpha }) => alpha)!
   const apart = joined(fused, ({ disagreement }) => disagreement)!
   const entropies = joined(fused, ({ entropies }) => entropies)!
   return [tf.mean(apart), tf.mean(alpha, 0), tf.mean(entropies, 0)]
@@ -44,8 +50,8 @@ function summary(fused: readonly FusedTarget[], alpha: tf.Tensor2D): tf.Tensor[]
 
 /** A table of all tokens from those of the chunks; undefined without any. */
 export function joined(
-  fused: readonly FusedTarget[],
-  of: (target: FusedTarget) => tf.Tensor2D,
+  fused: readonly TeacherWeights[],
+  of: (weights: TeacherWeights) => tf.Tensor2D,
 ): tf.Tensor2D | undefined {
   const tables = fused.map(of)
   return tables.length > 1 ? tf.concat(tables) : tables[0]

@@ -3,8 +3,8 @@ import { inHalf } from '../backend'
 import { tf } from '../backend/tf'
 import type { MixedLoss } from '../distill/losses'
 import { partOf, type AlignedBatch } from '../data/spanWindow'
-import { chunkedLoss, chunksOf, rowsOf, type Chunk } from '../distill/chunks'
-import { lossWithForeign, ownWeighting, teacherShares, type ForeignTarget } from '../distill/foreign'
+import { chunkedLoss, rowsOf, type Chunk } from '../distill/chunks'
+import { lossWithForeign, ownWeighting, teacherShares } from '../distill/foreign'
 import {
   fuseTeachers,
   stageOf,
@@ -13,7 +13,7 @@ import {
   type Objective,
   type Stage,
 } from '../distill/objective'
-import { withRetention } from '../distill/retention'
+import { retainedTarget, withRetention } from '../distill/retention'
 import { drawnWeights } from '../distill/weighting'
 import { forward, type Tables } from '../model/forward'
 import { softCap } from '../model/layers'
@@ -22,9 +22,19 @@ import type { ForeignTeacher, ReadBatch } from '../teachers/foreign'
 import { logitsOf } from '../teachers/logits'
 import { rankForeign } from '../teachers/ranking'
 import { prepareTeachers, type Reading, type TeacherSignal, type TeacherSource } from '../teachers/source'
+import { chunksFor } from './chunksFor'
 import { byName, type Gradients } from './gradients'
 import { gradientSum, type GradientSum } from './gradientSum'
-import { joined, keptLosses, measuredVector, readMeasured, type Measured, type StepMetrics } from './measured'
+import {
+  joined,
+  keptLosses,
+  measuredVector,
+  readMeasured,
+  weightsOf,
+  type Measured,
+  type StepMetrics,
+} from './measured'
+import { fusedOf, keptAll, type Part } from './parts'
 import { learningRate } from './schedule'
 import type { Student } from './student'
 
@@ -180,15 +190,8 @@ export class TrainingStep {
     const said = this.foreign.map((teacher, j) =>
       foreign[j]!.ranked ? undefined : teacher.signal(foreign[j]!),
     )
-    const chunks = this.chunks(sequences)
-    const parts = chunks.map((chunk) => {
-      const labels = tf.tensor1d(targets.subarray(chunk.from, chunk.from + chunk.size), 'int32')
-      const others = this.foreign.map((teacher, j) => teacher.target(foreign[j]!, chunk, said[j]))
-      return { labels, target: this.target(signals, labels, drawn, chunk), foreign: others }
-    })
-    const fused = parts.flatMap(({ target }) => target ?? [])
-    const alpha = joined(fused, ({ alpha }) => alpha)
-
+    const chunks = chunksFor(this.config, sequences, this.teachers.length, this.foreign.length)
+    const parts: Part[] = []
     const earlier = this.earlier && forward(this.config.student, this.earlier, tokens, this.tables)
     const variables = this.student.parameters()
     const weights = this.dropped(inputs.length, stream)
@@ -201,19 +204,29 @@ export class TrainingStep {
         checkpointing: train.checkpointing === 'layers',
       })
       const { normal, head, cap } = output.final
+      const before = (chunk: Chunk) => {
+        const labels = tf.tensor1d(targets.subarray(chunk.from, chunk.from + chunk.size), 'int32')
+        const target = this.target(signals, labels, drawn, chunk)
+        const others = this.foreign.map((teacher, j) => teacher.target(foreign[j]!, chunk, said[j]))
+        const retained = retainedTarget(this.experiment, earlier?.final, chunk)
+        // The backward pass reads them: they outlive the forward pass in which they are made.
+        parts.push(keptAll({ labels, target, foreign: others, retained }))
+        return target ? Object.values(weightsOf(target)) : []
+      }
       const lossOf = (product: tf.Tensor2D, i: number) => {
         const logits = softCap(product, cap)
-        const mixed = this.logitLoss(logits, parts[i]!)
-        return withRetention(this.experiment, mixed, logits, earlier?.final, chunks[i]!)
+        return withRetention(this.experiment, this.logitLoss(logits, parts[i]!), logits, parts[i]!.retained)
       }
-      const mixed = chunkedLoss(normal, head, chunks, lossOf, scale)
+      const mixed = chunkedLoss(normal, head, chunks, lossOf, { scale, before })
+      const alpha = joined(fusedOf(parts), ({ alpha }) => alpha)
       const o: Objective = alpha
         ? withFeatures(this.experiment, mixed, output, alpha, signals, this.student.alignments(), stage)
         : mixed
       losses.push(...keptLosses({ ...mixed, ...o }))
       return scale ? tf.mul(o.loss, scale) : o.loss
     }, [...variables.values()])
-    const metrics = measuredVector(scale ? tf.div(value, scale) : value, losses, fused, alpha)
+    const metrics = measuredVector(scale ? tf.div(value, scale) : value, losses, fusedOf(parts))
+    for (const part of parts) tf.dispose(part as unknown as tf.TensorContainer)
     const gradients = byName(variables, grads)
     if (scale) for (const [name, gradient] of gradients) gradients.set(name, tf.div(gradient, scale))
     return { gradients, metrics }
@@ -229,14 +242,6 @@ export class TrainingStep {
 
   private logitLoss(logits: tf.Tensor2D, { labels, target, foreign }: Part): MixedLoss {
     return lossWithForeign(this.experiment, logits, labels, target, this.share, foreign)
-  }
-
-  /** One chunk where what is said of a token depends on tokens of other sequences. */
-  private chunks(sequences: number): Chunk[] {
-    const { train, weighting, loss } = this.experiment
-    const together = weighting.granularity === 'batch' || loss.conflict === 'drop'
-    if (together && this.teachers.length) return [{ from: 0, size: sequences * train.context }]
-    return chunksOf(sequences, train.context, this.config.student.vocab)
   }
 
   /** What the teachers say together of a chunk's tokens. */
@@ -275,13 +280,6 @@ export class TrainingStep {
       retention: this.earlier !== undefined,
     })
   }
-}
-
-/** What is said of the tokens of one chunk. */
-interface Part {
-  labels: tf.Tensor1D
-  target: FusedTarget | undefined
-  foreign: readonly ForeignTarget[]
 }
 
 function aligned(teacher: ForeignTeacher, { corpora, starts }: TokenBatch): AlignedBatch {

@@ -31,7 +31,10 @@ export async function askTeacher(
   logits = LOGITS,
 ): Promise<Float32Array[]> {
   const pieces: Float32Array[][] = []
-  for (const { from, size } of chunksOf(inputs.length / context, context, teacher.row.model.vocab, logits)) {
+  for (const { from, size } of chunksOf(inputs.length / context, context, teacher.row.model.vocab, {
+    logits,
+    whole: true,
+  })) {
     const ids = inputs.subarray(from, from + size)
     await teacher.prepare?.(ids)
     const outputs = tf.tidy((): tf.Tensor[] => {

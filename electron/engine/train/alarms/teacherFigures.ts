@@ -1,5 +1,6 @@
 import { numberOf, type RunConfig } from '#contract'
 import { tf } from '../../backend/tf'
+import { inTurn, type Chunk } from '../../distill/chunks'
 import { entropy, logProbabilities, rowDot } from '../../distill/divergence'
 import { ownWeighting } from '../../distill/foreign'
 import { fuseTeachers } from '../../distill/objective'
@@ -7,7 +8,9 @@ import { CALIBRATION_SPLIT } from '../../evaluate/calibrationText'
 import { spearman } from '../../evaluate/correlation'
 import { calibrationOf, collectTokens, STATISTICS, tokenStatistics } from '../../evaluate/tokenScores'
 import { partsOf, type WindowBatch } from '../../evaluate/windows'
+import { logitsOf } from '../../teachers/logits'
 import { prepareTeachers, type TeacherSource } from '../../teachers/source'
+import { chunksFor } from '../chunksFor'
 
 /** What the teachers of a run are worth on its calibration text, as the run is going to use them. */
 export interface TeacherFigures {
@@ -90,28 +93,37 @@ function tokenTable(
   const { loss, train } = experiment
   const weighting = ownWeighting(config)
   const tokens = tf.tensor2d(inputs, [sequences, train.context], 'int32')
-  const labels = tf.tensor1d(targets, 'int32')
-  const logits = teachers.map((teacher) => teacher.signal(tokens).logits)
-  const said = logits.map((z, k) => (temperatures ? tf.div<tf.Tensor2D>(z, temperatures[k]!) : z))
-  const logP = said.map((z) => logProbabilities(z, 1))
-  // Drawn weights follow nothing; their mean is known.
-  const alpha =
-    weighting.strategy === 'random'
-      ? tf.fill<tf.Rank.R2>([labels.size, teachers.length], 1 / teachers.length)
-      : fuseTeachers(weighting, loss.tau, logits, sequences, { labels, temperatures }).alpha
+  const signals = teachers.map((teacher) => teacher.signal(tokens))
   const row = (column: tf.Tensor) => tf.reshape(column, [1, -1]) as tf.Tensor2D
+  const tableOf = (chunk: Chunk) => {
+    const labels = tf.tensor1d(targets.subarray(chunk.from, chunk.from + chunk.size), 'int32')
+    const logits = signals.map((signal) => logitsOf(signal, chunk))
+    const said = logits.map((z, k) => (temperatures ? tf.div<tf.Tensor2D>(z, temperatures[k]!) : z))
+    const logP = said.map((z) => logProbabilities(z, 1))
+    // Drawn weights follow nothing; their mean is known.
+    const alpha =
+      weighting.strategy === 'random'
+        ? tf.fill<tf.Rank.R2>([labels.size, teachers.length], 1 / teachers.length)
+        : fuseTeachers(weighting, loss.tau, logits, labels.size / train.context, { labels, temperatures })
+            .alpha
+    return tf.concat(
+      said.flatMap((z, k) => {
+        const own = entropy(logP[k]!)
+        const p = tf.exp(logP[k]!)
+        return [
+          tokenStatistics(z, labels),
+          row(own),
+          row(tf.slice(alpha, [0, k], [-1, 1])),
+          ...logP.map((other) => row(tf.neg(tf.add(own, rowDot(p, other))))),
+        ]
+      }),
+      0,
+    )
+  }
+  const chunks = chunksFor(config, sequences, teachers.length, 0)
   return tf.concat(
-    said.flatMap((z, k) => {
-      const own = entropy(logP[k]!)
-      const p = tf.exp(logP[k]!)
-      return [
-        tokenStatistics(z, labels),
-        row(own),
-        row(tf.slice(alpha, [0, k], [-1, 1])),
-        ...logP.map((other) => row(tf.neg(tf.add(own, rowDot(p, other))))),
-      ]
-    }),
-    0,
+    inTurn(chunks, tableOf, (table) => [table]),
+    1,
   )
 }
 
