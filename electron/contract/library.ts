@@ -16,7 +16,38 @@ export const LIBRARY_ROW = 'row.json'
 export const taskFormats = ['sst2', 'mrpc', 'conll', 'squad', 'summarization', 'text-to-text'] as const
 export type TaskFormat = (typeof taskFormats)[number]
 
-export const corpusFormats = ['text', 'jsonl', 'c4', 'synthetic', ...taskFormats] as const
+/** What a file of text can be. A shard of C4 is JSON lines. */
+const textFormats = ['text', 'jsonl', 'c4', 'json', 'table', 'parquet', 'arrow'] as const
+
+/** Of a corpus of files of several formats: mixed. */
+export const corpusFormats = [...textFormats, 'mixed', 'synthetic', ...taskFormats] as const
+
+/** How text is imported. */
+export const corpusReading = {
+  /** Default: found by what each file holds. */
+  format: z.enum(['auto', ...textFormats, ...taskFormats]).default('auto'),
+  /** Of records, the field with the text, a path to it (`data.text`), or a template (`{title}\n\n{body}`). */
+  field: z.string().min(1).default('text'),
+  /** What happens at a record that has no text there, or cannot be read. */
+  unreadable: z.enum(['stop', 'skip']).default('stop'),
+}
+export const importFormats = corpusReading.format.unwrap().options
+
+/** Records of an import that were left out. */
+export const unreadable = z.strictObject({
+  count: z.number().int().nonnegative(),
+  /** Of so many. */
+  of: z.number().int().nonnegative(),
+  /** The first ten: where, and what is wrong. */
+  first: z.array(z.string()),
+})
+export type Unreadable = z.output<typeof unreadable>
+
+/** What is always said of an import: that more than one in a hundred of its records was left out. */
+export function unreadableWarning({ count, of }: Unreadable): string | undefined {
+  if (count <= of / 100) return undefined
+  return `${count} of ${of} records (${((100 * count) / of).toFixed(1)} %) could not be read and were left out`
+}
 
 /**
  * A corpus of the library. Its folder `library/corpora/<id>/` holds `documents.jsonl`, one `{"text": ...}` a line,
@@ -34,12 +65,36 @@ export const corpus = z.strictObject({
   documents: z.number().int().positive(),
   heldOutDocuments: z.number().int().nonnegative(),
   digest,
+  /** Records that were left out by choice. */
+  unreadable: unreadable.optional(),
   /** Entropy rate of the source in bits per byte, where it is known exactly (generated text). */
   entropyFloor: z.number().optional(),
   sample: z.string(),
   createdAt: timestamp,
 })
 export type Corpus = z.output<typeof corpus>
+
+/** What an import would bring, by its beginning. */
+export const corpusPreview = z.strictObject({
+  files: z.number().int().positive(),
+  /** Of the files, as they lie on the disk. */
+  bytes: z.number().int().nonnegative(),
+  /** Of the files that were looked into. */
+  formats: z.array(z.enum(corpusFormats)),
+  /** Of its records: what each holds in the first one that has it. */
+  fields: z.array(z.strictObject({ name: z.string(), kind: z.string(), example: z.string() })),
+  /** The first documents, each by its beginning. */
+  documents: z.array(z.string()),
+  /** Documents that were looked at, and their bytes of UTF-8. */
+  looked: z.strictObject({
+    documents: z.number().int().nonnegative(),
+    bytes: z.number().int().nonnegative(),
+  }),
+  unreadable,
+  /** What the documents that were looked at are under each tokenizer of the library. */
+  tokens: z.array(z.strictObject({ tokenizer: objectName, tokens: z.number(), lossless: z.boolean() })),
+})
+export type CorpusPreview = z.output<typeof corpusPreview>
 
 export const tokenizerKinds = ['bpe', 'huggingface', 'llama2c'] as const
 

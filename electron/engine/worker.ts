@@ -52,6 +52,8 @@ async function perform(job: Job): Promise<unknown> {
       return (await import('./train/prepare')).prepareRun(job, control, port.post)
     case 'import-corpus':
       return (await import('./data/importCorpus')).importCorpus(job, progress)
+    case 'preview-corpus':
+      return (await import('./data/previewCorpus')).previewCorpus(job)
     case 'generate-corpus':
       return (await import('./data/grammar')).generateCorpus(job, progress)
     case 'train-tokenizer':

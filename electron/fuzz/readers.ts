@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { taskFormats, type TaskFormat } from '#contract'
@@ -22,6 +22,9 @@ const asJson = (value: unknown) => Buffer.from(JSON.stringify(value))
 const asLines = (values: readonly unknown[]) =>
   Buffer.from(values.map((v) => `${JSON.stringify(v)}\n`).join(''))
 
+/** What other programs wrote: pyarrow, zip, zstd. */
+const FIXTURES = join(import.meta.dirname, '../engine/data/formats/fixtures')
+
 const job = { threads: 1, id: 'new', name: 'new' }
 const documents = Array.from({ length: 4 }, (_, i) => ({ text: `Document ${i}: the quick brown fox.`, n: i }))
 
@@ -39,7 +42,15 @@ const corpus = (
   quick,
   read: (_, { folder, path }) =>
     importCorpus(
-      { ...job, kind: 'import-corpus', dataDir: folder, path, format: 'auto', field: 'text' },
+      {
+        ...job,
+        kind: 'import-corpus',
+        dataDir: folder,
+        path,
+        format: 'auto',
+        field: 'text',
+        unreadable: 'skip',
+      },
       () => {},
     ),
 })
@@ -208,6 +219,13 @@ export const readers: readonly Reader[] = [
     600,
   ),
   corpus('corpus-jsonl', 'corpus.jsonl', asLines(documents), jsonLines, 600),
+  corpus('corpus-json', 'corpus.json', asJson(documents), json, 300),
+  corpus('corpus-csv', 'corpus.csv', Buffer.from('n,text\r\n1,"a ""b"""\r\n2,c d\r\n3,e\r\n'), text, 300),
+  ...['snappy.parquet', 'gzip.parquet', 'zstd.parquet', 'brotli.parquet', 'lz4.parquet', 'stream.arrow'].map(
+    (name) => corpus(`corpus-${name}`, name, readFileSync(join(FIXTURES, name)), bytes, 150),
+  ),
+  corpus('corpus-zip', 'corpus.zip', readFileSync(join(FIXTURES, 'lines.zip')), bytes, 150),
+  corpus('corpus-zst', 'corpus.zst', readFileSync(join(FIXTURES, 'lines.jsonl.zst')), bytes, 150),
   corpus('corpus-c4', 'corpus.json.gz', gzipSync(asLines(documents)), gzip(jsonLines), 600),
   ...tasks,
   ...documentReaders,

@@ -231,6 +231,7 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'clusters.jobs': ({ grid }) => clusters.jobs(grids.get(grid).id),
     'corpora.list': () => library.corpora,
     'corpora.import': (params) => library.startImportCorpus(params),
+    'corpora.inspect': (params) => library.inspect(params),
     'corpora.remove': ({ id }) => bin.put('corpora', id),
     'corpora.preview': (params) => library.preview(params),
     'library.hubCache': () => library.hubCache(),

@@ -3,7 +3,7 @@ import { binEntry } from '../bin'
 import { objectName } from '../experiment'
 import { cachedModel } from '../hub'
 import { exportDtypes, exportFormats, generateResult, modelScore } from '../job'
-import { corpus, corpusFormats, id, teacher, tokenizer } from '../library'
+import { corpus, corpusPreview, corpusReading, id, teacher, tokenizer } from '../library'
 import { run } from '../run'
 import { task } from '../task'
 import { byId, method, none } from './method'
@@ -14,11 +14,12 @@ export const library = {
     z.strictObject({
       path: z.string().min(1),
       name: objectName.optional(),
-      format: z.enum(['auto', ...corpusFormats]).default('auto'),
-      field: z.string().default('text'),
+      ...corpusReading,
     }),
     task,
   ),
+  /** What an import would bring, before anything is written. */
+  'corpora.inspect': method(z.strictObject({ path: z.string().min(1), ...corpusReading }), corpusPreview),
   'corpora.remove': method(byId, binEntry),
   'corpora.preview': method(
     z.strictObject({

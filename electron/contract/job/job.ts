@@ -8,6 +8,7 @@ import {
   importCorpusJob,
   importTeacherJob,
   importTokenizerJob,
+  previewCorpusJob,
   trainTokenizerJob,
 } from './library'
 import { calibrateJob, disagreementJob, evaluateJob, exportJob, generateJob } from './models'
@@ -61,6 +62,7 @@ export const job = z.discriminatedUnion('kind', [
   runJob,
   prepareJob,
   importCorpusJob,
+  previewCorpusJob,
   generateCorpusJob,
   trainTokenizerJob,
   importTokenizerJob,

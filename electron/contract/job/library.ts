@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { objectName } from '../experiment'
-import { corpus, corpusFormats, id, teacher, tokenizer } from '../library'
+import { corpus, corpusReading, id, teacher, tokenizer } from '../library'
 import { base } from './base'
 
 /** Reads `path` and writes `library/corpora/<id>/documents.jsonl`. Result: a Corpus row. */
@@ -10,9 +10,17 @@ export const importCorpusJob = z.object({
   id,
   name: objectName,
   path: z.string(),
-  format: z.enum(['auto', ...corpusFormats]).default('auto'),
-  /** The field of a JSONL line that holds the text. */
-  field: z.string().default('text'),
+  ...corpusReading,
+})
+
+/** Reads the beginning of `path`. Result: a CorpusPreview. */
+export const previewCorpusJob = z.object({
+  ...base,
+  kind: z.literal('preview-corpus'),
+  path: z.string(),
+  ...corpusReading,
+  /** Those that tokens are counted under. */
+  tokenizers: z.array(tokenizer),
 })
 
 /** Generates `bytes` of one domain of the built-in grammar. Result: a Corpus row. */

@@ -126,7 +126,19 @@ describe('the grammar', () => {
 
 describe('corpora', () => {
   const importFile = (path: string, field = 'text') =>
-    importCorpus({ ...base(), kind: 'import-corpus', id: 'c', name: 'c', path, format: 'auto', field }, quiet)
+    importCorpus(
+      {
+        ...base(),
+        kind: 'import-corpus',
+        id: 'c',
+        name: 'c',
+        path,
+        format: 'auto',
+        field,
+        unreadable: 'stop',
+      },
+      quiet,
+    )
 
   it('hold out every twentieth document, and calibrate on another', () => {
     const splits = Array.from({ length: 40 }, (_, i) => splitOf(i))
@@ -202,7 +214,7 @@ describe('corpora', () => {
 
   it.skipIf(!hasShared)('read a real C4 shard', async () => {
     const row = await importFile(join(shared, 'c4/c4-sample.json.gz'))
-    expect(row).toMatchObject({ format: 'c4', documents: 1000, heldOutDocuments: 50 })
+    expect(row).toMatchObject({ format: 'jsonl', documents: 1000, heldOutDocuments: 50 })
   })
 })
 

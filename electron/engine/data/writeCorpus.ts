@@ -6,7 +6,9 @@ import { badInput, type Corpus } from '#contract'
 import { diskFull, isDiskFull } from '../../files'
 import { isHeldOut } from './documents'
 
-type CorpusIdentity = Pick<Corpus, 'id' | 'name' | 'format' | 'source'>
+/** What is known before its documents; the rest, where it is known after them alone, is asked for then. */
+type CorpusIdentity = Pick<Corpus, 'id' | 'name' | 'source'>
+type Learnt = Pick<Corpus, 'format' | 'unreadable'>
 
 /** Characters of the sample that lists show. */
 const SAMPLE = 240
@@ -21,6 +23,7 @@ export async function writeCorpus(
   dataDir: string,
   identity: CorpusIdentity,
   documents: Iterable<string> | AsyncIterable<string>,
+  learnt: () => Learnt,
 ): Promise<Corpus> {
   const folder = join(dataDir, 'library', 'corpora', identity.id)
   const temporary = `${folder}.tmp`
@@ -42,7 +45,7 @@ export async function writeCorpus(
     }
     rmSync(folder, { recursive: true, force: true })
     renameSync(temporary, folder)
-    return { ...identity, ...described, createdAt: new Date().toISOString() }
+    return { ...identity, ...learnt(), ...described, createdAt: new Date().toISOString() }
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true })
     throw error

@@ -260,7 +260,7 @@ describe('bad input gets one line, exit status 2, and nothing is written', () =>
     [
       'a line without the field',
       () => ['import', 'corpus', file('x.jsonl', '{"text":"a"}\n{"body":"b"}\n')],
-      /x\.jsonl:2: text: the line has no text/,
+      /x\.jsonl:2: text: the record cannot be read: it has no text in "text" \(it has body\)/,
     ],
     [
       'a checkpoint that is cut off',

@@ -4,11 +4,14 @@ import { Option, type Command } from 'commander'
 import {
   badInput,
   conflict,
-  corpusFormats,
   exportDtypes,
   exportFormats,
   isHubName,
+  importFormats,
   reportFormats,
+  unreadableWarning,
+  type Corpus,
+  type CorpusPreview,
   type ExportDtype,
   type ExportFormat,
 } from '#contract'
@@ -23,18 +26,38 @@ export function libraryCommands(program: Command): void {
   const imports = program.command('import').description('add a corpus or a teacher to the library')
   imports
     .command('corpus')
-    .argument('<path>', 'a file or a folder: text, JSON lines, C4 shards (.json.gz)')
+    .argument(
+      '<path>',
+      'a file, a folder or a pattern in quotes: text, JSON lines or arrays, CSV, TSV, Parquet, Arrow; also as .gz, .zst, .zip',
+    )
     .option('--name <name>')
-    .addOption(new Option('--format <format>').choices(['auto', ...corpusFormats]).default('auto'))
-    .option('--field <field>', 'of a JSON line, the one that holds the text', 'text')
-    .action(async (path: string, own: ImportCorpusOptions, command: Command) => {
-      await perform(command.optsWithGlobals<GlobalOptions>(), 'write', async (session) => {
-        const row = await session.rooms.library.importCorpus(
-          { ...own, path: resolve(path) },
-          controlOf(session),
-        )
-        const text = `${row.name} (${row.id}): ${row.documents} documents, ${row.bytes} bytes, ${row.heldOutDocuments} documents held out`
-        return { json: row, text }
+    .addOption(
+      new Option('--format <format>', 'default: found by what each file holds')
+        .choices(importFormats)
+        .default('auto'),
+    )
+    .option(
+      '--field <field>',
+      'of records, the field with the text, a path to it (data.text) or a template ({title}\\n\\n{body})',
+      'text',
+    )
+    .addOption(
+      new Option('--unreadable <what>', 'at a record that cannot be read: stop, or skip and count it')
+        .choices(['stop', 'skip'])
+        .default('stop'),
+    )
+    .option('--preview', 'show fields, first documents and tokens; import nothing')
+    .action(async (path: string, given: ImportCorpusOptions, command: Command) => {
+      const { preview, ...own } = given
+      const options = { ...own, path: resolve(path) }
+      await perform(command.optsWithGlobals<GlobalOptions>(), preview ? 'read' : 'write', async (session) => {
+        const { library } = session.rooms
+        if (preview) {
+          const found = await library.inspect(options, controlOf(session))
+          return { json: found, text: previewText(found) }
+        }
+        const row = await library.importCorpus(options, controlOf(session))
+        return { json: row, text: importedText(row) }
       })
     })
   imports
@@ -72,8 +95,39 @@ export function libraryCommands(program: Command): void {
 
 interface ImportCorpusOptions {
   name?: string
-  format: 'auto' | (typeof corpusFormats)[number]
+  format: (typeof importFormats)[number]
   field: string
+  unreadable: 'stop' | 'skip'
+  preview?: boolean
+}
+
+/** What came in, and on the standard error what was left out. */
+function importedText(row: Corpus): string {
+  const { unreadable } = row
+  const warning = unreadable && unreadableWarning(unreadable)
+  if (warning) process.stderr.write(`warning: ${warning}\n`)
+  return [
+    `${row.name} (${row.id}): ${row.documents} documents, ${row.bytes} bytes, ${row.heldOutDocuments} documents held out`,
+    ...(unreadable ? [`${unreadable.count} of ${unreadable.of} records left out:`, ...unreadable.first] : []),
+  ].join('\n')
+}
+
+function previewText(found: CorpusPreview): string {
+  const { looked, unreadable } = found
+  return [
+    `${found.files} files, ${found.bytes} bytes: ${found.formats.join(', ')}`,
+    ...found.fields.map(({ name, kind, example }) => `  ${name}: ${kind}, ${JSON.stringify(example)}`),
+    ...found.documents.map((text, i) => `--- document ${i + 1}\n${text}`),
+    '---',
+    `looked at ${looked.documents} documents of ${looked.bytes} bytes`,
+    ...found.tokens.map(
+      ({ tokenizer, tokens, lossless }) =>
+        `  ${tokenizer}: ${tokens} tokens, ${show(looked.bytes / tokens)} bytes a token${lossless ? '' : ' (lossy)'}`,
+    ),
+    ...(unreadable.count
+      ? [`${unreadable.count} of ${unreadable.of} records could not be read:`, ...unreadable.first]
+      : []),
+  ].join('\n')
 }
 interface ImportTeacherOptions {
   name?: string

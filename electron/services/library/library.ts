@@ -10,8 +10,10 @@ import {
   parseHubName,
   runFiles,
   type CachedModel,
+  unreadableWarning,
   type Calibration,
   type Corpus,
+  type CorpusPreview,
   type Job,
   type ParsedParams,
   type Result,
@@ -63,8 +65,19 @@ export class Library {
   startImportCorpus(params: ParsedParams<'corpora.import'>): Task {
     const name = params.name ?? nameFromPath(params.path)
     checkFree('corpus', this.corpora, name)
-    return this.tasks.start(`Import ${name}`, (control) => this.importCorpus({ ...params, name }, control))
-      .row
+    const started = this.tasks.start(`Import ${name}`, async (control) => {
+      const row = await this.importCorpus({ ...params, name }, control)
+      const warning = row.unreadable && unreadableWarning(row.unreadable)
+      if (warning) started.row.warnings = [warning]
+      return row
+    })
+    return started.row
+  }
+
+  /** What an import would bring. */
+  inspect(params: ParsedParams<'corpora.inspect'>, control = SILENT): Promise<CorpusPreview> {
+    const job = { ...params, kind: 'preview-corpus' as const, tokenizers: this.tokenizers }
+    return performJob<CorpusPreview>(this.context, job, { signal: control.signal })
   }
 
   importCorpus(params: ParsedParams<'corpora.import'>, control = SILENT): Promise<Corpus> {

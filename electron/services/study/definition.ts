@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
-import { badInput, corpusFormats, objectName, parse, seedList } from '#contract'
+import { badInput, corpusReading, objectName, parse, seedList } from '#contract'
 import { readYaml } from '../experiments'
 
 const settings = z.record(z.string(), z.unknown())
@@ -13,8 +13,7 @@ const spec = z.strictObject({
     z.strictObject({
       name: objectName,
       path: z.string(),
-      format: z.enum(['auto', ...corpusFormats]).default('auto'),
-      field: z.string().default('text'),
+      ...corpusReading,
     }),
   ),
   /** In this order: a teacher may be made from one before it. */

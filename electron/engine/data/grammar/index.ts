@@ -55,8 +55,8 @@ export async function generateCorpus(
       yield text
     }
   }
-  const row = { id: job.id, name: job.name, format: 'synthetic' as const, source: `synthetic:${domain.name}` }
-  const corpus = await writeCorpus(job.dataDir, row, documents())
+  const row = { id: job.id, name: job.name, source: `synthetic:${domain.name}` }
+  const corpus = await writeCorpus(job.dataDir, row, documents(), () => ({ format: 'synthetic' }))
   return { ...corpus, entropyFloor: heldOut.bytes ? heldOut.bits / heldOut.bytes : undefined }
 }
 

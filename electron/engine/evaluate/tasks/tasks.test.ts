@@ -122,7 +122,10 @@ describe('readers', () => {
       name: 'reviews',
     }
     const path = join(shared, 'sst2.dev.tsv')
-    const row = await importCorpus({ ...job, path, format: 'sst2', field: 'text' }, () => {})
+    const row = await importCorpus(
+      { ...job, path, format: 'sst2', field: 'text', unreadable: 'stop' },
+      () => {},
+    )
     const examples = readTask('sst2', path)
     expect(row).toMatchObject({ format: 'sst2', documents: examples.length })
     expect(row.heldOutDocuments).toBe(Math.ceil(examples.length / 20))
