@@ -1,5 +1,6 @@
 import { chromium, type Page } from '@playwright/test'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -119,7 +120,9 @@ async function manyReloads(dataDir: string): Promise<void> {
     judge(`page over ${RELOADS} reloads`, heaps)
   } finally {
     await browser.close()
+    const ended = once(child, 'exit')
     child.kill('SIGTERM')
+    await ended
   }
 }
 

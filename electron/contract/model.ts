@@ -9,12 +9,16 @@ export const objectName = z
 
 const size = z.number().int().positive()
 
+/** More is no model: lists of layers are made before weights are looked at. */
+export const MOST_LAYERS = 10_000
+export const layerCount = size.max(MOST_LAYERS)
+
 /** What a definition says of a model. */
 export const modelFields = {
   family: z.enum(families).default('llama'),
   /** Width of the residual stream. */
   width: size,
-  layers: size,
+  layers: layerCount,
   heads: size,
   /** Key and value heads; fewer than `heads` is grouped-query attention. Default: `heads`. */
   kvHeads: size.optional(),
@@ -74,7 +78,7 @@ export const modelConfig = z.strictObject({
   /** Rows of embedding and head, where they are more than ids. */
   rows: size.optional(),
   width: size,
-  layers: size,
+  layers: layerCount,
   heads: size,
   kvHeads: size,
   hidden: size,

@@ -1,4 +1,5 @@
 export * from './atomic'
+export * from './item'
 export * from './json'
 export * from './jsonFault'
 export * from './jsonLines'

@@ -15,7 +15,9 @@ import { join, resolve } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { LIBRARY_ROW } from '#contract'
+import { performJob } from '../services/jobs'
 import { Catalogue, healthOf, paths, rebuildCatalogue, sweepLeftOvers, type LibraryNoun } from '../store'
+import { nodeWorkerLauncher } from './nodeWorker'
 import { openFurnished, type Furnished } from './testing'
 
 let furnished: Furnished
@@ -184,6 +186,29 @@ describe('the health of a data directory', () => {
     rmSync(teacher('cook-onnx'), { recursive: true })
     cut(paths.catalogue(dataDir), 300)
     rebuildCatalogue(dataDir)
+    expect(await healthOf(dataDir, true)).toEqual([])
+  })
+
+  it('makes rows of what jobs brought for a process that was killed before it heard of their end', async () => {
+    const context = { dataDir, threads: () => 1, spawnWorker: nodeWorkerLauncher() }
+    const from = new Catalogue(dataDir, 'read').data.teachers.find(({ name }) => name === 'cook')!
+    await performJob(context, { kind: 'derive-teacher', id: 'sure', name: 'sure', from, logitScale: 2 })
+    await performJob(context, {
+      kind: 'generate-corpus',
+      id: 'more',
+      name: 'more',
+      domain: 'kitchen',
+      bytes: 5000,
+      seed: 3,
+    })
+    const path = join(furnished.folder, 'exported')
+    const imported = { id: 'again', name: 'again', tokenizerId: 'again-bpe', path: join(path, 'model.onnx') }
+    const tokenizerPath = join(path, 'tokenizer.json')
+    await performJob(context, { kind: 'import-teacher', ...imported, tokenizerPath, format: 'auto' })
+    rebuildCatalogue(dataDir)
+    const { corpora, tokenizers, teachers } = new Catalogue(dataDir, 'read').data
+    const ids = [...corpora, ...tokenizers, ...teachers].map(({ id }) => id)
+    expect(ids).toEqual(expect.arrayContaining(['sure', 'more', 'again', 'again-bpe']))
     expect(await healthOf(dataDir, true)).toEqual([])
   })
 

@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { badInput, type Job, type Tokenizer } from '#contract'
-import { copyFile, sha256 } from '../../files'
+import { copyFile, placeItem, sha256 } from '../../files'
 import { BOUNDARY } from './byteBpe'
 import { openTokenizer, piecesDigest, tokenizerFile } from './tokenizer'
 import { readTokenizerSettings, SETTINGS, TEMPLATE } from './tokenizerSettings'
@@ -44,8 +44,7 @@ export async function importTokenizer(job: Extract<Job, { kind: 'import-tokenize
     const own = join(dirname(job.path), beside)
     if (existsSync(own)) copyFile(own, join(`${folder}.tmp`, beside))
   }
-  rmSync(folder, { recursive: true, force: true })
-  renameSync(`${folder}.tmp`, folder)
+  placeItem(folder, row)
   return row
 }
 

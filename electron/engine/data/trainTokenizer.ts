@@ -1,7 +1,7 @@
-import { mkdirSync, renameSync, rmSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Job, Tokenizer } from '#contract'
-import { sha256, writeFileAtomic } from '../../files'
+import { placeItem, sha256, writeFileAtomic } from '../../files'
 import type { Progress } from '../progress'
 import { BOUNDARY, toTokenizerJson, WORDS, type ByteBpe } from './byteBpe'
 import { bytesToCharacters } from './bytes'
@@ -34,8 +34,7 @@ export async function trainTokenizer(
   rmSync(`${folder}.tmp`, { recursive: true, force: true })
   mkdirSync(`${folder}.tmp`, { recursive: true })
   writeFileAtomic(join(`${folder}.tmp`, 'tokenizer.json'), json)
-  rmSync(folder, { recursive: true, force: true })
-  renameSync(`${folder}.tmp`, folder)
+  placeItem(folder, row)
   return row
 }
 

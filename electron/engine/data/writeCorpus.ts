@@ -1,9 +1,9 @@
-import { createWriteStream, mkdirSync, renameSync, rmSync } from 'node:fs'
+import { createWriteStream, mkdirSync, rmSync } from 'node:fs'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { badInput, type Corpus } from '#contract'
-import { diskFull, isDiskFull } from '../../files'
+import { diskFull, isDiskFull, placeItem } from '../../files'
 import { isHeldOut } from './documents'
 
 /** What is known before its documents; the rest, where it is known after them alone, is asked for then. */
@@ -43,9 +43,9 @@ export async function writeCorpus(
         expected: 'at least two documents',
       })
     }
-    rmSync(folder, { recursive: true, force: true })
-    renameSync(temporary, folder)
-    return { ...identity, ...learnt(), ...described, createdAt: new Date().toISOString() }
+    const row: Corpus = { ...identity, ...learnt(), ...described, createdAt: new Date().toISOString() }
+    placeItem(folder, row)
+    return row
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true })
     throw error

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -32,13 +32,27 @@ describe('a size that a header announces is held against the file before anythin
   })
 
   it('the layers of a model of ours', async () => {
-    const config = { family: 'llama', vocab: 8, width: 8, layers: 2 ** 32, heads: 2, kvHeads: 2, hidden: 8 }
-    const model = { schemaVersion: 1, ...config, context: 8, tied: true }
-    writeFileSync(join(folder, 'model.json'), JSON.stringify(model))
+    const config = { family: 'llama', vocab: 8, width: 8, heads: 2, kvHeads: 2, hidden: 8 }
     writeFileSync(join(folder, 'model.safetensors'), encodeSafetensors(new Map()))
-    await expect(readModel(folder)).rejects.toThrow(
-      /model\.safetensors: the file has 0 tensors; expected those of 4294967296 layers/,
-    )
+    for (const [layers, said] of [
+      [2 ** 32, /model\.json: layers: is too big; expected at most 10000/],
+      [10_000, /model\.safetensors: the file has 0 tensors; expected those of 10000 layers/],
+    ] as const) {
+      const model = { schemaVersion: 1, ...config, layers, context: 8, tied: true }
+      writeFileSync(join(folder, 'model.json'), JSON.stringify(model))
+      await expect(readModel(folder)).rejects.toThrow(said)
+    }
+  })
+
+  it('the layers of a family that lists their windows', () => {
+    const family = join(import.meta.dirname, '../../../../shared/data/families/gemma3')
+    if (!existsSync(family)) return console.warn('SKIPPED: ../shared/data/families is not here')
+    const config = JSON.parse(readFileSync(join(family, 'config.json'), 'utf8')) as Record<string, unknown>
+    delete config['layer_types']
+    const own = mkdtempSync(join(folder, 'gemma3-'))
+    writeFileSync(join(own, 'config.json'), JSON.stringify({ ...config, num_hidden_layers: 2 ** 32 }))
+    copyFileSync(join(family, 'model.safetensors'), join(own, 'model.safetensors'))
+    expect(refused(() => readHuggingFace(own)).message).toMatch(/config\.json: num_hidden_layers: .*10000/)
   })
 
   it('the layers of a configuration', () => {

@@ -1,6 +1,7 @@
-import { mkdirSync, renameSync, rmSync } from 'node:fs'
+import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { FINAL_NORM, type Job, type Teacher } from '#contract'
+import { placeItem } from '../../files'
 import { readTeacher, writeModel } from './modelFolder'
 
 type DeriveTeacherJob = Extract<Job, { kind: 'derive-teacher' }>
@@ -20,9 +21,8 @@ export async function deriveTeacher(job: DeriveTeacherJob): Promise<Teacher> {
   rmSync(temporary, { recursive: true, force: true })
   mkdirSync(temporary, { recursive: true })
   const digest = await writeModel(temporary, config, weights)
-  renameSync(temporary, folder)
   const { tokenizer, model, parameters } = job.from
-  return {
+  const row: Teacher = {
     id: job.id,
     name: job.name,
     source: 'derived',
@@ -35,4 +35,6 @@ export async function deriveTeacher(job: DeriveTeacherJob): Promise<Teacher> {
     calibrations: [],
     createdAt: new Date().toISOString(),
   }
+  placeItem(folder, row)
+  return row
 }

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { dirname, extname, join } from 'node:path'
 import {
   badInput,
@@ -10,6 +10,7 @@ import {
   type Teacher,
   type Tokenizer,
 } from '#contract'
+import { placeItem } from '../../files'
 import { startBackend } from '../backend'
 import { importTokenizer } from '../data/importTokenizer'
 import { loadTokenizer } from '../data/tokenizer'
@@ -97,22 +98,20 @@ async function importFiles(
     progress('looking at the model', 0.6)
     const { write, open, ...model } = await checked(pretrained, tokenizer, job.path)
     progress('writing the weights', 0.7)
-    const digest = await store(job, write)
-    progress('asking the model', 0.9)
-    const check = await asked(job, tokenizer, open)
-    const teacher: Teacher = {
+    const teacher = await store(job, write, (digest) => ({
       id: job.id,
       name: job.name,
       source: pretrained.source,
       tokenizer: tokenizer.id,
       ...model,
       digest,
-      check,
       perplexity: {},
       calibrations: [],
       createdAt: new Date().toISOString(),
-    }
-    return { teacher, tokenizer }
+    }))
+    progress('asking the model', 0.9)
+    const check = await asked(job, tokenizer, open)
+    return { teacher: { ...teacher, check }, tokenizer }
   } catch (error) {
     rmSync(folderOf(job), { recursive: true, force: true })
     if (fresh) rmSync(tokenizerFolder, { recursive: true, force: true })
@@ -175,16 +174,19 @@ async function checked({ native }: Pretrained, tokenizer: Tokenizer, file: strin
   }
 }
 
-async function store(job: ImportTeacherJob, write: Storable['write']): Promise<string> {
+async function store(
+  job: ImportTeacherJob,
+  write: Storable['write'],
+  rowOf: (digest: string) => Teacher,
+): Promise<Teacher> {
   const folder = folderOf(job)
   const temporary = `${folder}.tmp`
   rmSync(temporary, { recursive: true, force: true })
   mkdirSync(temporary, { recursive: true })
   try {
-    const digest = await write(temporary)
-    rmSync(folder, { recursive: true, force: true })
-    renameSync(temporary, folder)
-    return digest
+    const row = rowOf(await write(temporary))
+    placeItem(folder, row)
+    return row
   } catch (error) {
     rmSync(temporary, { recursive: true, force: true })
     throw error

@@ -1,4 +1,4 @@
-import { cpSync, createReadStream, existsSync, renameSync, rmSync, statSync } from 'node:fs'
+import { cpSync, createReadStream, existsSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import {
@@ -22,7 +22,7 @@ import {
   type Teacher,
   type Tokenizer,
 } from '#contract'
-import { hubCacheFolder, listHubCache, writeJsonAtomic } from '../../files'
+import { hubCacheFolder, listHubCache, placeItem, writeJsonAtomic } from '../../files'
 import { paths, ROW, RunFolder, type LibraryNoun } from '../../store'
 import type { Context } from '../context'
 import { checkFree, find, nameFromPath, newId } from '../identity'
@@ -160,12 +160,13 @@ export class Library {
     )
     const known = this.tokenizers.find(({ digest }) => digest === result.tokenizer.digest)
     const teacher = { ...result.teacher, tokenizer: (known ?? result.tokenizer).id }
-    if (known) this.removeFolder('tokenizers', tokenizerId)
-    else {
+    if (!known) {
       const taken = this.tokenizers.some((row) => row.name === name)
       this.add('tokenizers', { ...result.tokenizer, name: taken ? tokenizerId : name })
     }
     this.add('teachers', teacher)
+    // Not before: until now the teacher's folder says that this is its tokenizer.
+    if (known) this.removeFolder('tokenizers', tokenizerId)
     return teacher
   }
 
@@ -223,7 +224,7 @@ export class Library {
     }
     if (config.experiment.student.lora)
       cpSync(join(folder.path, runFiles.base), join(`${target}.tmp`, runFiles.base), { recursive: true })
-    renameSync(`${target}.tmp`, target)
+    placeItem(target, row)
     this.add('teachers', row)
     return row
   }

@@ -29,7 +29,7 @@ export function readSizes(
   return {
     vocab: config.size('vocab_size'),
     width,
-    layers: config.size('num_hidden_layers'),
+    layers: config.layers('num_hidden_layers'),
     heads,
     kvHeads: config.size('num_key_value_heads', kvHeads ?? heads),
     hidden: config.size('intermediate_size'),

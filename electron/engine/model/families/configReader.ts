@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
-import { badInput, expectedBy } from '#contract'
+import { badInput, expectedBy, layerCount } from '#contract'
 
 /** Keys that change nothing of what is computed: they are of training, of generation, or for people. */
 const INERT = new Set(
@@ -62,6 +62,11 @@ export class ConfigReader {
   /** Whole and positive. */
   size(key: string, fallback?: number): number {
     return this.value(key, z.number().int().positive(), fallback)
+  }
+
+  /** How many layers. */
+  layers(key: string, fallback?: number): number {
+    return this.value(key, layerCount, fallback)
   }
 
   number(key: string, fallback?: number): number {

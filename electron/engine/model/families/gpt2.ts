@@ -18,7 +18,7 @@ export const gpt2: Family = {
       {
         vocab: config.size('vocab_size'),
         width,
-        layers: config.size('n_layer', 12),
+        layers: config.layers('n_layer', 12),
         heads,
         kvHeads: heads,
         hidden: config.size('n_inner', 4 * width),

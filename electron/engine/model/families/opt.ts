@@ -22,7 +22,7 @@ export const opt: Family = {
       {
         vocab: config.size('vocab_size'),
         width,
-        layers: config.size('num_hidden_layers'),
+        layers: config.layers('num_hidden_layers'),
         heads,
         kvHeads: heads,
         hidden: config.size('ffn_dim'),
