@@ -96,6 +96,9 @@ export const corpusPreview = z.strictObject({
 })
 export type CorpusPreview = z.output<typeof corpusPreview>
 
+/** Pieces of a byte-level BPE that is trained here: at least the 256 bytes and what stands before documents. */
+export const tokenizerVocab = z.number().int().min(257).max(262_144)
+
 export const tokenizerKinds = ['bpe', 'huggingface', 'llama2c'] as const
 
 /** A tokenizer of the library: `library/tokenizers/<id>/tokenizer.json` (or `tokenizer.bin` for llama2.c). */

@@ -59,7 +59,7 @@ async function perform(job: Job): Promise<unknown> {
     case 'train-tokenizer':
       return (await import('./data/trainTokenizer')).trainTokenizer(job, progress)
     case 'import-tokenizer':
-      return (await import('./data/importTokenizer')).importTokenizer(job)
+      return (await import('./data/importTokenizer')).importTokenizer(job, progress)
     case 'import-teacher':
       return (await import('./model/importTeacher')).importTeacher(job, progress)
     case 'derive-teacher':

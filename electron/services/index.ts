@@ -236,6 +236,8 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'corpora.preview': (params) => library.preview(params),
     'library.hubCache': () => library.hubCache(),
     'tokenizers.list': () => library.tokenizers,
+    'tokenizers.import': (params) => library.startImportTokenizer(params),
+    'tokenizers.train': (params) => library.startTrainTokenizer(params),
     'teachers.list': () => library.teachers,
     'teachers.import': (params) => library.startImportTeacher(params),
     'teachers.train': ({ definition }) => experiments.startTeacher(definition),

@@ -3,7 +3,7 @@ import { binEntry } from '../bin'
 import { objectName } from '../experiment'
 import { cachedModel } from '../hub'
 import { exportDtypes, exportFormats, generateResult, modelScore } from '../job'
-import { corpus, corpusPreview, corpusReading, id, teacher, tokenizer } from '../library'
+import { corpus, corpusPreview, corpusReading, id, teacher, tokenizer, tokenizerVocab } from '../library'
 import { run } from '../run'
 import { task } from '../task'
 import { byId, method, none } from './method'
@@ -33,6 +33,17 @@ export const library = {
   /** The models that lie in the Hugging Face Hub's cache, to be picked for an import, and where it is. */
   'library.hubCache': method(none, z.object({ folder: z.string(), models: z.array(cachedModel) })),
   'tokenizers.list': method(none, z.array(tokenizer)),
+  /** A file or a folder of one, or `hf:ORG/NAME`. */
+  'tokenizers.import': method(z.strictObject({ path: z.string().min(1), name: objectName.optional() }), task),
+  /** Trains a byte-level BPE on the training splits of corpora. */
+  'tokenizers.train': method(
+    z.strictObject({
+      name: objectName.optional(),
+      corpora: z.array(z.string()).min(1),
+      vocab: tokenizerVocab,
+    }),
+    task,
+  ),
 
   'teachers.list': method(none, z.array(teacher)),
   'teachers.import': method(

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { objectName } from '../experiment'
-import { corpus, corpusReading, id, teacher, tokenizer } from '../library'
+import { corpus, corpusReading, id, teacher, tokenizer, tokenizerVocab } from '../library'
 import { base } from './base'
 
 /** Reads `path` and writes `library/corpora/<id>/documents.jsonl`. Result: a Corpus row. */
@@ -41,10 +41,10 @@ export const trainTokenizerJob = z.object({
   id,
   name: objectName,
   corpora: z.array(corpus).min(1),
-  vocab: z.number().int().min(257),
+  vocab: tokenizerVocab,
 })
 
-/** Imports a tokenizer file (tokenizer.json or llama2.c's). Result: a Tokenizer row. */
+/** Imports a tokenizer file (tokenizer.json or llama2.c's), or that of `hf:ORG/NAME`. Result: a Tokenizer row. */
 export const importTokenizerJob = z.object({
   ...base,
   kind: z.literal('import-tokenizer'),

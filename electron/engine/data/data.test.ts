@@ -82,6 +82,12 @@ describe.skipIf(!hasShared)('tokenizers of others', () => {
     expect(() => readLlama2cPieces(readFileSync(file).subarray(0, 900), 'cut.bin')).toThrow(/cut\.bin/)
   })
 
+  it('is found in its folder', async () => {
+    const path = join(shared, 'tokenizers/gpt-neox-dolma')
+    const row = await importTokenizer({ ...base(), kind: 'import-tokenizer', id: 'neox', name: 'neox', path })
+    expect(row).toMatchObject({ kind: 'huggingface', vocab: 50280, lossless: true })
+  })
+
   it('a lossy tokenizer.json is noticed at import', async () => {
     const path = join(shared, 'tokenizers/torchtitan-test.tokenizer.json')
     const row = await importTokenizer({

@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { badInput, type Job, type Tokenizer } from '#contract'
+import { badInput, isHubName, type Job, type Tokenizer } from '#contract'
 import { copyFile, placeItem, sha256 } from '../../files'
+import type { Progress } from '../progress'
 import { BOUNDARY } from './byteBpe'
 import { openTokenizer, piecesDigest, tokenizerFile } from './tokenizer'
 import { readTokenizerSettings, SETTINGS, TEMPLATE } from './tokenizerSettings'
@@ -17,7 +18,11 @@ const SAMPLES = [
 ]
 
 /** Brings a tokenizer file into the library and tries whether text survives it. */
-export async function importTokenizer(job: Extract<Job, { kind: 'import-tokenizer' }>): Promise<Tokenizer> {
+export async function importTokenizer(
+  given: Extract<Job, { kind: 'import-tokenizer' }>,
+  progress: Progress = () => {},
+): Promise<Tokenizer> {
+  const job = { ...given, path: await fileOf(given.path, progress) }
   if (!existsSync(job.path))
     throw badInput('there is no such file', { file: job.path, expected: 'a tokenizer file' })
   const bytes = readFileSync(job.path)
@@ -46,6 +51,16 @@ export async function importTokenizer(job: Extract<Job, { kind: 'import-tokenize
   }
   placeItem(folder, row)
   return row
+}
+
+/** Of a folder, or of a model of the Hub, its tokenizer.json. */
+async function fileOf(path: string, progress: Progress): Promise<string> {
+  if (isHubName(path)) {
+    const { fetchModel } = await import('../model/hub/fetchModel')
+    const wanted = { model: false, tokenizer: true }
+    return join(await fetchModel(path, progress, { wanted }), 'tokenizer.json')
+  }
+  return existsSync(path) && statSync(path).isDirectory() ? join(path, 'tokenizer.json') : path
 }
 
 /** JSON begins with a brace; of our own making it is when its only special token is our boundary. */

@@ -268,6 +268,16 @@ describe('bad input gets one line, exit status 2, and nothing is written', () =>
       /cut\.bin/,
     ],
     [
+      'a tokenizer that is there already',
+      () => ['train-tokenizer', '--corpus', 'recipes', '--vocab', '300', '--name', 'bpe'],
+      /name: there is already a tokenizer named "bpe"/,
+    ],
+    [
+      'a vocabulary without room for the bytes',
+      () => ['train-tokenizer', '--corpus', 'recipes', '--vocab', '256'],
+      /expected a whole number from 257 to 262144/,
+    ],
+    [
       'a name that is taken',
       () => ['import', 'corpus', file('t.txt', 'text'), '--name', 'recipes'],
       /name: there is already a corpus named "recipes"/,

@@ -21,9 +21,12 @@ import { printPdf, type ReportFormat, show } from '../../services/report'
 import { backendOption, nonNegative, positiveInteger } from './arguments'
 import { outputFile } from './gridExport'
 import { controlOf, perform, type GlobalOptions } from './session'
+import { tokenizerCommands } from './tokenizers'
 
 export function libraryCommands(program: Command): void {
-  const imports = program.command('import').description('add a corpus or a teacher to the library')
+  const imports = program
+    .command('import')
+    .description('add a corpus, a tokenizer or a teacher to the library')
   imports
     .command('corpus')
     .argument(
@@ -90,6 +93,7 @@ export function libraryCommands(program: Command): void {
         return { json: row, text: `${row.name} (${row.id}): ${row.parameters} parameters${lossy}; ${said}` }
       })
     })
+  tokenizerCommands(program, imports)
   modelCommands(program)
 }
 

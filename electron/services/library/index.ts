@@ -1,5 +1,6 @@
 export { alignmentsOf, autoCache, distinctAlignments, sharedPasses } from './cachePlan'
 export { allTeachers, separateTeachers } from './foreign'
-export { keepCalibration, Library } from './library'
+export { keepCalibration } from './keepCalibration'
+export { Library } from './library'
 export { ModelService } from './models'
 export { modeOf, TeacherCache } from './teacherCache'

@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import {
   badInput,
-  calibrationFor,
   conflict,
   hubNameText,
   isHubName,
@@ -11,7 +10,6 @@ import {
   runFiles,
   type CachedModel,
   unreadableWarning,
-  type Calibration,
   type Corpus,
   type CorpusPreview,
   type Job,
@@ -38,7 +36,7 @@ export interface ImportTeacherOptions {
 }
 
 /** The given name, or the path's; what names no model of the Hub is refused also where a name is given. */
-function teacherName({ name, path }: Pick<ImportTeacherOptions, 'name' | 'path'>): string {
+function teacherName({ name, path }: { name?: string; path: string }): string {
   const own = nameFromPath(path)
   return name ?? own
 }
@@ -118,15 +116,53 @@ export class Library {
     return { documents, total: row.documents }
   }
 
+  startTrainTokenizer(params: ParsedParams<'tokenizers.train'>): Task {
+    const corpora = params.corpora.map((name) => find('corpus', this.corpora, name))
+    const name = params.name ?? `${corpora.map((corpus) => corpus.name).join('-')}-${params.vocab}`
+    checkFree('tokenizer', this.tokenizers, name)
+    return this.tasks.start(`Train ${name}`, (control) => this.trainTokenizer({ ...params, name }, control))
+      .row
+  }
+
   async trainTokenizer(
     params: { name: string; corpora: string[]; vocab: number },
     control = SILENT,
   ): Promise<Tokenizer> {
-    checkFree('tokenizer', this.tokenizers, params.name)
-    const id = newId(params.name, this.tokenizers)
     const corpora = params.corpora.map((name) => find('corpus', this.corpora, name))
-    const job = { ...params, kind: 'train-tokenizer' as const, id, corpora }
-    const row = await this.perform<Tokenizer>('tokenizers', id, job, control)
+    return this.addTokenizer(params.name, control, (id) => ({
+      ...params,
+      kind: 'train-tokenizer',
+      id,
+      corpora,
+    }))
+  }
+
+  startImportTokenizer(params: ParsedParams<'tokenizers.import'>): Task {
+    const name = teacherName(params)
+    checkFree('tokenizer', this.tokenizers, name)
+    return this.tasks.start(`Import ${name}`, (control) => this.importTokenizer({ ...params, name }, control))
+      .row
+  }
+
+  importTokenizer(params: ParsedParams<'tokenizers.import'>, control = SILENT): Promise<Tokenizer> {
+    const name = teacherName(params)
+    return this.addTokenizer(name, control, (id) => ({ ...params, kind: 'import-tokenizer', id, name }))
+  }
+
+  /** One that is in the library already, byte for byte, is not added again. */
+  private async addTokenizer(
+    name: string,
+    control: TaskControl,
+    job: (id: string) => JobOf<'train-tokenizer'> | JobOf<'import-tokenizer'>,
+  ): Promise<Tokenizer> {
+    checkFree('tokenizer', this.tokenizers, name)
+    const id = newId(name, this.tokenizers)
+    const row = await this.perform<Tokenizer>('tokenizers', id, job(id), control)
+    const known = this.tokenizers.find(({ digest }) => digest === row.digest)
+    if (known) {
+      this.removeFolder('tokenizers', id)
+      throw conflict(`it is in the library already, as tokenizer "${known.name}"`)
+    }
     this.add('tokenizers', row)
     return row
   }
@@ -258,16 +294,4 @@ export class Library {
     const folder = paths.libraryItem(this.context.dataDir, noun, id)
     if (existsSync(folder)) rmSync(folder, { recursive: true, force: true })
   }
-}
-
-/** Keeps a teacher's temperature for a mixture with the teacher, in place of an older one for the same. */
-export function keepCalibration(context: Context, teacher: string, calibration: Calibration): void {
-  const row = context.catalogue.data.teachers.find(({ id }) => id === teacher)
-  if (!row) return
-  const old = calibrationFor(row, calibration.corpora)
-  context.catalogue.update(() => {
-    row.calibrations = [...row.calibrations.filter((one) => one !== old), calibration]
-  })
-  writeJsonAtomic(join(paths.libraryItem(context.dataDir, 'teachers', row.id), ROW), row)
-  context.pushes.push({ topic: 'library', noun: 'teachers' })
 }

@@ -27,7 +27,7 @@ import {
   type TaskBoard,
   type TaskControl,
 } from '../jobs'
-import { keepCalibration } from './library'
+import { keepCalibration } from './keepCalibration'
 
 type EvaluateJob = JobOf<'evaluate'>
 

@@ -6,6 +6,9 @@ import type { Source } from './source'
 /** Apache Arrow, as files and as the streams that `datasets` keeps in its folders, batch by batch. */
 export const arrow: Reader = { name: 'arrow', fits, entries }
 
+/** Rows of a batch. */
+const MOST_ROWS = 2 ** 24
+
 /** Either the magic of a file, or a continuation mark with the length of a schema's message. */
 function fits({ bytes }: { bytes: Uint8Array }): boolean {
   const head = Buffer.from(bytes.subarray(0, 8))
@@ -15,9 +18,10 @@ function fits({ bytes }: { bytes: Uint8Array }): boolean {
 
 async function* entries({ name, bytes }: Source, fields: readonly string[]): AsyncGenerator<Entry> {
   const { RecordBatchReader } = await import('apache-arrow')
+  const { arrowMessages } = await import('./arrowMessages')
   let row = 0
   try {
-    const reader = await RecordBatchReader.from(bytes())
+    const reader = await RecordBatchReader.from(arrowMessages(bytes()))
     await reader.open()
     const columns = reader.schema.fields.map((field) => String(field.name))
     const missing = fields.find((field) => !columns.includes(field))
@@ -28,6 +32,8 @@ async function* entries({ name, bytes }: Source, fields: readonly string[]): Asy
       })
     const chosen = fields.length ? fields : columns
     for await (const batch of reader) {
+      if (batch.numRows > MOST_ROWS)
+        throw refused(name, `a batch announces ${batch.numRows} rows`, `at most ${MOST_ROWS}`)
       check(batch, chosen, name)
       const vectors = chosen.map((column) => [column, batch.getChild(column)!] as const)
       for (let i = 0; i < batch.numRows; i++) {

@@ -183,6 +183,16 @@ describe('what announces more than there is, or was made to fill memory or disk,
     await expect(read(write('w.zst', frame))).rejects.toThrow(/w\.zst: .*window of 1073741824 bytes/)
   })
 
+  it('an Arrow schema of two thousand million fields', async () => {
+    const bytes = Buffer.from(readFileSync(fixture('stream.arrow')))
+    // The length of the schema's list of fields: three.
+    expect(bytes.readInt32LE(0x34)).toBe(3)
+    bytes.writeInt32LE(0x7fffffff, 0x34)
+    await expect(read(write('fields.arrow', bytes))).rejects.toThrow(
+      /fields\.arrow: the Arrow data cannot be read/,
+    )
+  })
+
   it('a Parquet page that announces more values than its column', async () => {
     const bytes = readFileSync(fixture('snappy.parquet'))
     // num_rows of the first group (10) in the footer: the zigzag varint 20 becomes 22 in every place that holds it.
