@@ -4,7 +4,7 @@ import { Decoder } from '../model/decoder'
 import { argMax } from '../model/generate'
 import { initialise, toTensors } from '../model/weights'
 import type { Progress } from '../progress'
-import type { SizedJob } from '.'
+import type { SizedJob } from './job'
 import { models } from './models'
 
 const PROMPT = [0, 1, 2, 3]

@@ -1,6 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { numberOf, parameterCount, type GridBench, type RunConfig, type Teacher } from '#contract'
-import type { StoredMode } from '../../files'
 import { startBackend } from '../backend'
 import { tf } from '../backend/tf'
 import { createTables } from '../model/forward'
@@ -12,7 +11,7 @@ import { Disk } from '../teachers/cache/disk'
 import type { TeacherSource } from '../teachers/source'
 import { TrainingStep } from '../train/step'
 import { Student } from '../train/student'
-import type { SizedJob } from '.'
+import type { SizedJob } from './job'
 import { benchConfig, liveTeacher } from './config'
 import { models } from './models'
 import { configurations } from './reference'
@@ -23,6 +22,7 @@ const TEACHERS = 5
 const CELLS = 12
 const CODING = { k: 32, samples: 64 }
 const modes = ['exact', 'top-k', 'sample'] as const
+type Mode = (typeof modes)[number]
 /** Steps of each kind that are not timed: graphs are compiled, memory is taken for the first time. */
 const WARM_UP = 2
 /** Batches of a pass in a row. The first of them is not timed: the kind before is still writing. */
@@ -43,7 +43,7 @@ export async function benchGrid(job: SizedJob, progress: Progress): Promise<Grid
     const { times, lossGap } = await bench.steps(progress)
     const [msPerPass, msPerStep] = [medians(passes), medians(times)]
     const alone = TEACHERS * msPerPass.alone + CELLS * msPerStep.given
-    const cost = (mode: StoredMode) => (TEACHERS * msPerPass[mode] + CELLS * msPerStep[mode]) / alone
+    const cost = (mode: Mode) => (TEACHERS * msPerPass[mode] + CELLS * msPerStep[mode]) / alone
     return {
       part: 'grid',
       config: job.config,
@@ -76,7 +76,7 @@ class Bench {
   private readonly batches: TokenIds[]
   private readonly disk = new Disk()
   private readonly live: TeacherSource[]
-  private readonly cached: Record<StoredMode, CachedTeacher[]>
+  private readonly cached: Record<Mode, CachedTeacher[]>
 
   constructor(
     { config, steps }: SizedJob,
@@ -88,7 +88,7 @@ class Bench {
     this.live = this.config.teachers.map((row, k) =>
       liveTeacher(row, k, this.config.experiment.train.context),
     )
-    const of = (mode: StoredMode) => this.config.teachers.map((row, k) => this.cache(row, k, mode))
+    const of = (mode: Mode) => this.config.teachers.map((row, k) => this.cache(row, k, mode))
     this.cached = { exact: of('exact'), 'top-k': of('top-k'), sample: of('sample') }
   }
 
@@ -161,7 +161,7 @@ class Bench {
     return tf.tensor2d(this.batches[batch]!.inputs, [sequences, context], 'int32')
   }
 
-  private cache(row: Teacher, k: number, mode: StoredMode): CachedTeacher {
+  private cache(row: Teacher, k: number, mode: Mode): CachedTeacher {
     const { batch, context } = this.config.experiment.train
     const split = {
       key: `${mode}-${row.id}`,

@@ -1,9 +1,6 @@
-import { badInput, type AnyBenchResult, type Job } from '#contract'
+import { badInput, type AnyBenchResult } from '#contract'
 import type { Progress } from '../progress'
-
-export type BenchJob = Extract<Job, { kind: 'bench' }>
-/** Of a configuration that every part knows. */
-export type SizedJob = BenchJob & { config: Exclude<BenchJob['config'], 'R'> }
+import { sized, type BenchJob } from './job'
 
 /** What is timed, by its name. Each part loads only what it times. */
 export async function benchPart(job: BenchJob, progress: Progress): Promise<AnyBenchResult> {
@@ -23,8 +20,4 @@ export async function benchPart(job: BenchJob, progress: Progress): Promise<AnyB
     case 'tokenizer':
       return (await import('./tokenizer')).benchTokenizer({ bytes: 10e6, vocab: 4096 }, progress)
   }
-}
-
-function sized(job: BenchJob): job is SizedJob {
-  return job.config !== 'R'
 }

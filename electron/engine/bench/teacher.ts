@@ -4,7 +4,7 @@ import { tf } from '../backend/tf'
 import { createTables, forward } from '../model/forward'
 import { initialise, toTensors } from '../model/weights'
 import type { Progress } from '../progress'
-import type { SizedJob } from '.'
+import type { SizedJob } from './job'
 import { median, models } from './models'
 import { configurations } from './reference'
 
