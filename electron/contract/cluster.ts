@@ -101,7 +101,7 @@ export const submission = z.strictObject({
     .record(
       id,
       z.strictObject({
-        autoCache: z.enum(['off', 'exact']).default('off'),
+        autoCache: z.enum(['off', 'exact', 'states']).default('off'),
         until: z.number().int().positive().optional(),
       }),
     )

@@ -167,18 +167,22 @@ export const checkpointing = z.strictObject({
   keep: count.default(2),
 })
 
-export const cacheModes = ['auto', 'off', 'exact', 'top-k', 'sample'] as const
+export const cacheModes = ['auto', 'off', 'exact', 'states', 'top-k', 'sample'] as const
 
 /** Whether the teachers' outputs are kept on disk and read again, and how much of them (ENGINE: teachers). */
 export const teacherCache = z.strictObject({
   /**
-   * `exact` keeps every logit and changes no loss. `top-k` keeps the k most probable tokens and spreads the rest of the
+   * `exact` keeps every logit and changes no loss. `states` keeps the last hidden states, which the teacher's head makes
+   * the same logits of, chunk by chunk within the loss; of an ONNX file, whose head is not known, every logit. `top-k` keeps the k most probable tokens and spreads the rest of the
    * mass evenly. `sample` keeps draws from the teacher's distribution, an unbiased estimate of it (Sparse Logit
-   * Sampling, arXiv 2503.16870). `auto`: exact where cells of a grid read the same batches, else off.
+   * Sampling, arXiv 2503.16870). `auto`: where cells of a grid read the same batches the smaller of states and exact, else
+   * off.
    */
   mode: z.enum(cacheModes).default('auto'),
   k: count.default(32),
   samples: count.default(64),
+  /** Of the states; f16 halves them and is no longer exact. */
+  precision: z.enum(['f32', 'f16']).default('f32'),
 })
 export type TeacherCache = z.output<typeof teacherCache>
 
@@ -268,7 +272,8 @@ export function readsCache(
   mode: Exclude<(typeof cacheModes)[number], 'auto' | 'off'>,
 ): boolean {
   // What is kept of a distribution at tau is not what a calibrated teacher says.
-  if (weighting.strategy === 'calibrated-entropy' && mode !== 'exact') return false
+  const approximate = mode === 'top-k' || mode === 'sample'
+  if (weighting.strategy === 'calibrated-entropy' && approximate) return false
   // Attention maps are larger than all else together.
   return loss.features === false || loss.features.gamma === 0 || loss.features.attention === 'none'
 }

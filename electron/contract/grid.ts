@@ -124,6 +124,8 @@ export const gridEstimate = z.object({
   teacherPassesWithoutCache: z.number().int(),
   /** Bytes of the teacher-output cache, in MB. */
   cacheMb: z.number(),
+  /** Of it, of a token of the training batches and a teacher, in the mean. */
+  cacheBytesPerToken: z.number().optional(),
   /** Of the mean cell that is not done. */
   secondsPerCell: z.number().optional(),
   /** Of all that is left, passes included, computed as many side by side as the setting says. */

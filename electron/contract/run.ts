@@ -156,8 +156,8 @@ export const run = z.strictObject({
   retries: z.number().int().nonnegative().default(0),
   /** When that is, while it waits for it. */
   retryAt: timestamp.optional(),
-  /** What `cache.mode: auto` is for it: exact where other runs read the same batches. */
-  autoCache: z.enum(['off', 'exact']).default('off'),
+  /** What `cache.mode: auto` is for it: states or exact where other runs read the same batches. */
+  autoCache: z.enum(['off', 'exact', 'states']).default('off'),
   /** It ends at this step for now, stopped with a checkpoint: a rung of successive halving. */
   until: z.number().int().positive().optional(),
   /** Of runs that share its teacher passes: what it computes it keeps for them too. */

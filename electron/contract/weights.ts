@@ -103,6 +103,11 @@ function layerShapes(config: ModelConfig): [LayerWeight, number[]][] {
   return shapes
 }
 
+/** Numbers of a token that the head makes its logits of. */
+export function stateWidth(config: ModelConfig): number {
+  return (config.architecture ?? LLAMA).embedding.width ?? config.width
+}
+
 /** Parameters of a model, tied weights counted once. */
 export function parameterCount(config: ModelConfig): number {
   let sum = 0

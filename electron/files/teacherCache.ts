@@ -1,6 +1,15 @@
 import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
-import { cacheAbout, hiddenWidth, parse, type CacheAbout, type RunConfig, type Teacher } from '#contract'
+import {
+  cacheAbout,
+  hiddenWidth,
+  parse,
+  stateWidth,
+  type CacheAbout,
+  type ModelConfig,
+  type RunConfig,
+  type Teacher,
+} from '#contract'
 import { writeJsonAtomic } from './atomic'
 import { sha256 } from './digest'
 import { isDiskFull } from './room'
@@ -22,7 +31,12 @@ export interface TeacherPlan {
 /** Entropy and label's log-probability of a token. */
 const STATISTICS = 2
 
-export type StoredMode = 'exact' | 'top-k' | 'sample'
+export type StoredMode = 'exact' | 'states' | 'top-k' | 'sample'
+
+/** The mode in which one teacher's outputs are kept: whose head is not known has no states to keep. */
+export function keptMode(mode: StoredMode, { model }: Pick<Teacher, 'model'>): StoredMode {
+  return mode === 'states' && model.family === 'onnx' ? 'exact' : mode
+}
 
 export function teacherCacheFolder(dataDir: string, key = ''): string {
   return join(dataDir, 'cache', 'teachers', key)
@@ -75,12 +89,34 @@ function keyOf({ tokenizer }: RunConfig, teacher: Teacher, about: object): strin
 /** Bytes of what is kept of a token beside its distribution: of an approximation it could not be said, and it costs time. */
 export const statisticsBytes = STATISTICS * BYTES
 
-/** Bytes of a token's distribution in a mode, its statistics included. */
-export function bytesPerToken(
+/** What is kept of a token. */
+export interface Kept {
+  mode: StoredMode
+  vocab: number
+  k: number
+  samples: number
+  /** Of the mode `states`: how many numbers, and whether in half precision. */
+  states?: { width: number; half: boolean }
+}
+
+/** What is kept of a token of one teacher's training batches, or with `whole` of the windows that figures are made of. */
+export function keptOf(
+  { experiment, student }: RunConfig,
+  teacher: Teacher,
   mode: StoredMode,
-  vocab: number,
-  { k, samples }: { k: number; samples: number },
-): number {
+  whole = false,
+): Kept {
+  const { k, samples, precision } = experiment.cache
+  const own = keptMode(mode, teacher)
+  const { vocab } = student
+  if (own !== 'states') return { mode: whole ? 'exact' : own, vocab, k, samples }
+  const width = stateWidth(teacher.model as ModelConfig)
+  return { mode: own, vocab, k, samples, states: { width, half: !whole && precision === 'f16' } }
+}
+
+/** Bytes of a token's distribution, its statistics included; or of its state. */
+export function bytesPerToken({ mode, vocab, k, samples, states }: Kept): number {
+  if (mode === 'states') return states!.width * (states!.half ? BYTES / 2 : BYTES)
   const id = vocab > 65536 ? 4 : 2
   const distribution = {
     exact: vocab * BYTES,
@@ -90,20 +126,26 @@ export function bytesPerToken(
   return distribution[mode] + statisticsBytes
 }
 
+/** Whether nothing is lost of what is kept; hidden states beside it are then kept whole too. */
+export function inFull({ mode, states }: Kept): boolean {
+  return mode === 'exact' || (mode === 'states' && !states!.half)
+}
+
 /**
  * Bytes that the cache of one teacher of a run takes: training batches in `mode`, hidden states of `layers` layers, and
  * the held-out and the calibration windows whole.
  */
 export function cacheBytes(config: RunConfig, teacher: Teacher, mode: StoredMode, layers: number) {
-  const { train, evaluate, cache } = config.experiment
-  const { vocab } = config.student
-  const hidden = layers * hiddenWidth(teacher.model) * (mode === 'exact' ? BYTES : BYTES / 2)
+  const { train, evaluate } = config.experiment
+  const kept = keptOf(config, teacher, mode)
+  const hidden = layers * hiddenWidth(teacher.model) * (inFull(kept) ? BYTES : BYTES / 2)
+  const ofWindows = bytesPerToken(keptOf(config, teacher, mode, true))
   // Windows overlap by half: every held-out token is read about twice.
-  const heldOut = 2 * evaluate.tokens * bytesPerToken('exact', vocab, cache)
+  const heldOut = 2 * evaluate.tokens * ofWindows
   return {
-    training: train.steps * train.batch * train.context * (bytesPerToken(mode, vocab, cache) + hidden),
+    training: train.steps * train.batch * train.context * (bytesPerToken(kept) + hidden),
     heldOut: heldOut * config.corpora.length,
-    calibration: CALIBRATION_TOKENS * bytesPerToken('exact', vocab, cache),
+    calibration: CALIBRATION_TOKENS * ofWindows,
   }
 }
 

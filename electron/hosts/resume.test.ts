@@ -115,6 +115,14 @@ describe('a run killed with -9 and resumed computes what an undisturbed one does
       { teachers: ['cook-onnx'], loss: { features: { gamma: 0.3 } }, cache: { mode: 'exact' } },
     ],
     [
+      'with states of its teachers, from the cache',
+      {
+        teachers: ['cook', 'clerk'],
+        weighting: { strategy: 'calibrated-entropy' },
+        cache: { mode: 'states', precision: 'f16' },
+      },
+    ],
+    [
       'with a retention loss to its earlier self',
       {
         corpus: 'sums',

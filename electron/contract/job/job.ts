@@ -20,7 +20,7 @@ export const runJob = z.object({
   config: runConfig,
   resume: z.boolean(),
   /** What `cache.mode: auto` is for this run. */
-  autoCache: z.enum(['off', 'exact']).default('off'),
+  autoCache: z.enum(['off', 'exact', 'states']).default('off'),
   /** Stops after this step with a checkpoint. */
   until: z.number().int().positive().optional(),
   /** Of runs that share its teacher passes: layers that they align with are kept for them. */

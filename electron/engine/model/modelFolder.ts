@@ -6,13 +6,16 @@ import {
   badInput,
   checkpoint,
   digest as digestSchema,
+  EMBEDDING,
   failed,
+  HEAD,
   LIBRARY_ROW,
   modelConfig,
   onnxModelConfig,
   parse,
   runFiles,
   SCHEMA_VERSION,
+  stateWidth,
   storedLora,
   weightShapes,
   type ModelConfig,
@@ -22,8 +25,8 @@ import {
 } from '#contract'
 import { copyFile, readJson, sha256, sha256File, writeFileAtomic, writeJsonAtomic } from '../../files'
 import { mergeAdapters } from './lora'
-import { readSafetensors, safetensorsParts } from './safetensors'
-import { checkLayers, checkWeights, type Weights } from './weights'
+import { openSafetensors, readSafetensors, safetensorsParts } from './safetensors'
+import { checkLayers, checkWeights, type Weight, type Weights } from './weights'
 
 export const [CONFIG, WEIGHTS] = ['model.json', 'model.safetensors'] as const
 
@@ -133,9 +136,45 @@ export async function readModel(
  *
  * @throws as `readModel`
  */
-export function readTeacher(dataDir: string, { id, name, digest }: Pick<Teacher, 'id' | 'name' | 'digest'>) {
+export function readTeacher(dataDir: string, row: Pick<Teacher, 'id' | 'name' | 'digest'>) {
+  return readModel(join(dataDir, 'library', 'teachers', row.id), recordedTeacher(row))
+}
+
+function recordedTeacher({ name, digest }: Pick<Teacher, 'name' | 'digest'>): Recorded {
   const changed = `the weights of teacher "${name}" have changed since it joined the library; import it again`
-  return readModel(join(dataDir, 'library', 'teachers', id), { digest, changed })
+  return { digest, changed }
+}
+
+/**
+ * Reads of such a teacher what makes logits of its last states, and nothing else: [vocab, width], and the cap.
+ *
+ * @throws as `readModel`
+ */
+export async function readTeacherHead(
+  dataDir: string,
+  row: Pick<Teacher, 'id' | 'name' | 'digest'>,
+): Promise<{ head: Weight; cap?: number }> {
+  const folder = join(dataDir, 'library', 'teachers', row.id)
+  const file = join(folder, WEIGHTS)
+  const whole = !existsSync(file) || readStored(folder).lora ? await readTeacher(dataDir, row) : undefined
+  const config = whole?.config ?? readStored(folder).config
+  const name = config.tied ? EMBEDDING : HEAD
+  const { shape, data } = whole?.weights.get(name) ?? (await readOne(file, name, row))
+  const width = stateWidth(config)
+  if (shape.join() !== weightShapes(config).get(name)!.join())
+    throw badInput('the tensor has another shape', { file, field: name })
+  const head = { shape: [config.vocab, width], data: data.slice(0, config.vocab * width) }
+  return { head, cap: config.architecture?.logits.cap }
+}
+
+async function readOne(file: string, name: string, teacher: Pick<Teacher, 'name' | 'digest'>) {
+  checkDigest(await sha256File(file), recordedTeacher(teacher), file)
+  const tensors = openSafetensors(file)
+  try {
+    return tensors.read(name)
+  } finally {
+    tensors.close()
+  }
 }
 
 /** @throws failed when the file's digest is another one than the recorded */

@@ -1,7 +1,7 @@
 import { badInput, longestSequence, type Teacher } from '#contract'
 import { tf } from '../backend/tf'
-import { createTables, forward } from '../model/forward'
-import { readTeacher } from '../model/modelFolder'
+import { createTables, forward, type Final } from '../model/forward'
+import { readTeacher, readTeacherHead } from '../model/modelFolder'
 import { toTensors } from '../model/weights'
 import { openOnnxTeacher } from './onnx'
 import type { TeacherSource } from './source'
@@ -32,6 +32,16 @@ export async function openLiveTeacher(
       tables.dispose()
     },
   }
+}
+
+/**
+ * What makes logits of a teacher's last states; the tensor is the caller's.
+ *
+ * @throws as `openLiveTeacher`
+ */
+export async function openTeacherHead(dataDir: string, row: Teacher): Promise<Pick<Final, 'head' | 'cap'>> {
+  const { head, cap } = await readTeacherHead(dataDir, row)
+  return { head: tf.keep(tf.tensor2d(head.data, head.shape as [number, number])), cap }
 }
 
 /** @throws bad-input when the teacher cannot read sequences of that length */

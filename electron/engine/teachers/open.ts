@@ -8,7 +8,15 @@ import {
   type Teacher,
   type TeacherOutputs,
 } from '#contract'
-import { calibrationPlan, heldOutPlan, runBytes, sha256, trainingPlan, type StoredMode } from '../../files'
+import {
+  calibrationPlan,
+  heldOutPlan,
+  keptOf,
+  runBytes,
+  sha256,
+  trainingPlan,
+  type StoredMode,
+} from '../../files'
 import type { BatchPlan } from '../data/batchPlan'
 import { layerPairs } from '../distill/features'
 import { CALIBRATION_SPLIT } from '../evaluate/calibrationText'
@@ -16,7 +24,7 @@ import type { WindowBatch } from '../evaluate/windows'
 import type { CachedSplit } from './cache/answers'
 import { CachedTeacher } from './cache/cached'
 import { Disk } from './cache/disk'
-import { checkContext, openLiveTeacher } from './live'
+import { checkContext, openLiveTeacher, openTeacherHead } from './live'
 import type { TeacherSource } from './source'
 
 export interface TeacherReadings {
@@ -78,6 +86,7 @@ export class RunTeachers {
       sources.push(
         new CachedTeacher({
           ...{ dataDir, row, splits, disk, context, tau, openLive },
+          openHead: () => openTeacherHead(dataDir, row),
           tokens: batch * context,
           reader: config.id,
           reserve: runBytes(config),
@@ -148,15 +157,13 @@ function cachedSplits(
   readings: TeacherReadings,
 ): Map<string, CachedSplit> {
   const { plan, heldOut, calibration } = readings
-  const { vocab } = config.student
-  const { k, samples } = config.experiment.cache
   const { key, batches } = trainingPlan(config, row)
   const training: CachedSplit = {
     key,
     corpora: config.corpora.map((corpus) => corpus.row.name),
     count: batches,
     at: (batch) => plan.at(batch + 1),
-    coding: { mode, vocab, k, samples },
+    coding: keptOf(config, row, mode),
     layers: ownLayers(config, row),
     sharedLayers: sharedLayers(readings, row),
   }
@@ -171,7 +178,7 @@ function cachedSplits(
     corpora,
     count: windows.length,
     at: (batch) => windows[batch]!,
-    coding: { mode: 'exact', vocab, k, samples },
+    coding: keptOf(config, row, mode, true),
     layers: [],
     sharedLayers: [],
   })

@@ -30,8 +30,19 @@ export async function foretell(
 
 /** The same in a line. */
 export function costs(estimate: GridEstimate): string {
-  const { cells, done, teacherPasses, teacherPassesWithoutCache, cacheMb, seconds, jobs } = estimate
-  const shared = cacheMb ? ` instead of ${teacherPassesWithoutCache}, ${cacheMb} MB of cache` : ''
+  const {
+    cells,
+    done,
+    teacherPasses,
+    teacherPassesWithoutCache,
+    cacheMb,
+    cacheBytesPerToken,
+    seconds,
+    jobs,
+  } = estimate
+  const shared = cacheMb
+    ? ` instead of ${teacherPassesWithoutCache}, ${cacheMb} MB of cache (${cacheBytesPerToken} bytes a token and teacher)`
+    : ''
   const time =
     seconds === undefined ? 'time unknown until a run was measured here' : `about ${duration(seconds)}`
   return `${cells} cells (${done} done), ${jobs} side by side: ${time}; ${teacherPasses} teacher passes${shared}; memory ${estimate.memoryMb} MB, disk ${estimate.diskMb} MB`

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -137,6 +137,32 @@ describe('a grid at work', () => {
       for (const [j, said] of of.entries()) expect(Math.abs(said - from[j]!)).toBeLessThan(1e-5)
     }
     await alone.close()
+  })
+
+  it('keeps hidden states by itself, in a tenth of the room, and changes no loss by it', async () => {
+    const states = join(folder, 'states')
+    cpSync(dataDir, states, { recursive: true })
+    const grid = (mode: string) =>
+      stringify({ name: 'h', base: { ...base, cache: { mode } }, axes: { 'loss.lambda': [0.3, 0.6] } })
+    const services = await open(states)
+    const quote = (mode: string) => services.call('grids.estimate', { definition: grid(mode) })
+    // 16 numbers a token where logits and their statistics take 302; and 16 of the features.
+    expect((await quote('auto')).cacheBytesPerToken).toBe(4 * (16 + 16))
+    expect((await quote('exact')).cacheBytesPerToken).toBe(4 * (302 + 16))
+    const row = await work(services, { definition: grid('auto') })
+    expect(row).toMatchObject({ status: 'completed', teacherPasses: 2, cacheHits: 2 })
+    const cache = join(states, 'cache', 'teachers')
+    const files = readdirSync(cache).map((key) =>
+      readdirSync(join(cache, key)).filter((name) => /^(exact|states)/.test(name)),
+    )
+    expect(files).toEqual(Array(6).fill(['states-f32.bin']))
+    const live = await work(services, { definition: grid('off') })
+    await services.close()
+    for (const [i, cell] of live.cells.entries()) {
+      const [of, from] = [losses(states, cell.run!), losses(states, row.cells[i]!.run!)]
+      expect(from).toHaveLength(of.length)
+      for (const [j, loss] of of.entries()) expect(Math.abs(loss! - from[j]!)).toBeLessThan(1e-5)
+    }
   })
 
   it('stops early what is behind, tells of it, averages it nowhere, and goes on with it by hand', async () => {

@@ -34,6 +34,7 @@ const base = {
 /** What runs are like, in turn. */
 const kinds: Record<string, object> = {
   cached: {},
+  states: { cache: { mode: 'states', precision: 'f16' } },
   calibrated: { weighting: { strategy: 'calibrated-entropy' } },
   'live-in-parts': { cache: { mode: 'off' }, train: { ...base.train, accumulate: 2 } },
   'half-precision': { train: { ...base.train, precision: 'f16' } },

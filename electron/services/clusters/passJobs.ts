@@ -1,4 +1,11 @@
-import { learnsFromTeachers, readsCache, type PassJob, type RunConfig, type Submission } from '#contract'
+import {
+  learnsFromTeachers,
+  readsCache,
+  type PassJob,
+  type Run,
+  type RunConfig,
+  type Submission,
+} from '#contract'
 import type { TaskState } from '../../cluster'
 import { trainingPlan } from '../../files'
 import type { Submissions } from './submissions'
@@ -8,7 +15,7 @@ import { modeOf } from '../library'
 export interface PlannedRun {
   id: string
   config: RunConfig
-  autoCache: 'off' | 'exact'
+  autoCache: Run['autoCache']
 }
 
 /** A teacher's pass over a plan of batches, kept in one way, and how many batches a run reads of it. */
@@ -49,9 +56,10 @@ function passesOf({ config, autoCache }: PlannedRun): Pass[] {
   const { experiment } = config
   const mode = modeOf(config, autoCache)
   if (mode === 'off' || !learnsFromTeachers(experiment) || !readsCache(experiment, mode)) return []
-  const { k, samples } = experiment.cache
+  const { k, samples, precision } = experiment.cache
   const kept = {
     exact: '',
+    states: precision,
     'top-k': `${k} at ${experiment.loss.tau}`,
     sample: `${samples} at ${experiment.loss.tau}`,
   }

@@ -131,7 +131,7 @@ const withoutTeachers = (config: RunConfig): RunConfig => ({ ...config, teachers
 
 function isCached({ config, row }: MeasuredRun): boolean {
   const { mode } = config.experiment.cache
-  return mode === 'auto' ? row.autoCache === 'exact' : mode !== 'off'
+  return mode === 'auto' ? row.autoCache !== 'off' : mode !== 'off'
 }
 
 /** What a run's steps computed. */

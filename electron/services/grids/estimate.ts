@@ -29,8 +29,12 @@ export function estimateGrid(cells: readonly PlannedRun[], plan: GridPlan): Grid
   const distinct = [...new Map(cells.map((cell) => [cell.digest, cell])).values()]
   const costs = new Map(distinct.map((cell) => [cell.digest, costOf(cell, plan)]))
   const left = distinct.filter(({ run }) => run?.status !== 'completed')
-  const { passes, alone, bytes } = sharedPasses(distinct.map(({ config }) => config))
-  const cached = plan.cache === 'exact'
+  const cached = plan.cache !== 'off'
+  const shared = sharedPasses(
+    distinct.map(({ config }) => config),
+    plan.cache === 'off' ? undefined : plan.cache,
+  )
+  const { passes, alone, bytes } = shared
   const cacheMb = cached && left.length ? Math.ceil(bytes / MB) : 0
   const each = cells.map((cell) => costs.get(cell.digest)!.cell(cell))
   const seconds = left.map(({ digest }) => costs.get(digest)!.seconds)
@@ -46,6 +50,7 @@ export function estimateGrid(cells: readonly PlannedRun[], plan: GridPlan): Grid
     teacherPasses: cached ? passes : alone,
     teacherPassesWithoutCache: alone,
     cacheMb,
+    ...(cacheMb && { cacheBytesPerToken: Math.round(shared.bytesPerToken) }),
     secondsPerCell: training === undefined || !left.length ? undefined : training / left.length,
     seconds: training === undefined ? undefined : training / plan.jobs + writing,
     jobs: plan.jobs,
@@ -63,7 +68,7 @@ interface Cost extends Pick<Estimate, 'seconds' | 'memoryMb' | 'diskMb'> {
 /** Of the steps that are left; with the cache its teachers cost a cell nothing. */
 function costOf({ config, run }: PlannedRun, { measured, cache }: GridPlan): Cost {
   const done = run?.status === 'completed'
-  const whole = estimateRun(config, measured, cache === 'exact')
+  const whole = estimateRun(config, measured, cache !== 'off')
   const share = done ? 0 : run ? 1 - run.step / run.steps : 1
   const seconds = whole.seconds === undefined ? undefined : whole.seconds * share
   const { memoryMb } = whole

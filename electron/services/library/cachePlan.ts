@@ -9,8 +9,10 @@ export interface SharedPasses {
   /** Teacher passes with the cache, and those that every run would make for itself. */
   passes: number
   alone: number
-  /** What the cache will take, whole. */
+  /** What the cache will take, whole, in bytes. */
   bytes: number
+  /** Of a token of the training batches and a teacher, in the mean. */
+  bytesPerToken: number
   /** The same by entry. */
   entries: ReadonlyMap<string, number>
 }
@@ -26,6 +28,8 @@ export function sharedPasses(
 ): SharedPasses {
   const passes = new Set<string>()
   const entries = new Map<string, number>()
+  /** Bytes of a token, of each plan of training batches. */
+  const perToken = new Map<string, number>()
   let alone = 0
   let foreign = 0
   const keep = (key: string, bytes: number) => entries.set(key, Math.max(entries.get(key) ?? 0, bytes))
@@ -40,15 +44,26 @@ export function sharedPasses(
       const bytes = cacheBytes(config, teacher, mode, layers)
       const { key } = trainingPlan(config, teacher)
       passes.add(key)
+      const { steps, batch, context } = config.experiment.train
+      const own = bytes.training / (steps * batch * context)
+      perToken.set(key, Math.max(perToken.get(key) ?? 0, own))
       keep(key, bytes.training)
       for (const { row } of config.corpora)
         keep(heldOutPlan(config, teacher, row.digest).key, bytes.heldOut / config.corpora.length)
       keep(calibrationPlan(config, teacher).key, bytes.calibration)
     }
   }
-  const bytes = [...entries.values()].reduce((a, b) => a + b, 0)
-  return { passes: passes.size + foreign, alone: alone + foreign, bytes, entries }
+  const bytes = sum(entries)
+  return {
+    passes: passes.size + foreign,
+    alone: alone + foreign,
+    bytes,
+    bytesPerToken: sum(perToken) / (perToken.size || 1),
+    entries,
+  }
 }
+
+const sum = (values: ReadonlyMap<string, number>) => [...values.values()].reduce((a, b) => a + b, 0)
 
 /** The different alignments among runs, for a teacher's pass to serve them all. */
 export function alignmentsOf(configs: readonly RunConfig[]): AlignmentSetting[] {
@@ -72,14 +87,19 @@ export function cacheKeys(config: RunConfig): string[] {
   ])
 }
 
-/** `auto`: exact where a pass is shared at all and its outputs fit on the disk and under the limit. */
+/**
+ * `auto`: where a pass is shared at all the smaller of states and exact, if it fits on the disk and under the limit. Both
+ * change no loss.
+ */
 export function autoCache(
   configs: readonly RunConfig[],
   dataDir: string,
   limitBytes: number,
 ): Run['autoCache'] {
-  const { passes, alone, bytes } = sharedPasses(configs)
-  if (passes === alone) return 'off'
+  const [states, exact] = [sharedPasses(configs, 'states'), sharedPasses(configs, 'exact')]
+  if (exact.passes === exact.alone) return 'off'
+  const smaller = states.bytes < exact.bytes ? 'states' : 'exact'
+  const { bytes } = smaller === 'states' ? states : exact
   const { bavail, bsize } = statfsSync(dataDir)
-  return bytes <= Math.min(limitBytes, bavail * bsize * SHARE) ? 'exact' : 'off'
+  return bytes <= Math.min(limitBytes, bavail * bsize * SHARE) ? smaller : 'off'
 }

@@ -41,12 +41,17 @@ export class TeacherCache {
   makeRoom(runs: readonly { config: RunConfig; autoCache: Run['autoCache'] }[]): void {
     const { dataDir, catalogue } = this.context
     const { cacheGb, cacheDays } = catalogue.data.settings
-    const configs = runs
-      .filter(({ config, autoCache }) => config.teachers.length > 0 && modeOf(config, autoCache) !== 'off')
-      .map(({ config }) => config)
-    const keys = new Set([...this.keysInUse(), ...configs.flatMap(cacheKeys)])
+    const writers = runs.filter(
+      ({ config, autoCache }) => config.teachers.length > 0 && modeOf(config, autoCache) !== 'off',
+    )
+    const keys = new Set([...this.keysInUse(), ...writers.flatMap(({ config }) => cacheKeys(config))])
     const there = new Map(listTeacherCache(dataDir).map(({ key, bytes }) => [key, bytes]))
-    const coming = [...sharedPasses(configs).entries].reduce(
+    const entries = writers.flatMap(({ config, autoCache }) => [
+      ...sharedPasses([config], autoCache === 'off' ? undefined : autoCache).entries,
+    ])
+    const wanted = new Map<string, number>()
+    for (const [key, bytes] of entries) wanted.set(key, Math.max(bytes, wanted.get(key) ?? 0))
+    const coming = [...wanted].reduce(
       (sum, [key, bytes]) => sum + Math.max(0, bytes - (there.get(key) ?? 0)),
       0,
     )

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { hiddenWidth, type Teacher } from '#contract'
-import { bytesPerToken, statisticsBytes, teacherCacheFolder } from '../../../files'
+import { bytesPerToken, inFull, statisticsBytes, teacherCacheFolder } from '../../../files'
 import { BlockFile } from './blockFile'
 import { decode, DecodedMemory, encode, floatsOf, type Coding } from './codec'
 import type { Disk } from './disk'
@@ -39,9 +39,11 @@ export interface CacheShape {
 
 /** A batch's answers. */
 export interface Block {
-  /** [tokens, vocab] */
-  logits: Float32Array
-  /** Entropy, then label's log-probability, of every token. */
+  /** [tokens, vocab]; undefined of states */
+  logits?: Float32Array
+  /** What the teacher's head makes its logits of, [tokens, width]. */
+  states?: Float32Array
+  /** Entropy, then label's log-probability, of every token; none of states. */
   statistics: Float32Array
   /** Of the log-probabilities that the logits are once they are divided by it, and of the entropy. */
   temperature: number
@@ -70,18 +72,19 @@ export class Answers {
   ) {
     const { key, coding, layers, sharedLayers } = split
     const { dataDir, tokens, disk, tau } = shape
-    this.exact = coding.mode === 'exact'
+    this.exact = inFull(coding)
     this.temperature = this.exact ? 1 : tau
     this.folder = teacherCacheFolder(dataDir, key)
-    const size = tokens * bytesPerToken(coding.mode, coding.vocab, coding)
+    const size = tokens * bytesPerToken(coding)
     this.logits = new BlockFile(join(this.folder, this.fileName()), size, disk)
     this.hidden = this.files(layers)
     this.shared = this.files(sharedLayers.filter((layer) => !layers.includes(layer)))
   }
 
   /** What `write` takes is to be asked at: the temperature, and the layers whose states are kept. */
-  get asked(): { tau: number; layers: number[] } {
-    return { tau: this.temperature, layers: [...this.hidden.keys(), ...this.shared.keys()] }
+  get asked(): { tau: number; layers: number[]; states: boolean } {
+    const states = this.split.coding.mode === 'states'
+    return { states, tau: this.temperature, layers: [...this.hidden.keys(), ...this.shared.keys()] }
   }
 
   /** The batches that are not written, those whose writer died among them. What is damaged shows when it is read. */
@@ -102,7 +105,8 @@ export class Answers {
   /**
    * Resolves once they are in the files.
    *
-   * @param said log-probabilities, the asked layers' states, entropies, labels' log-probabilities; copied before this
+   * @param said log-probabilities, the asked layers' states, entropies, labels' log-probabilities; of the mode `states`
+   *   the last states in place of the first, and no statistics; copied before this
    *   returns
    * @throws failed when the disk is full
    */
@@ -145,11 +149,13 @@ export class Answers {
   private unpack(payload: Buffer, states: readonly Buffer[]): Block {
     const { coding } = this.split
     const { tokens } = this.shape
-    const head = tokens * statisticsBytes
+    const ofStates = coding.mode === 'states'
+    const head = ofStates ? 0 : tokens * statisticsBytes
     const memory = this.memory.next(coding, tokens)
+    // The losses divide by tau what is the logarithm of a distribution at tau already.
+    const table = decode(coding, payload.subarray(head), tokens, memory, this.shape.tau)
     return {
-      // The losses divide by tau what is the logarithm of a distribution at tau already.
-      logits: decode(coding, payload.subarray(head), tokens, memory, this.shape.tau),
+      ...(ofStates ? { states: table } : { logits: table }),
       statistics: floatsOf(payload.subarray(0, head)),
       temperature: this.temperature,
       hidden: new Map(
@@ -162,7 +168,8 @@ export class Answers {
   }
 
   private fileName(): string {
-    const { mode, k, samples } = this.split.coding
+    const { mode, k, samples, states } = this.split.coding
+    if (mode === 'states') return `states-${states!.half ? 'f16' : 'f32'}.bin`
     const kept = { exact: '', 'top-k': `-${k}`, sample: `-${samples}` }[mode]
     return this.exact ? 'exact.bin' : `${mode}${kept}-tau-${this.shape.tau}.bin`
   }

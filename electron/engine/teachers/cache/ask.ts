@@ -16,18 +16,21 @@ interface Question {
   layers: readonly number[]
   /** Of the log-probabilities and the entropy. */
   tau: number
+  /** Whether it is asked for its last states alone: the head is not multiplied. */
+  states?: boolean
 }
 
 /**
  * What a teacher says of a batch, read from the device: log-probabilities [tokens, vocab], the layers' states
- * [tokens, width], then entropy and the label's log-probability of each token. A large batch is asked in chunks of whole
+ * [tokens, width], then entropy and the label's log-probability of each token; or its last states, then the layers'. A
+ * large batch is asked in chunks of whole
  * sequences.
  *
  * @param logits at most so many at a time, if a sequence has no more
  */
 export async function askTeacher(
   teacher: TeacherSource,
-  { inputs, targets, context, layers, tau }: Question,
+  { inputs, targets, context, layers, tau, states = false }: Question,
   logits = LOGITS,
 ): Promise<Float32Array[]> {
   const pieces: Float32Array[][] = []
@@ -40,6 +43,7 @@ export async function askTeacher(
     const outputs = tf.tidy((): tf.Tensor[] => {
       const signal = teacher.signal(tf.tensor2d(ids, [size / context, context], 'int32'))
       const hidden = layers.map((layer) => signal.hidden[layer]!)
+      if (states) return [signal.final!.normal, ...hidden]
       const logP = logProbabilities(signal.logits, tau)
       const labels = tf.tensor1d(targets.subarray(from, from + size), 'int32')
       const labelLogP = labelLogProbabilities(logProbabilities(signal.logits, 1), labels)

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type { ModelConfig, Teacher } from '#contract'
+import { EMBEDDING, type ModelConfig, type Teacher } from '#contract'
 import { startBackend } from '../../backend'
 import { tf } from '../../backend/tf'
 import { logProbabilities } from '../../distill/divergence'
@@ -45,7 +45,11 @@ function ids(batch: number): { inputs: Int32Array; targets: Int32Array } {
 }
 
 /** A cached teacher of four batches; `computed` counts what the teacher itself was asked. */
-function teacher(mode: 'exact' | 'top-k' | 'sample', more: Partial<CachedTeacherOptions> = {}) {
+function teacher(
+  mode: 'exact' | 'states' | 'top-k' | 'sample',
+  more: Partial<CachedTeacherOptions> = {},
+  half = false,
+) {
   const asked: number[] = []
   const warnings: string[] = []
   const source = new CachedTeacher({
@@ -60,7 +64,13 @@ function teacher(mode: 'exact' | 'top-k' | 'sample', more: Partial<CachedTeacher
           corpora: ['c'],
           count: 4,
           at: ids,
-          coding: { mode, vocab, k: 6, samples: 50 },
+          coding: {
+            mode,
+            vocab,
+            k: 6,
+            samples: 50,
+            ...(mode === 'states' && { states: { width: 12, half } }),
+          },
           layers: [2],
           sharedLayers: [],
         },
@@ -82,6 +92,7 @@ function teacher(mode: 'exact' | 'top-k' | 'sample', more: Partial<CachedTeacher
         dispose: () => tf.dispose([...parameters.values()]),
       }
     },
+    openHead: async () => ({ head: toTensors(initialise(model, 5)).get(EMBEDDING) as tf.Tensor2D }),
     warn: (message) => void warnings.push(message),
     ...more,
   })
@@ -100,8 +111,8 @@ async function signalOf(source: CachedTeacher, batch: number, first = 0, rows = 
   return {
     logits: (await values(logits))!,
     hidden: (await values(hidden[2]))!,
-    entropy: await values(statistics!.entropy),
-    labelLoss: (await values(statistics!.labelLoss))!,
+    entropy: await values(statistics?.entropy),
+    labelLoss: (await values(statistics?.labelLoss))!,
     normalisedAt,
   }
 }
@@ -215,6 +226,61 @@ describe('an exact cache', () => {
   })
 })
 
+describe('a cache of states', () => {
+  /** Logits as the teacher itself has them. */
+  async function liveLogits(batch: number): Promise<number[]> {
+    const tokens = tf.tensor2d(ids(batch).inputs, [4, 8], 'int32')
+    const { logits } = forward(model, toTensors(initialise(model, 5)), tokens, createTables(model, 8))
+    return Array.from(await logits.data())
+  }
+  const file = (precision: string) => join(folder, 'cache', 'teachers', 'k', `states-${precision}.bin`)
+
+  it('gives the teacher’s logits, whole or in micro-batches, of half the numbers', async () => {
+    const { source, asked } = teacher('states')
+    expect(await source.fill(always, nothing)).toBe(true)
+    for (const batch of [0, 1, 2, 3]) {
+      const { logits, hidden } = await signalOf(source, batch)
+      for (const [i, z] of (await liveLogits(batch)).entries()) expect(logits[i]).toBeCloseTo(z, 6)
+      expect(hidden).toEqual((await liveSignal(batch)).hidden)
+    }
+    const part = await signalOf(source, 2, 16, 16)
+    for (const [i, z] of (await liveLogits(2)).slice(16 * vocab).entries())
+      expect(part.logits[i]).toBeCloseTo(z, 6)
+    expect(asked).toHaveLength(4)
+    // 12 numbers a token, and 16 bytes a batch.
+    expect(statSync(file('f32')).size).toBe(4 * (32 * 12 * 4 + 16))
+    source.dispose()
+  })
+
+  it('in half precision is as near as 11 bits are', async () => {
+    const { source } = teacher('states', {}, true)
+    await source.fill(always, nothing)
+    const { logits } = await signalOf(source, 1)
+    const live = await liveLogits(1)
+    const gap = Math.max(...live.map((z, i) => Math.abs(z - logits[i]!)))
+    const largest = Math.max(...live.map(Math.abs))
+    expect(gap).toBeGreaterThan(0)
+    expect(gap).toBeLessThan(largest * 12 * 2 ** -11)
+    expect(statSync(file('f16')).size).toBe(4 * (32 * 12 * 2 + 16))
+  })
+
+  it('computes anew what is damaged or was not written', async () => {
+    await teacher('states').source.fill(always, nothing)
+    const bytes = readFileSync(file('f32'))
+    bytes[100]! ^= 1
+    writeFileSync(file('f32'), bytes)
+    truncateSync(file('f32'), bytes.length - 50)
+    const { source, asked, warnings } = teacher('states')
+    await source.fill(always, nothing)
+    for (const batch of [0, 3]) {
+      const { logits } = await signalOf(source, batch)
+      for (const [i, z] of (await liveLogits(batch)).entries()) expect(logits[i]).toBeCloseTo(z, 6)
+    }
+    expect(asked).toHaveLength(2)
+    expect(warnings).toEqual([expect.stringContaining('batch 1 of train are damaged')])
+  })
+})
+
 describe('a disk without room for the cache', () => {
   const fullAfterTwo = `import { parentPort } from 'node:worker_threads'
     let room = 2
@@ -224,7 +290,7 @@ describe('a disk without room for the cache', () => {
       parentPort.postMessage({ id, buffer, ...answer }, [buffer])
     })`
 
-  it.each(['exact', 'top-k', 'sample'] as const)(
+  it.each(['exact', 'states', 'top-k', 'sample'] as const)(
     'is told beforehand, and %s answers are the same bit for bit',
     async (mode) => {
       const kept = teacher(mode, { tau: 2 })
@@ -340,6 +406,16 @@ describe('codings', () => {
       expect(Math.abs(mean[v]! - share)).toBeLessThan(
         5 * Math.sqrt((share * (1 - share)) / (draws * 20)) + 1e-9,
       )
+  })
+
+  it('states that half precision cannot hold are refused', () => {
+    const coding = { mode: 'states' as const, vocab, k: 0, samples: 0, states: { width: 2, half: true } }
+    expect(() => encode(coding, Float32Array.of(1, -65520), '')).toThrow(
+      /state of -65520, beyond half precision/,
+    )
+    expect(Array.from(decode(coding, encode(coding, Float32Array.of(0.1, 65504), ''), 1))).toEqual([
+      0.0999755859375, 65504,
+    ])
   })
 
   it('half precision rounds to the nearest, also among the smallest', () => {

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { hiddenWidth, type CacheAbout, type Teacher } from '#contract'
+import type { CacheAbout, Teacher } from '#contract'
 import {
   freeBytes,
   isDiskFull,
@@ -12,9 +12,11 @@ import {
   writeCacheAbout,
 } from '../../../files'
 import { tf } from '../../backend/tf'
+import type { Final } from '../../model/forward'
 import type { Reading, TeacherSignal, TeacherSource } from '../source'
 import { Answers, type Block, type CachedSplit, type CacheShape } from './answers'
 import { askTeacher } from './ask'
+import { signalOf } from './signal'
 
 export interface CachedTeacherOptions extends CacheShape {
   /** The run that reads. */
@@ -26,6 +28,8 @@ export interface CachedTeacherOptions extends CacheShape {
   reserve?: number
   /** Opens the teacher itself: to write the cache, or where a block is damaged or there is no room for it. */
   openLive(): Promise<TeacherSource>
+  /** The teacher's head, for whoever reads its states; it is kept, and disposed of here. */
+  openHead?(): Promise<Pick<Final, 'head' | 'cap'>>
   warn(message: string): void
   /** Computed at a time, at most, if a sequence has no more. */
   logits?: number
@@ -48,6 +52,7 @@ export class CachedTeacher implements TeacherSource {
   /** Splits that the disk has no room for. */
   private readonly unkept = new Set<string>()
   private live: TeacherSource | undefined
+  private head: Pick<Final, 'head' | 'cap'> | undefined
   private current: { split: string; batch: number; block: Block; first: number } | undefined
   /** A split's next block, being read. */
   private readonly ahead = new Map<string, { batch: number; block: Promise<Block | undefined> }>()
@@ -215,6 +220,7 @@ export class CachedTeacher implements TeacherSource {
       this.secondsSaved += Math.max(0, (this.secondsPerToken.get(split) ?? 0) * this.options.tokens - took)
     }
     block ??= await this.computeAnew(split, batch)
+    if (block.states) this.head ??= await this.options.openHead!()
     this.current = { split, batch, block, first }
     if (batch + 1 < plan.count && !this.unkept.has(split)) this.readAhead(split, batch + 1)
   }
@@ -244,36 +250,21 @@ export class CachedTeacher implements TeacherSource {
 
   prepared(): Float32Array[] | undefined {
     if (!this.current) return undefined
-    const { logits, hidden, statistics } = this.current.block
-    return [logits, ...hidden.values(), statistics]
+    const { logits, states, hidden, statistics } = this.current.block
+    return states ? [states, ...hidden.values()] : [logits!, ...hidden.values(), statistics]
   }
 
   signal(tokens: tf.Tensor2D): TeacherSignal {
-    const { current, live } = this
+    const { current, live, head } = this
     if (!current) return live!.signal(tokens)
-    const rows = tokens.size
-    const part = (data: Float32Array, width: number) =>
-      tf.tensor2d(data.subarray(current.first * width, (current.first + rows) * width), [rows, width])
-    const { block } = current
-    const hidden: tf.Tensor2D[] = []
-    for (const [layer, data] of block.hidden) hidden[layer] = part(data, hiddenWidth(this.row.model))
-    const { statistics, temperature } = block
-    const labelLoss = tf.neg<tf.Tensor2D>(part(statistics.subarray(statistics.length / 2), 1))
-    return {
-      logits: part(block.logits, this.row.model.vocab),
-      normalisedAt: temperature,
-      hidden,
-      statistics: {
-        labelLoss,
-        ...(temperature === this.options.tau && {
-          entropy: part(statistics.subarray(0, statistics.length / 2), 1),
-        }),
-      },
-    }
+    const { row, tau } = this.options
+    return signalOf(current.block, { row, tau, head, first: current.first, rows: tokens.size })
   }
 
   dispose(): void {
     this.closeLive()
+    this.head?.head.dispose()
+    this.head = undefined
   }
 
   private readAhead(split: string, batch: number): void {

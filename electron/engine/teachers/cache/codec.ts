@@ -1,30 +1,45 @@
+import { badInput } from '#contract'
 import { createRandom } from '../../random'
-import type { StoredMode } from '../../../files'
+import type { Kept } from '../../../files'
+import { fromHalf, toHalf } from './half'
 
 /** How a block's distributions are kept: what stands in the experiment's `cache`, and what it is kept of. */
-export interface Coding {
-  mode: StoredMode
-  vocab: number
-  k: number
-  samples: number
-}
+export type Coding = Kept
 
 /** A logarithm whose exponential is 0 in float32, for what was not drawn. */
 const NEVER = -1e4
 
 /**
- * Packs log-probabilities [tokens, vocab], row-major. `exact` keeps them as they are. `top-k`: per token
- * the k most probable, ids then logarithms, and the mass of the rest. `sample`: ids of independent draws.
+ * Packs log-probabilities [tokens, vocab], row-major, or of `states` these, [tokens, width]. `exact` keeps them as they
+ * are. `top-k`: per token the k most probable, ids then logarithms, and the mass of the rest. `sample`: ids of independent draws.
  *
  * @param seed of the draws: the same block is drawn alike by whoever computes it
  */
 export function encode(coding: Coding, logP: Float32Array, seed: string): Buffer {
-  if (coding.mode === 'exact') return Buffer.from(logP.buffer, logP.byteOffset, logP.byteLength)
+  if (coding.states?.half) return toHalf(within(logP))
+  if (inPlace(coding)) return Buffer.from(logP.buffer, logP.byteOffset, logP.byteLength)
   return coding.mode === 'top-k' ? encodeTop(coding, logP) : encodeSamples(coding, logP, seed)
 }
 
+/** The largest number of half precision. */
+const LARGEST = 65504
+
+/** @throws bad-input where half precision would make an infinity of a state */
+function within(states: Float32Array): Float32Array {
+  const beyond = states.find((state) => !(Math.abs(state) <= LARGEST))
+  if (beyond === undefined) return states
+  throw badInput(`a teacher has a state of ${beyond}, beyond half precision`, {
+    field: 'cache.precision',
+    expected: 'f32',
+  })
+}
+
+/** Whether it lies in the files as it is used. */
+const inPlace = ({ mode, states }: Coding) => mode === 'exact' || states?.half === false
+
 /**
- * The dense [tokens, vocab] again: the exact log-probabilities, or those of the kept approximation times `scale`.
+ * The dense [tokens, vocab], or of `states` these, again: the exact log-probabilities, or those of the kept approximation
+ * times `scale`.
  *
  * @param out [tokens, vocab]; what is not exact is written there
  */
@@ -32,10 +47,11 @@ export function decode(
   coding: Coding,
   payload: Buffer,
   tokens: number,
-  out: Float32Array = new Float32Array(coding.mode === 'exact' ? 0 : tokens * coding.vocab),
+  out: Float32Array = new Float32Array(keepsAll(coding) ? 0 : tokens * coding.vocab),
   scale = 1,
 ): Float32Array {
-  if (coding.mode === 'exact') return floatsOf(payload)
+  if (coding.states?.half) return fromHalf(payload)
+  if (inPlace(coding)) return floatsOf(payload)
   if (coding.mode === 'top-k') decodeTop(coding, payload, tokens, out, scale)
   else decodeSamples(coding, payload, tokens, out, scale)
   return out
@@ -50,8 +66,9 @@ export class DecodedMemory {
   private turn = 0
 
   /** Valid until the third one after it; nothing where no decoding writes. */
-  next({ mode, vocab }: Coding, tokens: number): Float32Array | undefined {
-    if (mode === 'exact') return undefined
+  next(coding: Coding, tokens: number): Float32Array | undefined {
+    if (keepsAll(coding)) return undefined
+    const { vocab } = coding
     this.turn = (this.turn + 1) % TURNS
     return (this.tables[this.turn] ??= new Float32Array(tokens * vocab))
   }
@@ -62,6 +79,9 @@ export function floatsOf(bytes: Buffer): Float32Array {
   if (bytes.byteOffset % 4 === 0) return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
   return new Float32Array(Uint8Array.from(bytes).buffer)
 }
+
+/** Whether decoding writes no table of its own. */
+const keepsAll = ({ mode }: Coding) => mode === 'exact' || mode === 'states'
 
 const idBytes = ({ vocab }: Coding) => (vocab > 65536 ? 4 : 2)
 
