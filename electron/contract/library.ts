@@ -30,6 +30,8 @@ export const corpusReading = {
   field: z.string().min(1).default('text'),
   /** What happens at a record that has no text there, or cannot be read. */
   unreadable: z.enum(['stop', 'skip']).default('stop'),
+  /** What happens to documents that were there before, letter by letter: they are counted either way. */
+  duplicates: z.enum(['keep', 'drop']).default('keep'),
 }
 export const importFormats = corpusReading.format.unwrap().options
 
@@ -42,6 +44,14 @@ export const unreadable = z.strictObject({
   first: z.array(z.string()),
 })
 export type Unreadable = z.output<typeof unreadable>
+
+/** What an import says of documents that were there before: kept ones may be held out and trained on at once. */
+export function duplicatesText({ documents, duplicates }: Pick<Corpus, 'documents' | 'duplicates'>): string {
+  if (!duplicates) return ''
+  const { count, dropped } = duplicates
+  if (dropped) return `${count} duplicates of other documents were dropped`
+  return `${count} of ${documents} documents are duplicates: held-out text may stand in training too (--duplicates drop leaves them out)`
+}
 
 /** What is always said of an import: that more than one in a hundred of its records was left out. */
 export function unreadableWarning({ count, of }: Unreadable): string | undefined {
@@ -67,6 +77,8 @@ export const corpus = z.strictObject({
   digest,
   /** Records that were left out by choice. */
   unreadable: unreadable.optional(),
+  /** Documents that were there before, letter by letter, and whether they were dropped. */
+  duplicates: z.strictObject({ count: z.number().int().positive(), dropped: z.boolean() }).optional(),
   /** Entropy rate of the source in bits per byte, where it is known exactly (generated text). */
   entropyFloor: z.number().optional(),
   sample: z.string(),

@@ -50,6 +50,7 @@ const corpus = (
         format: 'auto',
         field: 'text',
         unreadable: 'skip',
+        duplicates: 'keep',
       },
       () => {},
     ),

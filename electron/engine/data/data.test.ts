@@ -142,6 +142,7 @@ describe('corpora', () => {
         format: 'auto',
         field,
         unreadable: 'stop',
+        duplicates: 'keep',
       },
       quiet,
     )

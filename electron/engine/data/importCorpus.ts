@@ -3,6 +3,7 @@ import { badInput, taskFormats, type Corpus, type Job, type TaskFormat } from '#
 import { renderExample } from '../evaluate/tasks/example'
 import { readTask } from '../evaluate/tasks/readers'
 import type { Progress } from '../progress'
+import { Duplicates } from './duplicates'
 import { DOCUMENT, listFiles } from './formats'
 import { Reading } from './reading'
 import { writeCorpus } from './writeCorpus'
@@ -40,12 +41,19 @@ export async function importCorpus(job: ImportCorpusJob, progress: Progress): Pr
     if (count && count === of && reading.format() !== 'mixed')
       throw badInput(`none of the ${of} records could be read; the first: ${first[0]}`, { file: job.path })
   }
+  const duplicates = new Duplicates(job.duplicates === 'drop')
   const about = { id: job.id, name: job.name, source: job.path }
   return writeCorpus(
     job.dataDir,
     about,
-    several(documents(), () => reading.format() === 'text'),
-    () => ({ format: reading.format(), ...(reading.unreadable.count && { unreadable: reading.unreadable }) }),
+    several(duplicates.without(documents()), () => reading.format() === 'text'),
+    () => ({
+      format: reading.format(),
+      ...(reading.unreadable.count && { unreadable: reading.unreadable }),
+      ...(duplicates.count && {
+        duplicates: { count: duplicates.count, dropped: job.duplicates === 'drop' },
+      }),
+    }),
   )
 }
 

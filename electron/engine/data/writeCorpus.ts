@@ -8,7 +8,7 @@ import { isHeldOut } from './documents'
 
 /** What is known before its documents; the rest, where it is known after them alone, is asked for then. */
 type CorpusIdentity = Pick<Corpus, 'id' | 'name' | 'source'>
-type Learnt = Pick<Corpus, 'format' | 'unreadable'>
+type Learnt = Pick<Corpus, 'format' | 'unreadable' | 'duplicates'>
 
 /** Characters of the sample that lists show. */
 const SAMPLE = 240

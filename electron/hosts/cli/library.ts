@@ -4,6 +4,7 @@ import { Option, type Command } from 'commander'
 import {
   badInput,
   conflict,
+  duplicatesText,
   exportDtypes,
   exportFormats,
   isHubName,
@@ -48,6 +49,11 @@ export function libraryCommands(program: Command): void {
       new Option('--unreadable <what>', 'at a record that cannot be read: stop, or skip and count it')
         .choices(['stop', 'skip'])
         .default('stop'),
+    )
+    .addOption(
+      new Option('--duplicates <what>', 'documents that were there before, letter by letter')
+        .choices(['keep', 'drop'])
+        .default('keep'),
     )
     .option('--preview', 'show fields, first documents and tokens; import nothing')
     .action(async (path: string, given: ImportCorpusOptions, command: Command) => {
@@ -102,6 +108,7 @@ interface ImportCorpusOptions {
   format: (typeof importFormats)[number]
   field: string
   unreadable: 'stop' | 'skip'
+  duplicates: 'keep' | 'drop'
   preview?: boolean
 }
 
@@ -112,6 +119,7 @@ function importedText(row: Corpus): string {
   if (warning) process.stderr.write(`warning: ${warning}\n`)
   return [
     `${row.name} (${row.id}): ${row.documents} documents, ${row.bytes} bytes, ${row.heldOutDocuments} documents held out`,
+    ...(row.duplicates ? [duplicatesText(row)] : []),
     ...(unreadable ? [`${unreadable.count} of ${unreadable.of} records left out:`, ...unreadable.first] : []),
   ].join('\n')
 }

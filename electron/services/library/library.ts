@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline'
 import {
   badInput,
   conflict,
+  duplicatesText,
   hubNameText,
   isHubName,
   parseHubName,
@@ -65,8 +66,9 @@ export class Library {
     checkFree('corpus', this.corpora, name)
     const started = this.tasks.start(`Import ${name}`, async (control) => {
       const row = await this.importCorpus({ ...params, name }, control)
-      const warning = row.unreadable && unreadableWarning(row.unreadable)
-      if (warning) started.row.warnings = [warning]
+      const warnings = [row.unreadable && unreadableWarning(row.unreadable), duplicatesText(row)]
+      const said = warnings.filter((warning): warning is string => !!warning)
+      if (said.length) started.row.warnings = said
       return row
     })
     return started.row

@@ -23,10 +23,12 @@ function write(name: string, content: string | Uint8Array): string {
 interface Asked {
   field?: string
   unreadable?: 'stop' | 'skip'
+  duplicates?: 'keep' | 'drop'
 }
-async function read(path: string, { field = 'text', unreadable = 'stop' }: Asked = {}) {
+async function read(path: string, asked: Asked = {}) {
+  const { field = 'text', unreadable = 'stop', duplicates = 'keep' } = asked
   const job = { dataDir, threads: 0, id: 'c', name: 'c', kind: 'import-corpus' as const }
-  const row = await importCorpus({ ...job, path, format: 'auto', field, unreadable }, () => {})
+  const row = await importCorpus({ ...job, path, format: 'auto', field, unreadable, duplicates }, () => {})
   const lines = readFileSync(join(dataDir, 'library/corpora/c/documents.jsonl'), 'utf8').trim().split('\n')
   return { row, texts: lines.map((line) => (JSON.parse(line) as { text: string }).text) }
 }
@@ -124,6 +126,17 @@ describe('fields', () => {
   })
 })
 
+it('documents that were there before are counted, and dropped by choice', async () => {
+  const twice = [...TEXTS, TEXTS[0], `${TEXTS[1]} `, TEXTS[0]]
+  const file = write('a.jsonl', lines(...twice.map((text) => ({ text }))))
+  const kept = await read(file)
+  expect(kept.row).toMatchObject({ documents: 6, duplicates: { count: 2, dropped: false } })
+  const { row, texts } = await read(file, { duplicates: 'drop' })
+  expect(texts).toEqual([...TEXTS, `${TEXTS[1]} `])
+  expect(row).toMatchObject({ documents: 4, duplicates: { count: 2, dropped: true } })
+  expect((await read(write('b.jsonl', lines(...RECORDS)))).row.duplicates).toBeUndefined()
+})
+
 describe('records that cannot be read', () => {
   const bad = [
     ...Array.from({ length: 12 }, () => 'no json'),
@@ -209,7 +222,7 @@ describe('a preview', () => {
   const look = (path: string, field = 'text') =>
     previewCorpus({
       ...{ dataDir, threads: 0, kind: 'preview-corpus', path, field, format: 'auto' },
-      ...{ unreadable: 'stop', tokenizers: [] },
+      ...{ unreadable: 'stop', duplicates: 'keep', tokenizers: [] },
     })
 
   it('shows fields, documents and what cannot be read, and goes on with a wrong field', async () => {

@@ -123,7 +123,7 @@ describe('readers', () => {
     }
     const path = join(shared, 'sst2.dev.tsv')
     const row = await importCorpus(
-      { ...job, path, format: 'sst2', field: 'text', unreadable: 'stop' },
+      { ...job, path, format: 'sst2', field: 'text', unreadable: 'stop', duplicates: 'keep' },
       () => {},
     )
     const examples = readTask('sst2', path)
