@@ -18,7 +18,11 @@ export const spread = z.object({
 export type Spread = z.output<typeof spread>
 
 /** With its place among the others: 0 for the worst mean, 1 for the best; lowest to highest when no direction is good. */
-const shaded = spread.extend({ shade: z.number().nullable() })
+const shaded = spread.extend({
+  shade: z.number().nullable(),
+  /** Whether its mean is the best one, of several; an upper bound never is. */
+  best: z.boolean(),
+})
 export type ShadedSpread = z.output<typeof shaded>
 
 /** One combination of axis values, over its seeds. */
@@ -26,6 +30,8 @@ export const settingResult = shaded.extend({
   /** `strategy=entropy, K=2`: for headers and for `baseline`. */
   key: z.string(),
   axes: z.record(z.string(), z.unknown()),
+  /** Whether its teachers are weighted by the right answers: what could be reached, and no method. */
+  upperBound: z.boolean(),
   /** Cells that were stopped early or failed: shown, never averaged in. */
   stopped: z.number().int(),
   failed: z.number().int(),
@@ -92,7 +98,7 @@ export const gridResults = z.object({
       cells: z.array(z.array(shaded)),
     })
     .optional(),
-  /** Keys of settings. */
+  /** Keys of settings; the best of those that are no upper bound. */
   best: z.string().nullable(),
   /**
    * 95 % interval of the best setting's mean: Student's over its seeds, or, with one seed, by bootstrap over held-out

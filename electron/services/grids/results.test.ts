@@ -44,6 +44,43 @@ const WHOLE: Made[] = [
   })),
 )
 
+describe('an upper bound, which is weighted by the right answers', () => {
+  const axes = { 'weighting.strategy': ['uniform', 'oracle', 'entropy'], 'loss.tau': [1, 2] }
+  const cells = [10, 1, 8].flatMap((value, i) =>
+    [1, 2].flatMap((tau) =>
+      [1, 2].map((seed) => ({
+        axes: { 'weighting.strategy': axes['weighting.strategy'][i]!, 'loss.tau': tau },
+        seed,
+        value: value + tau + seed / 10,
+      })),
+    ),
+  )
+
+  it('is never the best setting, nor the best of the matrix, and says what it is', () => {
+    for (const metric of ['perplexity', 'agreement']) {
+      const { best, settings, matrix } = ask(axes, cells, { metric })
+      expect(best).toBe('weighting.strategy=entropy, loss.tau=1')
+      const bounds = settings
+        .filter(({ upperBound }) => upperBound)
+        .map(({ axes }) => axes['weighting.strategy'])
+      expect(bounds).toEqual(['oracle', 'oracle'])
+      expect(settings.filter((one) => one.best).map(({ key }) => key)).toEqual([best])
+      // It still has its place in the shades.
+      expect(settings.find(({ shade }) => shade === 1)!.axes['weighting.strategy']).toBe('oracle')
+      const bold = matrix!.cells.flatMap((row, i) => row.flatMap((one, j) => (one.best ? [[i, j]] : [])))
+      expect(bold).toEqual([[2, 0]])
+    }
+  })
+
+  it('is known in a whole group of settings too, and where nothing else has completed there is no best', () => {
+    const groups = { weighting: [{ strategy: 'oracle' }, { strategy: 'uniform' }] }
+    const only = [{ axes: { weighting: { strategy: 'oracle' } }, seed: 1, value: 3 }]
+    const { best, settings } = ask(groups, only)
+    expect(settings[0]!.upperBound).toBe(true)
+    expect(best).toBeNull()
+  })
+})
+
 describe('results of a grid', () => {
   it('are mean and sample deviation over seeds, with Student’s interval', () => {
     const { settings } = ask(AXES, WHOLE)

@@ -53,7 +53,7 @@ export function gridResults(
     return cell.run !== undefined && isNumber(value) ? [{ ...cell, run: cell.run, value }] : []
   })
   const settings = settingsOf(row, measured, key)
-  shade(settings, metric)
+  shade(settings, metric, (setting) => setting.upperBound)
   const withValue = settings.filter((setting) => setting.mean !== null)
   const baseline = query.baseline ?? withValue[0]?.key ?? null
   if (query.baseline !== undefined && !settings.some((setting) => setting.key === query.baseline)) {
@@ -120,7 +120,9 @@ function settingsOf(
     failed: cells.filter(({ status }) => status === 'failed').length,
     notFinite: cells.filter(({ status, metrics }) => status === 'completed' && isNotFinite(metrics[metric]))
       .length,
+    upperBound: isUpperBound(cells[0]!.axes),
     shade: null,
+    best: false,
     difference: null,
   }))
 }
@@ -148,15 +150,27 @@ function matrixOf(
   const cells = row.axes[rows]!.map((r) =>
     row.axes[columns]!.map((c) => ({
       ...summarise(measured.filter(({ axes }) => same(axes[rows], r) && same(axes[columns], c))),
+      upperBound: isUpperBound({ [rows]: r, [columns]: c }),
       shade: null,
+      best: false,
     })),
   )
-  shade(cells.flat(), metric)
+  shade(cells.flat(), metric, (cell) => cell.upperBound)
   return { rows, columns, cells }
 }
 
-/** Places each between the worst mean and the best. */
-function shade(cells: readonly ShadedSpread[], { better }: GridMetric): void {
+/** Whether a setting knows the right answers (METHOD: the oracle). */
+function isUpperBound(axes: Record<string, unknown>): boolean {
+  const { weighting } = axes as { weighting?: { strategy?: unknown } | null }
+  return axes['weighting.strategy'] === 'oracle' || weighting?.strategy === 'oracle'
+}
+
+/** Places each between the worst mean and the best, and says which is the best of those that may be. */
+function shade<C extends ShadedSpread>(
+  cells: readonly C[],
+  { better }: GridMetric,
+  isUpperBound: (cell: C) => boolean,
+): void {
   const means = cells.flatMap(({ mean }) => (mean === null ? [] : [mean]))
   const [low, high] = [Math.min(...means), Math.max(...means)]
   for (const cell of cells) {
@@ -164,6 +178,9 @@ function shade(cells: readonly ShadedSpread[], { better }: GridMetric): void {
     const share = high > low ? (cell.mean - low) / (high - low) : 0.5
     cell.shade = better === 'lower' ? 1 - share : share
   }
+  const eligible = cells.filter((cell) => cell.shade !== null && !isUpperBound(cell))
+  const most = Math.max(...eligible.map(({ shade }) => shade!))
+  for (const cell of eligible) cell.best = better !== 'neither' && cells.length > 1 && cell.shade === most
 }
 
 function availableMetrics(completed: readonly GridCell[], known: readonly GridMetric[]): GridMetric[] {
@@ -180,7 +197,8 @@ function availableMetrics(completed: readonly GridCell[], known: readonly GridMe
 }
 
 function bestOf(settings: readonly SettingResult[], { better }: GridMetric): SettingResult | undefined {
-  if (better === 'neither' || !settings.length) return undefined
+  const eligible = settings.filter(({ upperBound }) => !upperBound)
+  if (better === 'neither' || !eligible.length) return undefined
   const sign = better === 'lower' ? 1 : -1
-  return settings.reduce((a, b) => (sign * b.mean! < sign * a.mean! ? b : a))
+  return eligible.reduce((a, b) => (sign * b.mean! < sign * a.mean! ? b : a))
 }

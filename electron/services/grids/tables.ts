@@ -4,7 +4,6 @@ import {
   type GridResults,
   type GridRow,
   type SettingResult,
-  type ShadedSpread,
   type Spread,
 } from '#contract'
 import { csvLine, latexDocument, latexNumber, type LatexTable, latexText } from '../report'
@@ -59,9 +58,7 @@ function settingsTable(name: string, all: readonly GridResults[]): LatexTable {
   const label = ({ at }: SettingResult, axis: number) => axes[axis]?.values[at[axis]!]?.label ?? 'base'
   const rows = settings.map((setting, i) => [
     ...shown.map((_, axis) => latexText(label(setting, axis))),
-    ...all.map((results) =>
-      quantity(results.settings[i]!, isBest(results.settings[i]!, results, settings.length)),
-    ),
+    ...all.map((results) => quantity(results.settings[i]!, results.settings[i]!.best)),
   ])
   const most = Math.max(...settings.map(({ seeds }) => seeds))
   const stopped = settings.reduce((sum, one) => sum + one.stopped + one.failed, 0)
@@ -92,14 +89,9 @@ function matrixTable(
     head: ['', ...columns],
     rows: matrix.cells.map((cells, i) => [
       latexText(labels(matrix.rows)[i]!),
-      ...cells.map((cell) => quantity(cell, isBest(cell, results, matrix.cells.flat().length))),
+      ...cells.map((cell) => quantity(cell, cell.best)),
     ]),
   }
-}
-
-/** All that share the best mean are. */
-function isBest({ shade }: ShadedSpread, { metric }: GridResults, among: number): boolean {
-  return among > 1 && metric.better !== 'neither' && shade === 1
 }
 
 function quantity({ mean, sd }: Pick<Spread, 'mean' | 'sd'>, best: boolean): string {
