@@ -25,3 +25,43 @@ test('new and duplicated experiments open filled, and a new one can run as it is
     await back()
   }
 })
+
+test('two tabs on one experiment do not undo each other without a word', async ({ app, context, host }) => {
+  const open = async (page: typeof app) => {
+    await rail(page, 'Experiments').click()
+    await page.getByRole('link', { name: 'small', ...exact }).click()
+    await expect(page.getByLabel('YAML')).toHaveValue(/^name: small\n/)
+  }
+  const type = async (page: typeof app, seed: number) => {
+    const yaml = page.getByLabel('YAML')
+    const text = (await yaml.inputValue()).replace(/\nseed: .*/, '')
+    await yaml.fill(`${text.trimEnd()}\nseed: ${seed}\n`)
+  }
+  const save = (page: typeof app) => page.getByRole('button', { name: 'Save', ...exact }).click()
+  const overtaken = (page: typeof app) => page.getByText('It was changed elsewhere while you were at it')
+  const other = await context.newPage()
+  await other.goto(host.url)
+  await open(app)
+  await open(other)
+  await type(app, 11)
+  await type(other, 22)
+  await save(other)
+  await expect(other.getByText('changed', exact)).toBeHidden()
+  // The first tab is told at once, keeps what was typed, and saves nothing over it by itself.
+  await expect(overtaken(app)).toBeVisible()
+  await save(app)
+  await expect(app.getByText(/was changed elsewhere meanwhile/).first()).toBeVisible()
+  await expect(app.getByLabel('YAML')).toHaveValue(/seed: 11/)
+  await app.reload()
+  await expect(overtaken(app)).toBeVisible()
+  await app.getByRole('button', { name: 'Save mine' }).click()
+  await expect(overtaken(app)).toBeHidden()
+  await expect(other.getByLabel('YAML')).toHaveValue(/seed: 11/)
+  await type(other, 33)
+  await type(app, 44)
+  await save(other)
+  await expect(overtaken(app)).toBeVisible()
+  await app.getByRole('button', { name: 'Take the other' }).click()
+  await expect(app.getByLabel('YAML')).toHaveValue(/seed: 33/)
+  await expect(app.getByText('changed', exact)).toBeHidden()
+})

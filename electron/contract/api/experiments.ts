@@ -11,8 +11,14 @@ import { byId, forced, method, none } from './method'
 export const experiments = {
   'experiments.list': method(none, z.array(experimentRow)),
   'experiments.get': method(byId, experimentRow),
-  /** Creates without `id`, replaces with it. The definition must parse; names in it need not exist yet. */
-  'experiments.save': method(z.strictObject({ id: id.optional(), definition: z.string() }), experimentRow),
+  /**
+   * Creates without `id`, replaces with it. The definition must parse; names in it need not exist yet. `since`: the
+   * `updatedAt` of the row that is changed; a conflict where it was changed by somebody else since then.
+   */
+  'experiments.save': method(
+    z.strictObject({ id: id.optional(), definition: z.string(), since: z.string().optional() }),
+    experimentRow,
+  ),
   'experiments.duplicate': method(byId, experimentRow),
   /** An edited copy of a run's definition that goes on from its best checkpoint: change its teachers, then start it. */
   'experiments.continue': method(z.strictObject({ run: id }), experimentRow),

@@ -35,10 +35,13 @@ export class ExperimentService {
     return find('experiment', this.list(), id)
   }
 
-  save({ id, definition }: ParsedParams<'experiments.save'>, builtIn = false): ExperimentRow {
+  /** @throws conflict where it was changed by somebody else, or the name is another's */
+  save({ id, definition, since }: ParsedParams<'experiments.save'>, builtIn = false): ExperimentRow {
     const { name } = parseExperiment(definition)
     const now = new Date().toISOString()
     const old = id === undefined ? undefined : this.get(id)
+    if (old && since !== undefined && since !== old.updatedAt)
+      throw conflict(`experiment "${old.name}" was changed elsewhere meanwhile, at ${old.updatedAt}`)
     if (old?.name !== name) checkFree('experiment', this.list(), name)
     const row: ExperimentRow = {
       id: old?.id ?? newId(name, this.list()),

@@ -15,6 +15,10 @@ export function useDraft(id: string) {
   /** The row that the text began from. */
   const base = shallowRef<ExperimentRow>()
   const changed = computed(() => base.value !== undefined && text.value !== base.value.definition)
+  /** Somebody else has saved since the text began: saving it would undo that without a word. */
+  const overtaken = computed(
+    () => changed.value && row.value !== undefined && row.value.updatedAt !== base.value?.updatedAt,
+  )
 
   /** Lets go of what was typed. */
   function revert(): void {
@@ -33,19 +37,42 @@ export function useDraft(id: string) {
       // Nothing to show is a state of its own.
       if (!(error instanceof RetortError && error.code === 'not-found')) throw error
     }
-    const kept = sessionStorage.getItem(key)
-    if (first && kept !== null) text.value = kept
+    const kept = first ? keptDraft(key) : undefined
+    if (!kept || !base.value) return
+    text.value = kept.text
+    if (kept.since !== base.value.updatedAt) base.value = { ...base.value, updatedAt: kept.since }
   })
   watch([text, changed], () => {
-    if (changed.value) sessionStorage.setItem(key, text.value)
+    if (changed.value && base.value) keepDraft(key, { text: text.value, since: base.value.updatedAt })
     else if (base.value) sessionStorage.removeItem(key)
   })
 
-  async function save(): Promise<ExperimentRow> {
-    const saved = await call('experiments.save', { id, definition: text.value })
+  /** @param over what somebody else has saved meanwhile, too */
+  async function save({ over = false } = {}): Promise<ExperimentRow> {
+    const since = over ? undefined : base.value?.updatedAt
+    const saved = await call('experiments.save', { id, definition: text.value, since })
     base.value = saved
     experiments.put(saved)
     return saved
   }
-  return { row, text, changed, revert, save, ...loader }
+  return { row, text, changed, overtaken, revert, save, ...loader }
+}
+
+/** What was typed, and the row that it began from. */
+interface Kept {
+  text: string
+  since: string
+}
+
+function keptDraft(key: string): Kept | undefined {
+  try {
+    const { text, since } = JSON.parse(sessionStorage.getItem(key) ?? '') as Partial<Kept>
+    return typeof text === 'string' && typeof since === 'string' ? { text, since } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function keepDraft(key: string, draft: Kept): void {
+  sessionStorage.setItem(key, JSON.stringify(draft))
 }
