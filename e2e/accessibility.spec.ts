@@ -51,7 +51,7 @@ test('no page and no dialog keeps anybody out, in light or dark', async ({ app }
   }
   const dialogs = {
     Teachers: ['Train', 'Import'],
-    Corpora: ['Import'],
+    Corpora: ['Tokenizers', 'Import'],
     Reports: ['Study'],
     Settings: ['Add cluster'],
   }

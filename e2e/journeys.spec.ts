@@ -59,6 +59,31 @@ test.describe('on an empty data directory', () => {
     await expect(app.getByText('the text is not UTF-8')).toBeVisible()
   })
 
+  test('a tokenizer is trained on text that was previewed, its field chosen by a click', async ({
+    app,
+    host,
+  }) => {
+    const file = join(host.dataDir, '..', 'notes.jsonl')
+    const records = Array.from({ length: 40 }, (_, i) => ({ body: `Note ${i}: the kettle is on the shelf.` }))
+    writeFileSync(file, records.map((record) => `${JSON.stringify(record)}\n`).join(''))
+    await rail(app, 'Corpora').click()
+    await app.getByRole('button', { name: 'Import', ...button }).click()
+    await app.getByRole('textbox', { name: 'Path' }).fill(file)
+    await app.getByRole('button', { name: 'Preview' }).click()
+    const preview = app.getByRole('region', { name: 'Preview' })
+    await expect(preview.getByText('No document has text there.')).toBeVisible()
+    await preview.getByRole('button', { name: 'body' }).click()
+    await app.getByRole('button', { name: 'Preview' }).click()
+    await expect(preview.getByText('Note 0: the kettle is on the shelf.').last()).toBeVisible()
+    await app.getByRole('button', { name: 'Import corpus' }).click()
+    await expect(app.getByRole('row', { name: /notes/ })).toBeVisible()
+    await app.getByRole('button', { name: 'Tokenizers', ...button }).click()
+    const dialog = app.getByRole('dialog', { name: 'Tokenizers' })
+    await dialog.getByRole('spinbutton').fill('280')
+    await dialog.getByRole('button', { name: 'Train tokenizer' }).click()
+    await expect(dialog.getByRole('row', { name: /280/ })).toBeVisible()
+  })
+
   test('a study says what it asks and needs, and a folder that lacks it is refused', async ({
     app,
     host,
