@@ -95,7 +95,7 @@ export async function startHost(dataDir: string): Promise<{ url: string; child: 
   return { url, child }
 }
 
-async function stopHost(child: ChildProcess): Promise<void> {
+export async function stopHost(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null) return
   child.kill('SIGTERM')
   await new Promise((resolve) => child.once('exit', resolve))

@@ -1,6 +1,5 @@
 import { chromium, type Page } from '@playwright/test'
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,7 +9,7 @@ import { stringify } from 'yaml'
 import { nodeWorkerLauncher } from '../electron/hosts/nodeWorker'
 import { createServices } from '../electron/services'
 import { browserArguments, findBrowser } from './browser'
-import { furnish, root, small, startHost } from './fixtures'
+import { furnish, root, small, startHost, stopHost } from './fixtures'
 
 /**
  * `npm run soak`: what is open for days must not grow. A run of many steps, many runs through one queue, many reloads of
@@ -120,9 +119,7 @@ async function manyReloads(dataDir: string): Promise<void> {
     judge(`page over ${RELOADS} reloads`, heaps)
   } finally {
     await browser.close()
-    const ended = once(child, 'exit')
-    child.kill('SIGTERM')
-    await ended
+    await stopHost(child)
   }
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { objectName } from './experiment'
+import { autoCache, objectName } from './experiment'
 import { id, timestamp } from './library'
 import { alignmentSetting } from './run'
 
@@ -101,7 +101,7 @@ export const submission = z.strictObject({
     .record(
       id,
       z.strictObject({
-        autoCache: z.enum(['off', 'exact', 'states']).default('off'),
+        autoCache,
         until: z.number().int().positive().optional(),
       }),
     )

@@ -169,6 +169,9 @@ export const checkpointing = z.strictObject({
 
 export const cacheModes = ['auto', 'off', 'exact', 'states', 'top-k', 'sample'] as const
 
+/** What `auto` can be for a run. */
+export const autoCache = z.enum(['off', 'exact', 'states']).default('off')
+
 /** Whether the teachers' outputs are kept on disk and read again, and how much of them (ENGINE: teachers). */
 export const teacherCache = z.strictObject({
   /**

@@ -1,6 +1,7 @@
 export * from './version'
 export * from './errors'
 export * from './parse'
+export * from './record'
 export * from './measured'
 export * from './settingText'
 export * from './architecture'

@@ -1,3 +1,5 @@
+import { isRecord } from './record'
+
 /** The rows of the paper's Table 1, and the reference points of the field. */
 export const tableMethods = [
   'cross-entropy',
@@ -64,7 +66,7 @@ export const methodSettings: Record<TableMethod, Settings> = {
  * that exists, as it is. Applying it again changes nothing.
  */
 export function applyMethod(definition: unknown): unknown {
-  if (!isGroup(definition)) return definition
+  if (!isRecord(definition)) return definition
   const method = tableMethods.find((known) => known === definition.method)
   if (!method) return definition
   const result: Settings = { ...definition }
@@ -77,11 +79,8 @@ export function applyMethod(definition: unknown): unknown {
 function set(group: Settings, [key, ...rest]: string[], value: unknown): void {
   if (!rest.length) group[key!] = value
   else {
-    const inner: Settings = isGroup(group[key!]) ? { ...(group[key!] as Settings) } : {}
+    const inner: Settings = isRecord(group[key!]) ? { ...(group[key!] as Settings) } : {}
     set(inner, rest, value)
     group[key!] = inner
   }
 }
-
-const isGroup = (value: unknown): value is Settings =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { alarmSummary } from './alarm'
-import { backends, experiment, features, weightingStrategies } from './experiment'
+import { autoCache, backends, experiment, features, weightingStrategies } from './experiment'
 import { corpus, digest, id, teacher, timestamp, tokenizer } from './library'
 import { measured } from './measured'
 import { evaluationRecord, stepRecord } from './metrics'
@@ -157,7 +157,7 @@ export const run = z.strictObject({
   /** When that is, while it waits for it. */
   retryAt: timestamp.optional(),
   /** What `cache.mode: auto` is for it: states or exact where other runs read the same batches. */
-  autoCache: z.enum(['off', 'exact', 'states']).default('off'),
+  autoCache,
   /** It ends at this step for now, stopped with a checkpoint: a rung of successive halving. */
   until: z.number().int().positive().optional(),
   /** Of runs that share its teacher passes: what it computes it keeps for them too. */

@@ -7,6 +7,15 @@ export function readJson(file: string): unknown {
   return parseJson(readFileSync(file, 'utf8'), file)
 }
 
+/** What a text says as JSON; undefined where it is none. */
+export function tryJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
 /**
  * @param where the file, and the line of it where that is known
  * @throws bad-input when the text is not JSON

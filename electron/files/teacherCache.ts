@@ -126,7 +126,7 @@ export function bytesPerToken({ mode, vocab, k, samples, states }: Kept): number
   return distribution[mode] + statisticsBytes
 }
 
-/** Whether nothing is lost of what is kept; hidden states beside it are then kept whole too. */
+/** Whether nothing is lost of what is kept: it lies in the files as it is used, and hidden states beside it do too. */
 export function inFull({ mode, states }: Kept): boolean {
   return mode === 'exact' || (mode === 'states' && !states!.half)
 }

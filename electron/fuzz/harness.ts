@@ -53,7 +53,6 @@ const MOST_SECONDS = 2
 const RAW =
   /Unexpected |Invalid (input|option|discriminator|string)|in JSON at|is not valid JSON|Unresolved|Excessive|received undefined|undefined\b|\[object |\bNaN bytes|Maximum call|Cannot read|is not a function|is not iterable|heap|allocation|E[A-Z]{4,}: |zod/
 /** What is not to be in a message: it moves a cursor, hides or turns the text round. */
-
 const UNSEEN = /[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/
 
 /** The input of that number: 0 is a valid one, unchanged. */

@@ -1,10 +1,11 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { checkpointFolder, LIBRARY_ROW, parse, runFiles, toErrorShape } from '#contract'
-import { freeBytes, leftLock, megabytes, readJson, sha256File, sha256WithOthers } from '../files'
-import { Catalogue, rowSchema, type CatalogueData } from './catalogue'
+import { checkpointFolder, LIBRARY_ROW, runFiles, toErrorShape } from '#contract'
+import { freeBytes, leftLock, megabytes, sha256File, sha256WithOthers } from '../files'
+import { Catalogue, type CatalogueData } from './catalogue'
 import { libraryNouns, paths, type LibraryNoun } from './dataDirectory'
-import { fileNames, folderNames, ofAnother, sizeOnDisk } from './folders'
+import { fileNames, folderNames, sizeOnDisk } from './folders'
+import { readItemRow } from './itemRow'
 import { leftOvers } from './leftOvers'
 import { RunFolder } from './runFolder'
 import { misfit } from './weightsFile'
@@ -106,15 +107,10 @@ async function examineItem(
   tell: Tell,
 ): Promise<void> {
   const folder = paths.libraryItem(dataDir, noun, id)
-  const row = join(folder, LIBRARY_ROW)
-  const parsed = attempt(tell, () => {
-    const found = parse(rowSchema(noun), readJson(row), row) as { id: string; digest: string }
-    if (found.id !== id) throw ofAnother(found.id, row, id)
-    return found
-  })
+  const row = attempt(tell, () => readItemRow(dataDir, noun, id))
   const name = CONTENT[noun].find((name) => existsSync(join(folder, name)))
   if (!name) return tell(`${folder}: ${CONTENT[noun].join(' or ')} is missing`)
-  await examineFile(join(folder, name), deep ? parsed?.digest : undefined, tell)
+  await examineFile(join(folder, name), deep ? row?.digest : undefined, tell)
 }
 
 /** @param digest that it is held against */
@@ -139,12 +135,15 @@ function digestOf(file: string): Promise<string> {
 function examineLocks(dataDir: string, tell: Tell): void {
   const lock = paths.lock(dataDir)
   const cells = folderNames(paths.runs(dataDir)).map((id) => paths.cellLock(dataDir, id))
-  for (const file of [lock, ...cells]) {
+  const told = (file: string) => {
     const left = leftLock(file)
     if (left) tell(`${relative(dataDir, file)}: left behind by ${left}; the next to take it takes it over`)
+    return left !== undefined
   }
+  const free = !existsSync(lock) || told(lock)
+  cells.forEach(told)
   // Whoever holds the lock is at work on them.
-  if (existsSync(lock) && !leftLock(lock)) return
+  if (!free) return
   for (const path of leftOvers(dataDir))
     tell(
       `${relative(dataDir, path)}: left over from work that was interrupted, ${megabytes(sizeOnDisk(path))}; \`retort doctor --rebuild\` removes it`,

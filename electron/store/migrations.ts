@@ -1,4 +1,4 @@
-import { badInput, SCHEMA_VERSION, settings } from '#contract'
+import { badInput, isRecord, SCHEMA_VERSION, settings } from '#contract'
 
 type Step = (data: Record<string, unknown>) => Record<string, unknown>
 
@@ -7,8 +7,8 @@ const steps: readonly Step[] = [(data) => ({ ...data, schemaVersion: 1 })]
 
 /** Brings what an older Retort wrote up to date; a newer one's file is refused, not guessed at. */
 export function migrate(raw: unknown, file: string): unknown {
-  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return raw
-  let data = raw as Record<string, unknown>
+  if (!isRecord(raw)) return raw
+  let data = raw
   const version = typeof data.schemaVersion === 'number' ? data.schemaVersion : 0
   if (version > SCHEMA_VERSION) {
     throw badInput(`it was written by a newer Retort (schema ${version})`, {

@@ -9,10 +9,11 @@ import {
   type Run,
   type Teacher,
 } from '#contract'
-import { readJson, writeFileAtomic, writeJsonAtomic } from '../files'
-import { catalogueSchema, catalogueText, emptyCatalogue, rowSchema, type CatalogueData } from './catalogue'
+import { writeFileAtomic, writeJsonAtomic } from '../files'
+import { catalogueSchema, catalogueText, emptyCatalogue, type CatalogueData } from './catalogue'
 import { libraryNouns, paths, type LibraryNoun } from './dataDirectory'
-import { binLookup, fileNames, folderNames, ofAnother } from './folders'
+import { binLookup, fileNames, folderNames } from './folders'
+import { itemRowFile, readItemRow } from './itemRow'
 import { Ledger, type Account } from './ledger'
 import { RunFolder } from './runFolder'
 import { rebuildRow } from './runRow'
@@ -74,12 +75,7 @@ function rebuildLibrary(dataDir: string, noun: LibraryNoun, ledger: Ledger, inBi
     return folders.has(id)
   }) as { id: string }[]
   for (const id of folders) {
-    const file = join(paths.libraryItem(dataDir, noun, id), LIBRARY_ROW)
-    const own = () => {
-      const row = parse(rowSchema(noun), readJson(file), file) as { id: string }
-      if (row.id !== id) throw ofAnother(row.id, file, id)
-      return row
-    }
+    const own = () => readItemRow(dataDir, noun, id)
     const at = rows.findIndex((row) => row.id === id)
     try {
       if (at < 0) {
@@ -91,7 +87,7 @@ function rebuildLibrary(dataDir: string, noun: LibraryNoun, ledger: Ledger, inBi
     } catch (error) {
       if (at < 0) ledger.drop(noun, id, (error as Error).message)
       else {
-        writeJsonAtomic(file, rows[at])
+        writeJsonAtomic(itemRowFile(dataDir, noun, id), rows[at])
         ledger.found(noun, id, `the catalogue: ${LIBRARY_ROW} of its folder is written anew`)
       }
     }

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { parse, SCHEMA_VERSION, settings as settingsSchema, type Settings } from '#contract'
+import { isRecord, parse, SCHEMA_VERSION, settings as settingsSchema, type Settings } from '#contract'
+import { tryJson } from '../files'
 import {
   catalogueLists,
   catalogueSchema,
@@ -83,14 +84,11 @@ function foreignTo(raw: Record<string, unknown>): Lost[] {
 function whole(bytes: Uint8Array): Record<string, unknown> | undefined {
   try {
     const raw: unknown = JSON.parse(decodeText(bytes))
-    return isObject(raw) ? raw : undefined
+    return isRecord(raw) ? raw : undefined
   } catch {
     return undefined
   }
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /**
  * Takes a row into the list whose schema it fits.
@@ -110,13 +108,13 @@ function take(found: Salvage, raw: unknown, known: ListName | undefined, line?: 
       why ??= (error as Error).message
     }
   }
-  const id = isObject(raw) ? keyOf(raw) : undefined
+  const id = isRecord(raw) ? keyOf(raw) : undefined
   found.lost.push({ list: known, id, line, why: why! })
 }
 
 /** Each that is within its bounds. */
 function takeSettings(found: Salvage, raw: unknown): void {
-  if (!isObject(raw)) {
+  if (!isRecord(raw)) {
     found.lost.push({ list: 'settings', why: 'they cannot be read' })
     return
   }
@@ -174,12 +172,8 @@ function candidates(known: ListName | undefined, line?: number): readonly ListNa
 }
 
 function jsonOf(text: string): Record<string, unknown> | undefined {
-  try {
-    const raw: unknown = JSON.parse(text.trim().replace(/,$/, ''))
-    return isObject(raw) ? raw : undefined
-  } catch {
-    return undefined
-  }
+  const raw = tryJson(text.trim().replace(/,$/, ''))
+  return isRecord(raw) ? raw : undefined
 }
 
 interface Line {
@@ -196,8 +190,9 @@ function logicalLines(bytes: Uint8Array): Line[] {
   for (let i = 0; i < lines.length; i++) {
     const first = lines[i]!
     const [, indent] = /^(\s+)(?:"settings": )?\{$/.exec(first.text) ?? []
-    const end = indent === undefined ? -1 : lines.findIndex(({ text }, at) => at > i && closes(text, indent))
-    if (end < 0) {
+    let end = i + 1
+    while (indent !== undefined && end < lines.length && !closes(lines[end]!.text, indent)) end++
+    if (indent === undefined || end === lines.length) {
       joined.push(first)
       continue
     }

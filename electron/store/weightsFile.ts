@@ -1,5 +1,6 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
 import { z } from 'zod'
+import { tryJson } from '../files'
 
 const header = z.record(z.string(), z.object({ data_offsets: z.tuple([z.number(), z.number()]).optional() }))
 
@@ -17,20 +18,12 @@ export function misfit(file: string): string | undefined {
     if (read < 8 || bytes > size - 8) return 'the file is cut off within its header'
     const text = Buffer.alloc(bytes)
     readSync(open, text, 0, bytes, 8)
-    const tensors = header.safeParse(jsonOf(text))
+    const tensors = header.safeParse(tryJson(text.toString('utf8')))
     if (!tensors.success) return 'its header is damaged'
     const ends = Object.values(tensors.data).map(({ data_offsets: [, end] = [0, 0] }) => end)
     const wanted = ends.reduce((most, end) => Math.max(most, end), 0) + 8 + bytes
     return wanted === size ? undefined : `it has ${size} bytes; its header announces ${wanted}`
   } finally {
     closeSync(open)
-  }
-}
-
-function jsonOf(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString('utf8'))
-  } catch {
-    return undefined
   }
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { autoCache } from '../experiment'
 import { alignmentSetting, runConfig } from '../run'
 import { base, computing } from './base'
 import { benchJob } from './bench'
@@ -20,7 +21,7 @@ export const runJob = z.object({
   config: runConfig,
   resume: z.boolean(),
   /** What `cache.mode: auto` is for this run. */
-  autoCache: z.enum(['off', 'exact', 'states']).default('off'),
+  autoCache,
   /** Stops after this step with a checkpoint. */
   until: z.number().int().positive().optional(),
   /** Of runs that share its teacher passes: layers that they align with are kept for them. */

@@ -55,11 +55,7 @@ export async function importTokenizer(
 
 /** Of a folder, or of a model of the Hub, its tokenizer.json. */
 async function fileOf(path: string, progress: Progress): Promise<string> {
-  if (isHubName(path)) {
-    const { fetchModel } = await import('../model/hub/fetchModel')
-    const wanted = { model: false, tokenizer: true }
-    return join(await fetchModel(path, progress, { wanted }), 'tokenizer.json')
-  }
+  if (isHubName(path)) return (await import('../model/hub/fetchModel')).fetchTokenizer(path, progress)
   return existsSync(path) && statSync(path).isDirectory() ? join(path, 'tokenizer.json') : path
 }
 

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
-import { badInput, taskFormats, type CorpusPreview, type Job } from '#contract'
-import { isRecord, kindOf, listFiles } from './formats'
+import { badInput, isRecord, taskFormats, type CorpusPreview, type Job } from '#contract'
+import { kindOf, listFiles } from './formats'
 import { Reading } from './reading'
 import { loadTokenizer } from './tokenizer'
 

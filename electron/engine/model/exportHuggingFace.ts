@@ -27,13 +27,25 @@ interface Source {
 
 /** A folder of transformers, but for its tokenizer. */
 export function huggingFaceFiles(source: Source): ExportedFile[] {
-  const { config, weights, bos, eos, dtype, shard, card } = source
+  const { config, weights, dtype, shard, card } = source
+  return [
+    ...configFiles(source),
+    ...weightFiles(huggingFaceWeights(config, weights), dtype, shard),
+    ...(card === undefined ? [] : [['README.md', card] satisfies ExportedFile]),
+  ]
+}
+
+/** What says what the model is, and how its texts begin and end. */
+export function configFiles({
+  config,
+  bos,
+  eos,
+  dtype,
+}: Pick<Source, 'config' | 'bos' | 'eos' | 'dtype'>): ExportedFile[] {
   const generation = { bos_token_id: bos, eos_token_id: eos.length === 1 ? eos[0] : eos }
   return [
     ['config.json', huggingFaceConfigText(config, bos, dtype)],
     ['generation_config.json', `${JSON.stringify(generation, null, 2)}\n`],
-    ...weightFiles(huggingFaceWeights(config, weights), dtype, shard),
-    ...(card === undefined ? [] : [['README.md', card] satisfies ExportedFile]),
   ]
 }
 

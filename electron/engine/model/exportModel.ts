@@ -1,6 +1,13 @@
 import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { badInput, checkDtype, type ExportResult, type Job, type ModelConfig } from '#contract'
+import {
+  badInput,
+  checkDtype,
+  type ExportResult,
+  type Job,
+  type ModelConfig,
+  type Tokenizer,
+} from '#contract'
 import { copyFile, writeFileAtomic } from '../../files'
 import { idOfToken, loadTokenizer, tokenizerFile } from '../data/tokenizer'
 import {
@@ -10,14 +17,13 @@ import {
   type TokenizerSettings,
 } from '../data/tokenizerSettings'
 import type { Progress } from '../progress'
-import { huggingFaceFiles, tokenizerConfig, type ExportedFile } from './exportHuggingFace'
+import { configFiles, huggingFaceFiles, tokenizerConfig, type ExportedFile } from './exportHuggingFace'
 import { encodeOnnxModel } from './exportOnnx'
 import { encodeGguf } from './gguf'
 import type { TensorType } from './gguf/format'
 import { encodeLlama2c } from './llama2c'
 import { readModel } from './modelFolder'
 import { turningPoint } from './rotary'
-import type { Weights } from './weights'
 
 type ExportJob = Extract<Job, { kind: 'export' }>
 
@@ -61,12 +67,9 @@ async function contents(job: ExportJob): Promise<Contents> {
   if (format === 'onnx') {
     const files: ExportedFile[] = [['model.onnx', [encodeOnnxModel(config, weights, job)]]]
     if (!job.kvCache) return { files, warnings: [], tokenizer }
-    const beside = await huggingFaceFolder(job, config, weights, file)
-    return {
-      files: [...files, ...beside.filter(([name]) => !name.startsWith('model'))],
-      warnings: cacheWarnings(config),
-      tokenizer,
-    }
+    const ends = await endsOf(job, file)
+    files.push(...configFiles({ config, dtype: 'f32', ...ends }), ...tokenizerFiles(file, config, ends))
+    return { files, warnings: cacheWarnings(config), tokenizer }
   }
   if (format === 'llama2c')
     return { files: [['model.bin', [encodeLlama2c(config, weights)]]], warnings: [], tokenizer }
@@ -81,7 +84,17 @@ async function contents(job: ExportJob): Promise<Contents> {
     })
     return { files: [['model.gguf', parts]], warnings }
   }
-  return { files: await huggingFaceFolder(job, config, weights, file), warnings: [], tokenizer }
+  const { shard, card } = job
+  const ends = await endsOf(job, file)
+  const files = huggingFaceFiles({
+    config,
+    weights,
+    ...ends,
+    dtype: job.dtype as 'f32' | 'bf16',
+    shard,
+    card,
+  })
+  return { files: [...files, ...tokenizerFiles(file, config, ends)], warnings: [], tokenizer }
 }
 
 /** What another tool does not know when it reads on from a cache. */
@@ -93,22 +106,15 @@ function cacheWarnings(config: ModelConfig): string[] {
   ]
 }
 
-/** A folder of transformers, but for `tokenizer.json`. */
-async function huggingFaceFolder(
-  job: ExportJob,
-  config: ModelConfig,
-  weights: Weights,
-  file: string,
-): Promise<ExportedFile[]> {
-  const { bos, eos, kind, settings } = await endsOf(job, file)
-  const { shard, card, format } = job
-  const dtype = format === 'hf' ? (job.dtype as 'f32' | 'bf16') : 'f32'
-  const files = huggingFaceFiles({ config, weights, bos, eos, dtype, shard, card })
-  return kind === 'llama2c' ? files : [...files, ...tokenizerFiles(file, config.context, settings)]
+/** Where documents and texts end, by their tokenizer. */
+interface Ends {
+  bos: number
+  eos: number[]
+  kind: Tokenizer['kind']
+  settings: TokenizerSettings
 }
 
-/** Where documents and texts end. */
-async function endsOf({ dataDir, model }: ExportJob, file: string) {
+async function endsOf({ dataDir, model }: ExportJob, file: string): Promise<Ends> {
   const { bos } = await loadTokenizer(dataDir, model.tokenizer)
   const { kind } = model.tokenizer
   const settings: TokenizerSettings = kind === 'huggingface' ? readTokenizerSettings(file) : { special: {} }
@@ -122,7 +128,9 @@ function endOf(file: string, settings: TokenizerSettings): number | undefined {
   return end === undefined ? undefined : idOfToken(file, end)
 }
 
-function tokenizerFiles(file: string, context: number, settings: TokenizerSettings): ExportedFile[] {
+/** What transformers wants to know of a tokenizer, beside its own file; nothing of one that it does not read. */
+function tokenizerFiles(file: string, { context }: ModelConfig, { kind, settings }: Ends): ExportedFile[] {
+  if (kind === 'llama2c') return []
   const { chatTemplate } = settings
   const config = tokenizerConfig(file, context, settings)
   return [

@@ -80,8 +80,8 @@ class Recording {
       const shape = graph.node('Shape', [input])
       return graph.node('Slice', [shape, graph.integers([axis]), graph.integers([axis + 1])])
     }
-    const total_ = options.kvCache ? { total: size('attention_mask', 1) } : {}
-    this.sizes = { batch: size('input_ids', 0), time: size('input_ids', 1), ...total_ }
+    const all = options.kvCache ? size('attention_mask', 1) : undefined
+    this.sizes = { batch: size('input_ids', 0), time: size('input_ids', 1), total: all }
   }
 
   model(): OnnxModel {

@@ -15,7 +15,7 @@ import { startBackend } from '../backend'
 import { importTokenizer } from '../data/importTokenizer'
 import { loadTokenizer } from '../data/tokenizer'
 import { partOf, type Progress } from '../progress'
-import { fetchModel } from './hub/fetchModel'
+import { fetchModel, fetchTokenizer } from './hub/fetchModel'
 import { readConfig, readHuggingFace } from './huggingface'
 import { nativeModel, openLanguageModel } from './languageModel'
 import { decodeLlama2c } from './llama2c'
@@ -63,10 +63,8 @@ async function fromHub(job: ImportTeacherJob, progress: Progress): Promise<Impor
   const { path, tokenizerPath } = job
   const telling: Progress = (phase, fraction, left) => progress(phase, FETCHING * fraction, left)
   const fetched = { ...job }
-  if (tokenizerPath && isHubName(tokenizerPath)) {
-    const wanted = { model: false, tokenizer: true }
-    fetched.tokenizerPath = join(await fetchModel(tokenizerPath, telling, { wanted }), 'tokenizer.json')
-  }
+  if (tokenizerPath && isHubName(tokenizerPath))
+    fetched.tokenizerPath = await fetchTokenizer(tokenizerPath, telling)
   if (!isHubName(path)) return fetched.tokenizerPath === tokenizerPath ? job : fetched
   if (job.format !== 'auto' && job.format !== 'huggingface')
     throw badInput(`a model of the Hub is no ${job.format} file`, {

@@ -1,5 +1,6 @@
 import {
   isNumber,
+  isRecord,
   measuredOf,
   numberOf,
   type Comparison,
@@ -206,8 +207,7 @@ export function differingSettings(definitions: readonly object[]): Comparison['c
 /** Lists are values: teachers in another order are another setting, not three. */
 function* flatten(value: object, prefix = ''): Generator<[string, unknown]> {
   for (const [key, inner] of Object.entries(value)) {
-    if (typeof inner === 'object' && inner !== null && !Array.isArray(inner))
-      yield* flatten(inner, `${prefix}${key}.`)
+    if (isRecord(inner)) yield* flatten(inner, `${prefix}${key}.`)
     else yield [`${prefix}${key}`, inner]
   }
 }

@@ -1,4 +1,4 @@
-import type { RunConfig, Teacher } from '#contract'
+import { isRecord, type RunConfig, type Teacher } from '#contract'
 import { sha256 } from '../../files'
 
 /**
@@ -49,8 +49,6 @@ function contentOf({
 /** JSON with the keys of every object in order. */
 function canonical(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) =>
-    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
+    isRecord(inner) ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1))) : inner,
   )
 }

@@ -53,7 +53,7 @@ export function gridResults(
     return cell.run !== undefined && isNumber(value) ? [{ ...cell, run: cell.run, value }] : []
   })
   const settings = settingsOf(row, measured, key)
-  shade(settings, metric, (setting) => setting.upperBound)
+  shade(settings, metric)
   const withValue = settings.filter((setting) => setting.mean !== null)
   const baseline = query.baseline ?? withValue[0]?.key ?? null
   if (query.baseline !== undefined && !settings.some((setting) => setting.key === query.baseline)) {
@@ -155,7 +155,7 @@ function matrixOf(
       best: false,
     })),
   )
-  shade(cells.flat(), metric, (cell) => cell.upperBound)
+  shade(cells.flat(), metric)
   return { rows, columns, cells }
 }
 
@@ -166,11 +166,7 @@ function isUpperBound(axes: Record<string, unknown>): boolean {
 }
 
 /** Places each between the worst mean and the best, and says which is the best of those that may be. */
-function shade<C extends ShadedSpread>(
-  cells: readonly C[],
-  { better }: GridMetric,
-  isUpperBound: (cell: C) => boolean,
-): void {
+function shade(cells: readonly (ShadedSpread & { upperBound: boolean })[], { better }: GridMetric): void {
   const means = cells.flatMap(({ mean }) => (mean === null ? [] : [mean]))
   const [low, high] = [Math.min(...means), Math.max(...means)]
   for (const cell of cells) {
@@ -178,7 +174,7 @@ function shade<C extends ShadedSpread>(
     const share = high > low ? (cell.mean - low) / (high - low) : 0.5
     cell.shade = better === 'lower' ? 1 - share : share
   }
-  const eligible = cells.filter((cell) => cell.shade !== null && !isUpperBound(cell))
+  const eligible = cells.filter((cell) => cell.shade !== null && !cell.upperBound)
   const most = Math.max(...eligible.map(({ shade }) => shade!))
   for (const cell of eligible) cell.best = better !== 'neither' && cells.length > 1 && cell.shade === most
 }

@@ -37,7 +37,7 @@ export interface ImportTeacherOptions {
 }
 
 /** The given name, or the path's; what names no model of the Hub is refused also where a name is given. */
-function teacherName({ name, path }: { name?: string; path: string }): string {
+function importName({ name, path }: { name?: string; path: string }): string {
   const own = nameFromPath(path)
   return name ?? own
 }
@@ -140,14 +140,14 @@ export class Library {
   }
 
   startImportTokenizer(params: ParsedParams<'tokenizers.import'>): Task {
-    const name = teacherName(params)
+    const name = importName(params)
     checkFree('tokenizer', this.tokenizers, name)
     return this.tasks.start(`Import ${name}`, (control) => this.importTokenizer({ ...params, name }, control))
       .row
   }
 
   importTokenizer(params: ParsedParams<'tokenizers.import'>, control = SILENT): Promise<Tokenizer> {
-    const name = teacherName(params)
+    const name = importName(params)
     return this.addTokenizer(name, control, (id) => ({ ...params, kind: 'import-tokenizer', id, name }))
   }
 
@@ -176,7 +176,7 @@ export class Library {
   }
 
   startImportTeacher(params: ParsedParams<'teachers.import'>): Task {
-    const name = teacherName(params)
+    const name = importName(params)
     checkFree('teacher', this.teachers, name)
     return this.tasks.start(`Import ${name}`, (control) => this.importTeacher({ ...params, name }, control))
       .row
@@ -184,7 +184,7 @@ export class Library {
 
   /** A teacher brings its tokenizer; one that the library has already, byte for byte, is shared. */
   async importTeacher(options: ImportTeacherOptions, control = SILENT): Promise<Teacher> {
-    const name = teacherName(options)
+    const name = importName(options)
     checkFree('teacher', this.teachers, name)
     const id = newId(name, this.teachers)
     const tokenizerId = newId(name, this.tokenizers)

@@ -2,6 +2,7 @@ import { stringify } from 'yaml'
 import {
   familyNames,
   isNumber,
+  isRecord,
   type Checkpoint,
   type Environment,
   type EvaluationRecord,
@@ -147,7 +148,7 @@ function recipeTable({ config, checkpoint, environment }: CardSource): string {
 }
 
 function flat(value: unknown, path = ''): string[][] {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value))
+  if (isRecord(value))
     return Object.entries(value).flatMap(([key, inner]) => flat(inner, path ? `${path}.${key}` : key))
   return value === undefined ? [] : [[path, typeof value === 'string' ? value : JSON.stringify(value)]]
 }

@@ -1,5 +1,6 @@
 import type { Data, RecordBatch } from 'apache-arrow'
 import { badInput, RetortError } from '#contract'
+import { checkColumns } from './columns'
 import type { Entry, Reader } from './reader'
 import type { Source } from './source'
 
@@ -24,12 +25,7 @@ async function* entries({ name, bytes }: Source, fields: readonly string[]): Asy
     const reader = await RecordBatchReader.from(arrowMessages(bytes()))
     await reader.open()
     const columns = reader.schema.fields.map((field) => String(field.name))
-    const missing = fields.find((field) => !columns.includes(field))
-    if (missing !== undefined)
-      throw badInput(`the table has no column "${missing}"`, {
-        file: name,
-        expected: `one of ${columns.join(', ')}`,
-      })
+    checkColumns(columns, fields, name)
     const chosen = fields.length ? fields : columns
     for await (const batch of reader) {
       if (batch.numRows > MOST_ROWS)

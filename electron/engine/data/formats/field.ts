@@ -1,4 +1,4 @@
-import { badInput } from '#contract'
+import { badInput, isRecord } from '#contract'
 
 /** What a record's text is made of. */
 export interface Field {
@@ -76,9 +76,6 @@ export function valueAt(record: unknown, path: string): unknown {
   }
   return value
 }
-
-export const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** What stands in a field, in a word. */
 export function kindOf(value: unknown): string {

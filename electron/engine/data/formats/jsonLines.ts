@@ -1,3 +1,5 @@
+import { isRecord } from '#contract'
+import { tryJson } from '../../../files'
 import { readLines } from './lines'
 import type { Entry, Head, Reader } from './reader'
 import type { Source } from './source'
@@ -15,18 +17,8 @@ function fits({ text, whole, ending }: Head): boolean {
   if (!whole) lines.pop()
   if (!lines.length) return /^\s*\{\s*"/.test(text)
   const looked = lines.filter((line) => line.trim()).slice(0, LOOK)
-  const objects = looked.filter((line) => isObject(parsed(line)))
+  const objects = looked.filter((line) => isRecord(tryJson(line)))
   return looked.length > 0 && objects.length * 2 >= looked.length
-}
-
-const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value)
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 async function* entries(source: Source): AsyncGenerator<Entry> {
@@ -39,6 +31,6 @@ async function* entries(source: Source): AsyncGenerator<Entry> {
 
 /** One JSON value as a record. */
 export function entryOf(text: string, where: string): Entry {
-  const record = parsed(text)
+  const record = tryJson(text)
   return record === undefined ? { where, problem: 'it is not JSON' } : { where, record }
 }

@@ -10,6 +10,7 @@ import {
 import { parquetHeader } from 'hyparquet/src/column.js'
 import { compressors } from 'hyparquet-compressors'
 import { badInput, RetortError } from '#contract'
+import { checkColumns } from './columns'
 import type { Entry, Reader } from './reader'
 import type { Source } from './source'
 
@@ -36,12 +37,7 @@ async function* entries({ name, file }: Source, fields: readonly string[]): Asyn
     const buffer = bufferOf(handle)
     const metadata = await within(name, () => parquetMetadataAsync(buffer, { geoparquet: false }))
     const roots = metadata.schema.length ? childrenOf(metadata.schema) : []
-    const missing = fields.find((field) => !roots.includes(field))
-    if (missing !== undefined)
-      throw badInput(`the table has no column "${missing}"`, {
-        file: name,
-        expected: `one of ${roots.join(', ')}`,
-      })
+    checkColumns(roots, fields, name)
     let row = 0
     for (const [i, group] of metadata.row_groups.entries()) {
       const rows = Number(group.num_rows)

@@ -75,6 +75,11 @@ export async function fetchModel(path: string, progress: Progress, options: Fetc
   }
 }
 
+/** The `tokenizer.json` of a model of the Hub, without the model; as `fetchModel`. */
+export async function fetchTokenizer(path: string, progress: Progress): Promise<string> {
+  return join(await fetchModel(path, progress, { wanted: { model: false, tokenizer: true } }), TOKENIZER)
+}
+
 async function fetchSnapshot(
   name: HubName,
   settings: HubSettings,

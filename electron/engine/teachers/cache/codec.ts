@@ -1,6 +1,6 @@
 import { badInput } from '#contract'
 import { createRandom } from '../../random'
-import type { Kept } from '../../../files'
+import { inFull, type Kept } from '../../../files'
 import { fromHalf, toHalf } from './half'
 
 /** How a block's distributions are kept: what stands in the experiment's `cache`, and what it is kept of. */
@@ -17,7 +17,7 @@ const NEVER = -1e4
  */
 export function encode(coding: Coding, logP: Float32Array, seed: string): Buffer {
   if (coding.states?.half) return toHalf(within(logP))
-  if (inPlace(coding)) return Buffer.from(logP.buffer, logP.byteOffset, logP.byteLength)
+  if (inFull(coding)) return Buffer.from(logP.buffer, logP.byteOffset, logP.byteLength)
   return coding.mode === 'top-k' ? encodeTop(coding, logP) : encodeSamples(coding, logP, seed)
 }
 
@@ -34,9 +34,6 @@ function within(states: Float32Array): Float32Array {
   })
 }
 
-/** Whether it lies in the files as it is used. */
-const inPlace = ({ mode, states }: Coding) => mode === 'exact' || states?.half === false
-
 /**
  * The dense [tokens, vocab], or of `states` these, again: the exact log-probabilities, or those of the kept approximation
  * times `scale`.
@@ -51,7 +48,7 @@ export function decode(
   scale = 1,
 ): Float32Array {
   if (coding.states?.half) return fromHalf(payload)
-  if (inPlace(coding)) return floatsOf(payload)
+  if (inFull(coding)) return floatsOf(payload)
   if (coding.mode === 'top-k') decodeTop(coding, payload, tokens, out, scale)
   else decodeSamples(coding, payload, tokens, out, scale)
   return out
