@@ -222,4 +222,22 @@ describe('a run that was killed, and whose folder was damaged then', () => {
     )
     expect(folder.checkpoints().map(({ step }) => step)).toEqual([10, 20])
   })
+
+  it('is refused where its adapters would go on beside another model', async () => {
+    const { queue, runs } = services.rooms
+    const id = await killedAt('damaged-base', { student: { from: 'cook', lora: { rank: 2 } } }, 14)
+    const base = join(runs.folder(id).path, 'base', 'model.safetensors')
+    const bytes = readFileSync(base)
+    // The sign of the last number: it is read without a fault.
+    bytes[bytes.length - 1]! ^= 0x80
+    writeFileSync(base, bytes)
+    const before = readFileSync(metrics(runs.folder(id).path), 'utf8')
+    queue.resume(id)
+    const { status, reason } = await queue.finished(id)
+    expect(status).toBe('failed')
+    expect(reason).toMatch(
+      /^the model that the adapters stand beside has changed since \(.*base\/model\.safetensors; expected SHA-256 [0-9a-f]{64}\)$/,
+    )
+    expect(readFileSync(metrics(runs.folder(id).path), 'utf8')).toBe(before)
+  })
 })

@@ -98,6 +98,12 @@ export function recordOf(folder: string): Recorded | undefined {
   return { digest, changed: 'the model has changed since it joined the library; import it again' }
 }
 
+/** What the adapters of a folder say of the model that they stand beside; undefined where no adapters are. */
+export function recordOfBase(folder: string): Recorded | undefined {
+  const { lora } = readStored(folder)
+  return lora && { digest: lora.base, changed: 'the model that the adapters stand beside has changed since' }
+}
+
 /**
  * Reads a model of ours, with adapters merged into what they stand beside. Its weights are held against what was
  * recorded of them: a changed bit would be a result of another model.
@@ -126,8 +132,7 @@ export async function readModel(
   checkLayers(config, weights, weightsFile)
   checkWeights(lora ? adapterShapes(config, lora) : weightShapes(config), weights, weightsFile)
   if (!lora) return { config, weights }
-  const changed = 'the model that the adapters stand beside has changed since'
-  const base = await readModel(baseFolder(folder), { digest: lora.base, changed })
+  const base = await readModel(baseFolder(folder), recordOfBase(folder))
   return { config, weights: mergeAdapters(config, lora, base.weights, weights) }
 }
 

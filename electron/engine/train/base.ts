@@ -1,18 +1,31 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { runFiles, type RunConfig, type StoredLora } from '#contract'
+import { checkpointFolder, runFiles, type RunConfig, type StoredLora } from '#contract'
 import { sha256File, syncFolder } from '../../files'
-import { readModel, WEIGHTS, writeModel } from '../model/modelFolder'
+import { readModel, recordOfBase, WEIGHTS, writeModel } from '../model/modelFolder'
 import type { Weights } from '../model/weights'
 
 /**
  * The model that a run's adapters stand beside, from the run's own folder once it has begun: the run outlives the model
  * of the library that it began as.
+ *
+ * @param step of the checkpoint that the run goes on from, which says what its adapters were trained beside
+ * @returns undefined for a run without adapters, and for one that has not begun
+ * @throws bad-input when it is missing or damaged, failed when it is not the one that the checkpoint names: adapters
+ *   beside other weights are another model
  */
-export async function readBase(folder: string, { experiment }: RunConfig): Promise<Weights | undefined> {
+export async function readBase(
+  folder: string,
+  { experiment }: RunConfig,
+  step?: number,
+): Promise<Weights | undefined> {
   const base = join(folder, runFiles.base)
-  if (!experiment.student.lora || !existsSync(base)) return undefined
-  return (await readModel(base, undefined)).weights
+  if (!experiment.student.lora) return undefined
+  if (step !== undefined) {
+    const recorded = recordOfBase(join(folder, runFiles.checkpoints, checkpointFolder(step)))
+    return (await readModel(base, recorded)).weights
+  }
+  return existsSync(base) ? (await readModel(base, undefined)).weights : undefined
 }
 
 /**

@@ -202,7 +202,7 @@ describe('checkpoints of adapters', () => {
     expect(new Set(decodeSafetensors(readFileSync(file), file).keys())).toEqual(
       new Set(adapterShapes(model, loraOf(config)).keys()),
     )
-    const kept = (await readBase(folder, config))!
+    const kept = (await readBase(folder, config, 3))!
     const resumed = new Student(config, await readCheckpoint(checkpoints, row), kept)
     expect(await train(config, resumed, 4, 6)).toEqual(undisturbed.slice(3))
     // Whoever reads it gets the whole model.
@@ -222,9 +222,14 @@ describe('checkpoints of adapters', () => {
     await writeCheckpoint(checkpoints, model, await student.state(), about(1), stored)
     const at = join(checkpoints, 'step-000001')
     await writeModel(join(folder, runFiles.base), model, initialise(model, 8))
-    await expect(readModel(at)).rejects.toThrow(/the model that the adapters stand beside has changed since/)
+    // Neither for who reads it nor for the run that goes on from it.
+    for (const read of [() => readModel(at), () => readBase(folder, config, 1)]) {
+      await expect(read()).rejects.toThrow(/the model that the adapters stand beside has changed since/)
+    }
     rmSync(join(folder, runFiles.base), { recursive: true })
-    await expect(readModel(at)).rejects.toThrow(/base.*model\.json: the file is missing/)
+    for (const read of [() => readModel(at), () => readBase(folder, config, 1)])
+      await expect(read()).rejects.toThrow(/base.*model\.json: the file is missing/)
+    expect(await readBase(folder, config)).toBeUndefined()
   })
 
   it('of another shape are refused by name', async () => {

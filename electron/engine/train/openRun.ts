@@ -61,7 +61,7 @@ export async function openRun(job: RunJob, emit: Emit): Promise<OpenedRun> {
   const config = await withTemperatures(job, tokenizer, emit)
   const heldOut = await HeldOut.open(dataDir, config, tokenizer)
   const earlier = await readEarlier(dataDir, config)
-  const kept = await readBase(folder, config)
+  const kept = await readBase(folder, config, last?.row.step)
   const initial =
     earlier ?? (kept ? { weights: kept, note: 'its base' } : await initialWeights(dataDir, config))
   const teachers = await openTeachers(job, config, { tokenizer, plan, heldOut, first: !last }, emit)
