@@ -122,7 +122,7 @@ export async function createServices(options: ServiceOptions): Promise<Services>
 function createRooms(context: Context, host: ServiceOptions['host']): Rooms {
   const tasks = new TaskBoard(context.pushes)
   const library = new Library(context, tasks)
-  const models = new ModelService(context, (id) => reports.card(id))
+  const models = new ModelService(context, (id, adapter) => reports.card(id, adapter))
   const cache = new TeacherCache(context)
   const bin = new Bin(context)
   const queue = new RunQueue(context, {

@@ -118,8 +118,11 @@ export const generateResult = z.object({
 })
 export type GenerateResult = z.output<typeof generateResult>
 
-/** What other tools read: a folder of Hugging Face transformers, llama.cpp's GGUF, an ONNX file, llama2.c's checkpoint. */
-export const exportFormats = ['hf', 'gguf', 'onnx', 'llama2c'] as const
+/**
+ * What other tools read: a folder of Hugging Face transformers, a student's adapters for PEFT, llama.cpp's GGUF, an ONNX
+ * file, llama2.c's checkpoint.
+ */
+export const exportFormats = ['hf', 'peft', 'gguf', 'onnx', 'llama2c'] as const
 export type ExportFormat = (typeof exportFormats)[number]
 
 /** What the numbers of an export may be: float32, float16, bfloat16, or ggml's eight bits with a scale for 32 numbers. */
@@ -129,6 +132,7 @@ export type ExportDtype = (typeof exportDtypes)[number]
 /** Which of them a format is written in. */
 export const dtypesOf: Readonly<Record<ExportFormat, readonly ExportDtype[]>> = {
   hf: ['f32', 'bf16'],
+  peft: ['f32'],
   gguf: ['f32', 'f16', 'q8_0'],
   onnx: ['f32'],
   llama2c: ['f32'],
@@ -150,7 +154,7 @@ export const exportJob = z.object({
   dtype: z.enum(exportDtypes).default('f32'),
   /** Of a Hugging Face folder: bytes of a file of weights, above which there are several. Default: 5 GB, the Hub's. */
   shard: z.number().int().positive().default(5e9),
-  /** Of a Hugging Face folder: the model card, Markdown with front matter. */
+  /** Of a Hugging Face folder, or of adapters: the model card, Markdown with front matter. */
   card: z.string().optional(),
   /** Of an ONNX file: with the hidden states of every layer as outputs. */
   hiddenStates: z.boolean().default(false),

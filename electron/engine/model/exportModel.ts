@@ -19,15 +19,17 @@ import {
 import type { Progress } from '../progress'
 import { configFiles, huggingFaceFiles, tokenizerConfig, type ExportedFile } from './exportHuggingFace'
 import { encodeOnnxModel } from './exportOnnx'
+import { PEFT_BASE, peftFiles } from './exportPeft'
 import { encodeGguf } from './gguf'
 import type { TensorType } from './gguf/format'
 import { encodeLlama2c } from './llama2c'
-import { readModel } from './modelFolder'
+import { readAdapters, readModel } from './modelFolder'
 import { turningPoint } from './rotary'
+import type { Weights } from './weights'
 
 type ExportJob = Extract<Job, { kind: 'export' }>
 
-/** Writes a model for other tools: a Hugging Face folder, a GGUF or ONNX file, or a llama2.c checkpoint. */
+/** Writes a model for other tools: a Hugging Face folder, adapters with the model beside them, a GGUF or ONNX file, or a llama2.c checkpoint. */
 export async function exportModel(job: ExportJob, progress: Progress): Promise<ExportResult> {
   if (existsSync(job.out) && !statSync(job.out).isDirectory())
     throw badInput(`"${job.out}" is a file`, { field: 'out', expected: 'a folder' })
@@ -43,7 +45,8 @@ export async function exportModel(job: ExportJob, progress: Progress): Promise<E
   }
   try {
     for (const [name, content] of files) writeFileAtomic(path(name), content)
-    if (tokenizer) copyFile(tokenizer, path(basename(tokenizer)))
+    if (tokenizer)
+      copyFile(tokenizer, path(join(job.format === 'peft' ? PEFT_BASE : '', basename(tokenizer))))
   } catch (error) {
     // What was in a folder that was there is not ours to remove.
     if (created) rmSync(created, { recursive: true, force: true })
@@ -61,9 +64,15 @@ interface Contents {
 
 async function contents(job: ExportJob): Promise<Contents> {
   const { dataDir, model, format } = job
-  const { config, weights } = await readModel(model.folder)
   const file = tokenizerFile(dataDir, model.tokenizer)
   const tokenizer = existsSync(file) ? file : undefined
+  if (format === 'peft') {
+    const { base, ...adapted } = await readAdapters(model.folder)
+    const folder = await transformersFiles({ ...job, card: undefined }, adapted.config, base, file)
+    const beside = folder.map(([name, content]): ExportedFile => [join(PEFT_BASE, name), content])
+    return { files: [...peftFiles({ ...adapted, card: job.card }), ...beside], warnings: [], tokenizer }
+  }
+  const { config, weights } = await readModel(model.folder)
   if (format === 'onnx') {
     const files: ExportedFile[] = [['model.onnx', [encodeOnnxModel(config, weights, job)]]]
     if (!job.kvCache) return { files, warnings: [], tokenizer }
@@ -84,17 +93,21 @@ async function contents(job: ExportJob): Promise<Contents> {
     })
     return { files: [['model.gguf', parts]], warnings }
   }
+  return { files: await transformersFiles(job, config, weights, file), warnings: [], tokenizer }
+}
+
+/** A folder of transformers, but for the tokenizer's own file. */
+async function transformersFiles(
+  job: ExportJob,
+  config: ModelConfig,
+  weights: Weights,
+  file: string,
+): Promise<ExportedFile[]> {
   const { shard, card } = job
   const ends = await endsOf(job, file)
-  const files = huggingFaceFiles({
-    config,
-    weights,
-    ...ends,
-    dtype: job.dtype as 'f32' | 'bf16',
-    shard,
-    card,
-  })
-  return { files: [...files, ...tokenizerFiles(file, config, ends)], warnings: [], tokenizer }
+  const dtype = job.dtype as 'f32' | 'bf16'
+  const files = huggingFaceFiles({ config, weights, ...ends, dtype, shard, card })
+  return [...files, ...tokenizerFiles(file, config, ends)]
 }
 
 /** What another tool does not know when it reads on from a cache. */

@@ -116,6 +116,28 @@ export async function readModel(
   folder: string,
   recorded: Recorded | undefined = recordOf(folder),
 ): Promise<{ config: ModelConfig; weights: Weights }> {
+  const { config, weights, lora, base } = await readParts(folder, recorded)
+  return { config, weights: lora ? mergeAdapters(config, lora, base!, weights) : weights }
+}
+
+/**
+ * Reads adapters and, apart from them, what they stand beside.
+ *
+ * @throws as `readModel`, and bad-input where there are none
+ */
+export async function readAdapters(
+  folder: string,
+): Promise<{ config: ModelConfig; lora: StoredLora; adapters: Weights; base: Weights }> {
+  const { config, weights, lora, base } = await readParts(folder, recordOf(folder))
+  if (lora) return { config, lora, adapters: weights, base: base! }
+  throw badInput('the model has no adapters', { expected: 'one that was trained with student.lora' })
+}
+
+/** The weights of a folder as they lie there, and with adapters the weights beside them. */
+async function readParts(
+  folder: string,
+  recorded: Recorded | undefined,
+): Promise<{ config: ModelConfig; weights: Weights; lora?: StoredLora; base?: Weights }> {
   if (readOnnxConfig(folder)) {
     throw badInput('the layers of an ONNX model cannot be read', {
       file: join(folder, 'model.onnx'),
@@ -133,7 +155,7 @@ export async function readModel(
   checkWeights(lora ? adapterShapes(config, lora) : weightShapes(config), weights, weightsFile)
   if (!lora) return { config, weights }
   const base = await readModel(baseFolder(folder), recordOfBase(folder))
-  return { config, weights: mergeAdapters(config, lora, base.weights, weights) }
+  return { config, weights, lora, base: base.weights }
 }
 
 /**

@@ -207,7 +207,7 @@ function modelCommands(program: Command): void {
     .description('the student for other tools')
     .argument('<run>', 'run or teacher')
     .addOption(
-      new Option('--format <format>', 'hf: a folder of Hugging Face transformers; gguf: for llama.cpp')
+      new Option('--format <format>', 'hf: for transformers; peft: adapters alone; gguf: for llama.cpp')
         .choices([...exportFormats])
         .makeOptionMandatory(),
     )

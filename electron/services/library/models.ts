@@ -51,10 +51,10 @@ export interface ExportOptions {
 
 /** Scoring and continuing with any model of the data directory: a run's best checkpoint, or a teacher. */
 export class ModelService {
-  /** @param cardOf what a model's card says; undefined where nothing is known of how it was made */
+  /** @param cardOf what the card of a model, or of its adapters alone, says; undefined where nothing is known of how it was made */
   constructor(
     private readonly context: Context,
-    private readonly cardOf: (id: string) => string | undefined,
+    private readonly cardOf: (id: string, adapter: boolean) => string | undefined,
   ) {}
 
   ref(nameOrId: string): ModelRef & { id: string } {
@@ -156,7 +156,7 @@ export class ModelService {
     if (!isAbsolute(out))
       throw badInput(`"${out}" is no folder to write to`, { field: 'out', expected: 'an absolute path' })
     const { id, ...ref } = this.ref(model)
-    const card = format === 'hf' ? this.cardOf(id) : undefined
+    const card = format === 'hf' || format === 'peft' ? this.cardOf(id, format === 'peft') : undefined
     return performJob(
       this.context,
       { kind: 'export', model: ref, format, dtype, hiddenStates, kvCache, card, out },

@@ -141,6 +141,13 @@ describe('a model card', () => {
     })
   })
 
+  it('of adapters alone is PEFT’s, and says what they stand beside', () => {
+    const { front, text } = read(modelCard({ ...source(), adapter: true }))
+    expect(front).toMatchObject({ library_name: 'peft', tags: expect.arrayContaining(['lora']) as unknown })
+    expect(text).toContain('AutoModelForCausalLM.from_pretrained("FOLDER/base")')
+    expect(read(modelCard(source())).text).not.toContain('FOLDER')
+  })
+
   it('says the recipe, what it was made from by digest, and that licences are unknown', () => {
     const { text } = read(modelCard(source()))
     for (const line of [

@@ -19,9 +19,20 @@ export interface CardSource {
   /** Of the checkpoint's step; absent where that was not evaluated. */
   evaluation?: EvaluationRecord
   environment?: Environment
+  /** The card is of its adapters, with the model that they stand beside in `base`. */
+  adapter?: boolean
 }
 
 const UNKNOWN = 'unknown'
+
+/** How adapters find what they stand beside, of which the Hub may know nothing. */
+const OPENED = `The adapters stand beside the model in \`base\`:
+
+\`\`\`python
+base = AutoModelForCausalLM.from_pretrained("FOLDER/base")
+model = PeftModel.from_pretrained(base, "FOLDER")
+\`\`\``
+
 /** Strings in quotes: names come from outside. */
 const YAML = {
   defaultStringType: 'QUOTE_DOUBLE',
@@ -39,6 +50,7 @@ ${stringify(frontMatter(source), YAML)}---
 ${[
   `# ${markdownText(config.name)}`,
   introduction(source),
+  ...(source.adapter ? [section('Opened by', OPENED)] : []),
   section('Held-out metrics', evaluationTable(source)),
   section('Recipe', recipeTable(source)),
   section('Teachers', teacherTable(config)),
@@ -53,7 +65,7 @@ function frontMatter(source: CardSource): Record<string, unknown> {
   const { config } = source
   const base = config.origin?.name ?? config.continues?.name ?? teacherBegunAs(config)
   return {
-    library_name: 'transformers',
+    library_name: source.adapter ? 'peft' : 'transformers',
     pipeline_tag: 'text-generation',
     license: UNKNOWN,
     ...(base !== undefined && { base_model: [base] }),
@@ -62,6 +74,7 @@ function frontMatter(source: CardSource): Record<string, unknown> {
       'retort',
       'text-generation',
       config.student.family,
+      ...(source.adapter ? ['lora'] : []),
       ...(teachersOf(config).length ? ['knowledge-distillation', config.method] : []),
     ],
     'model-index': [{ name: config.name, results: results(source) }],

@@ -111,15 +111,20 @@ export class ReportService {
     this.changed()
   }
 
-  /** The card of a run's best checkpoint, or of the run that a teacher was trained in; undefined of other models. */
-  card(id: string): string | undefined {
+  /**
+   * The card of a run's best checkpoint, or of the run that a teacher was trained in; undefined of other models.
+   *
+   * @param adapter of its adapters alone
+   */
+  card(id: string, adapter: boolean): string | undefined {
     const { runs, teachers } = this.context.catalogue.data
     const run = teachers.find((row) => row.id === id)?.run ?? id
     const folder = new RunFolder(this.context.dataDir, run)
     const [best, config] = [folder.bestCheckpoint(), folder.config()]
     if (!runs.some((row) => row.id === run) || !best || !config) return undefined
     const evaluation = folder.metrics().evaluations.find(({ step }) => step === best.row.step)
-    return modelCard({ config, checkpoint: best.row, evaluation, environment: folder.environment() })
+    const environment = folder.environment()
+    return modelCard({ config, checkpoint: best.row, evaluation, environment, adapter })
   }
 
   private collect(id: string) {
