@@ -1,0 +1,79 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { layeredModel, type Teacher } from '#contract'
+import { startBackend } from '../backend'
+import { createTables } from '../model/forward'
+import { readHuggingFace } from '../model/huggingface'
+import { writeModel } from '../model/modelFolder'
+import { withVocabulary } from '../model/vocabulary'
+import { openLiveTeacher } from '../teachers/live'
+// Made by trained.py beside it: torch 2.15, transformers 5.24.
+import byTorch from './fixtures/trained.json'
+import { initialWeights } from './initial'
+import { TrainingStep } from './step'
+import { Student } from './student'
+import { runConfig } from './testing'
+
+const families = resolve(import.meta.dirname, '../../../../shared/data/families')
+const there = existsSync(families)
+if (!there) console.warn('SKIPPED: training beside torch needs ../shared/data/families')
+
+const [BATCH, TIME, VOCAB] = [4, 32, 384]
+const dataDir = mkdtempSync(join(tmpdir(), 'retort-trained-'))
+afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
+beforeAll(() => startBackend('onnx', { threads: 1 }))
+
+/** A family's model as a teacher of the library. */
+async function furnish(name: string): Promise<Teacher> {
+  const path = join(families, name)
+  const { config, weights } = readHuggingFace(path)
+  const model = withVocabulary(config, VOCAB, path)
+  const digest = await writeModel(join(dataDir, 'library', 'teachers', name), model, weights)
+  return { ...runConfig().teachers[0]!, id: name, name, source: 'huggingface', model, digest }
+}
+
+/** The batch that the other side reads too: Lehmer's generator, begun with one of four numbers. */
+function batch(step: number) {
+  const [inputs, targets] = [new Int32Array(BATCH * TIME), new Int32Array(BATCH * TIME)]
+  let seed = (step % 4) + 1
+  const next = () => (seed = (seed * 48271) % 2147483647) % VOCAB
+  for (let sequence = 0; sequence < BATCH; sequence++) {
+    let id = next()
+    for (let i = sequence * TIME; i < (sequence + 1) * TIME; i++) {
+      inputs[i] = id
+      targets[i] = id = next()
+    }
+  }
+  return { inputs, targets }
+}
+
+describe.skipIf(!there).each(Object.entries(byTorch))('a student that begins as %s', (name, expected) => {
+  it('takes 20 steps towards two teachers as torch does', async () => {
+    const own = await furnish(name)
+    const rows = await Promise.all(expected.teachers.map(furnish))
+    const student = layeredModel(own)
+    const train = { steps: 20, batch: BATCH, context: TIME, warmup: 4, learningRate: 3e-3 }
+    const loss = { lambda: 0.5, tau: 2, features: false }
+    const layers = Array.from({ length: student.layers }, (_, layer) => layer)
+    const config = {
+      ...runConfig({ train, loss, student: { from: name }, teachers: expected.teachers }),
+      student,
+      teachers: rows,
+      origin: { id: own.id, name, digest: own.digest, layers },
+    }
+    const { weights } = await initialWeights(dataDir, config)
+    const teachers = await Promise.all(rows.map((row) => openLiveTeacher(dataDir, row, TIME)))
+    const trained = new Student(config, undefined, weights)
+    const step = new TrainingStep(config, trained, createTables(student, TIME), teachers)
+    for (const [i, wanted] of expected.steps.entries()) {
+      const { loss, kd, ce, gradNorm } = await step.run(i + 1, batch(i + 1))
+      for (const [key, value] of Object.entries({ loss, kd, ce }))
+        expect(Math.abs(Number(value) - wanted[key as 'loss']), `${key} of step ${i + 1}`).toBeLessThan(1e-4)
+      expect(Number(gradNorm) / wanted.gradNorm).toBeCloseTo(1, 3)
+    }
+    // It has learned something: there was something to be equal in.
+    expect(expected.steps[19]!.loss).toBeLessThan(expected.steps[0]!.loss - 0.1)
+  })
+})
