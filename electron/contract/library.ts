@@ -175,17 +175,18 @@ export type ImportCheck = z.output<typeof importCheck>
 
 /**
  * A teacher of the library: `library/teachers/<id>/` holds `model.json` (ModelConfig) and `model.safetensors`,
- * or an OnnxModelConfig and `model.onnx` with the files that it names.
+ * an OnnxModelConfig and `model.onnx` with the files that it names, or `served.json` of one behind a server.
  */
 export const teacher = z.strictObject({
   id,
   name: objectName,
-  source: z.enum(['trained', 'llama2c', 'huggingface', 'onnx', 'derived']),
+  source: z.enum(['trained', 'llama2c', 'huggingface', 'onnx', 'served', 'derived']),
   /** The id of its tokenizer. */
   tokenizer: id,
   model: teacherModel,
-  parameters: z.number().int().positive(),
-  /** Of model.safetensors, or of model.onnx with its files. */
+  /** 0 of one behind a server, which does not tell. */
+  parameters: z.number().int().nonnegative(),
+  /** Of model.safetensors, of model.onnx with its files, or of served.json. */
   digest,
   /** The training run, when it was trained here. */
   run: id.optional(),
@@ -207,8 +208,9 @@ export type Teacher = z.output<typeof teacher>
  * @throws bad-input for an ONNX model
  */
 export function layeredModel({ name, model }: Pick<Teacher, 'name' | 'model'>): ModelConfig {
-  if (model.family !== 'onnx') return model
-  throw badInput(`teacher "${name}" is an ONNX model, whose layers cannot be read`, {
+  if (model.family !== 'onnx' && model.family !== 'served') return model
+  const what = model.family === 'onnx' ? 'is an ONNX model' : 'is behind a server'
+  throw badInput(`teacher "${name}" ${what}, whose layers cannot be read`, {
     expected: 'a model of ours',
   })
 }
@@ -223,6 +225,13 @@ export function alignableLayers(
   { layers, embedding, attention }: Pick<Features, 'layers' | 'embedding' | 'attention'>,
   file?: string,
 ): Pick<ModelConfig, 'layers'> {
+  if (model.family === 'served') {
+    throw badInput(`teacher "${name}" is behind a server, which gives no hidden states to align`, {
+      file,
+      field: 'loss.features',
+      expected: 'false',
+    })
+  }
   if (model.family !== 'onnx') return model
   const refused = (message: string, field: string, expected: string) =>
     badInput(`teacher "${name}" is an ONNX model ${message}`, { file, field, expected })

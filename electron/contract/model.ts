@@ -1,3 +1,4 @@
+import { servedModelConfig } from './served'
 import { z } from 'zod'
 import { architecture, families, LLAMA, UNGROUPED, type Family, type Rotary } from './architecture'
 
@@ -110,8 +111,8 @@ export const onnxModelConfig = z.strictObject({
 })
 export type OnnxModelConfig = z.output<typeof onnxModelConfig>
 
-/** A teacher's model: one of ours, or an ONNX file. */
-export const teacherModel = z.discriminatedUnion('family', [modelConfig, onnxModelConfig])
+/** A teacher's model: one of ours, an ONNX file, or one behind a server. */
+export const teacherModel = z.discriminatedUnion('family', [modelConfig, onnxModelConfig, servedModelConfig])
 export type TeacherModel = z.output<typeof teacherModel>
 
 /** Tokens of the longest sequence that a model reads. */
@@ -121,6 +122,7 @@ export function longestSequence({ context = Infinity }: TeacherModel): number {
 
 /** Width of its hidden states; 0 where they cannot be seen. */
 export function hiddenWidth(model: TeacherModel): number {
+  if (model.family === 'served') return 0
   return model.family === 'onnx' ? (model.hidden?.width ?? 0) : model.width
 }
 

@@ -33,8 +33,12 @@ const STATISTICS = 2
 
 export type StoredMode = 'exact' | 'states' | 'top-k' | 'sample'
 
-/** The mode in which one teacher's outputs are kept: whose head is not known has no states to keep. */
+/**
+ * The mode in which one teacher's outputs are kept: whose head is not known has no states to keep, and of one behind a
+ * server there are its likeliest tokens alone.
+ */
 export function keptMode(mode: StoredMode, { model }: Pick<Teacher, 'model'>): StoredMode {
+  if (model.family === 'served') return 'top-k'
   return mode === 'states' && model.family === 'onnx' ? 'exact' : mode
 }
 
@@ -109,6 +113,8 @@ export function keptOf(
   const { k, samples, precision } = experiment.cache
   const own = keptMode(mode, teacher)
   const { vocab } = student
+  const { model } = teacher
+  if (model.family === 'served') return { mode: own, vocab, k: model.k, samples }
   if (own !== 'states') return { mode: whole ? 'exact' : own, vocab, k, samples }
   const width = stateWidth(teacher.model as ModelConfig)
   return { mode: own, vocab, k, samples, states: { width, half: !whole && precision === 'f16' } }

@@ -96,7 +96,7 @@ async function examineRun(dataDir: string, id: string, deep: boolean, tell: Tell
 const CONTENT: Record<LibraryNoun, string[]> = {
   corpora: ['documents.jsonl'],
   tokenizers: ['tokenizer.json', 'tokenizer.bin'],
-  teachers: ['model.safetensors', 'model.onnx'],
+  teachers: ['model.safetensors', 'model.onnx', 'served.json'],
 }
 
 async function examineItem(

@@ -4,10 +4,12 @@ import { createTables, forward, type Final } from '../model/forward'
 import { readTeacher, readTeacherHead } from '../model/modelFolder'
 import { toTensors } from '../model/weights'
 import { openOnnxTeacher } from './onnx'
+import { openServedTeacher } from './served/source'
 import type { TeacherSource } from './source'
 
 /**
- * A teacher that answers itself: computed by the same model code as the student, frozen, or an ONNX file.
+ * A teacher that answers itself: computed by the same model code as the student, frozen, an ONNX file, or behind a
+ * server.
  *
  * @param time tokens a sequence
  * @param layers whose hidden states it is asked for; one of ours gives all of them
@@ -20,6 +22,7 @@ export async function openLiveTeacher(
   layers: readonly number[] = [],
 ): Promise<TeacherSource> {
   checkContext(row, time)
+  if (row.model.family === 'served') return openServedTeacher(dataDir, row, time)
   if (row.model.family === 'onnx') return openOnnxTeacher(dataDir, row, time, layers)
   const { config, weights } = await readTeacher(dataDir, row)
   const parameters = toTensors(weights)

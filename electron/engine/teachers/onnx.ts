@@ -82,7 +82,7 @@ export async function onnxSource(
 function outputsOf({ model }: Teacher, layers: readonly number[]): (Output & { layer?: number })[] {
   const states = (model.family === 'onnx' && model.hidden) || undefined
   return [
-    { name: LOGITS, width: model.rows ?? model.vocab },
+    { name: LOGITS, width: ('rows' in model && model.rows) || model.vocab },
     ...(states ? [...new Set(layers)] : []).map((layer) => ({
       name: hiddenOutput(states!, layer),
       width: states!.width,

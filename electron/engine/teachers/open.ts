@@ -77,12 +77,15 @@ export class RunTeachers {
       checkContext(row, context)
       const asked = [...ownLayers(config, row), ...sharedLayers(readings, row)]
       const openLive = () => openLiveTeacher(dataDir, row, context, asked)
-      if (mode === 'off' || !readsCache(config.experiment, mode)) {
+      const { tau } = config.experiment.loss
+      const served = row.model.family === 'served'
+      if (served && tau !== 1) warn(restAt(tau, row))
+      // What a server has answered is never asked for again.
+      if (!served && (mode === 'off' || !readsCache(config.experiment, mode))) {
         sources.push(await openLive())
         continue
       }
-      const splits = cachedSplits(config, row, mode, readings)
-      const { tau } = config.experiment.loss
+      const splits = cachedSplits(config, row, mode === 'off' ? 'top-k' : mode, readings)
       sources.push(
         new CachedTeacher({
           ...{ dataDir, row, splits, disk, context, tau, openLive },
@@ -148,6 +151,11 @@ export class RunTeachers {
   private get cached(): CachedTeacher[] {
     return this.sources.filter((source) => source instanceof CachedTeacher)
   }
+}
+
+/** What is said of it at temperature 1 is not what it would say at another. */
+function restAt(tau: number, { name }: Teacher): string {
+  return `teacher "${name}" is behind a server, which tells its likeliest tokens at temperature 1: at loss.tau ${tau} the others count as if they were alike, more than they would`
 }
 
 function cachedSplits(

@@ -36,6 +36,8 @@ export interface Reading {
  */
 export interface TeacherSource {
   readonly row: Teacher
+  /** Of one that others compute: what `prepare` is going to be given, piece by piece, so that it can begin. */
+  announce?(inputs: Int32Array): void
   /**
    * Fetches or computes what `signal` is going to say; awaited before every graph that asks for a signal.
    *

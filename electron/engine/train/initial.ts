@@ -66,7 +66,7 @@ function named(
     })
   }
   const why = misfit(student, teacher.model)
-  if (why || teacher.model.family === 'onnx')
+  if (why || teacher.model.family === 'onnx' || teacher.model.family === 'served')
     throw badInput(`teacher "${name}" does not fit: ${why}`, { field: 'student.init.teacher' })
   if (Array.isArray(layers)) {
     const { layers: most } = teacher.model
@@ -89,6 +89,7 @@ function named(
 /** What keeps a teacher's layers from being the student's; undefined when nothing does. */
 function misfit(student: ModelConfig, teacher: TeacherModel): string | undefined {
   if (teacher.family === 'onnx') return 'it is an ONNX model, whose layers cannot be read'
+  if (teacher.family === 'served') return 'it is behind a server, and its layers cannot be read'
   for (const key of ['width', 'heads', 'kvHeads', 'hidden'] as const) {
     if (student[key] !== teacher[key]) return `its ${key} is ${teacher[key]}, the student's ${student[key]}`
   }

@@ -19,8 +19,9 @@ function forwardFlops(model: RunConfig['student'], tokens: number, context: numb
   return 2 * tokens * (parameterCount(model) - embedding) + 4 * tokens * context * model.width * model.layers
 }
 
-/** An ONNX model's: 2 a weight and token, as if it multiplied all. */
+/** An ONNX model's: 2 a weight and token, as if it multiplied all. A server's are not computed here. */
 function teacherFlops({ model, parameters }: Teacher, tokens: number, context: number): number {
+  if (model.family === 'served') return 0
   return model.family === 'onnx' ? 2 * tokens * parameters : forwardFlops(model, tokens, context)
 }
 

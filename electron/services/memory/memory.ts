@@ -85,9 +85,10 @@ function frozenNumbers(config: RunConfig, tokens: number): number {
   const asked: { parameters: number; model: TeacherModel }[] = allTeachers(config)
   const earlier = continues && experiment.continue?.retention
   const all = earlier ? [...asked, { parameters: parameterCount(student), model: student }] : asked
-  const passes = all.map(({ model }) =>
-    layerSize(model.family === 'onnx' ? guessed(model, student) : model, tokens),
-  )
+  const passes = all.map(({ model }) => {
+    if (model.family === 'served') return 0
+    return layerSize(model.family === 'onnx' ? guessed(model, student) : model, tokens)
+  })
   return (
     FACTORS.frozenParameters * all.reduce((sum, { parameters }) => sum + parameters, 0) +
     FACTORS.frozenActivations * Math.max(0, ...passes)
@@ -109,7 +110,7 @@ function teacherTables(config: RunConfig, tokens: number): number {
       : 0
   const aligned = loss.features !== false && loss.features.gamma > 0 && loss.features.attention !== 'none'
   const maps = [student, ...teachers.map(({ model }) => model)].map((model) =>
-    model.family !== 'onnx' ? tokens * context * model.heads * model.layers : 0,
+    model.family !== 'onnx' && model.family !== 'served' ? tokens * context * model.heads * model.layers : 0,
   )
   return (
     FACTORS.teacherLogits * tokens * own +

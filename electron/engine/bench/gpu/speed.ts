@@ -37,7 +37,11 @@ export async function timeReal(name: keyof typeof REAL, timing: Timing): Promise
 
 function count({ student, teachers }: RunConfig): string {
   return [student, ...teachers.map(({ model }) => model)]
-    .map((model) => (model.family === 'onnx' ? 0 : parameterCount(model)).toLocaleString('en-US'))
+    .map((model) =>
+      (model.family === 'onnx' || model.family === 'served' ? 0 : parameterCount(model)).toLocaleString(
+        'en-US',
+      ),
+    )
     .join(' and ')
 }
 

@@ -34,6 +34,7 @@ export async function askTeacher(
   logits = LOGITS,
 ): Promise<Float32Array[]> {
   const pieces: Float32Array[][] = []
+  teacher.announce?.(inputs)
   for (const { from, size } of chunksOf(inputs.length / context, context, teacher.row.model.vocab, {
     logits,
     whole: true,
