@@ -29,6 +29,32 @@ test('what is removed is asked about where something refers to it, and can be pu
   expect(existsSync(join(folder, id!, 'documents.jsonl'))).toBe(true)
 })
 
+test('a run leads to what it was made from, and a teacher to its students', async ({ app }) => {
+  await rail(app, 'Experiments').click()
+  await app.getByRole('link', { name: 'small', ...exact }).click()
+  await app.getByRole('button', { name: 'Run', ...exact }).click()
+  await app.getByRole('tab', { name: 'Lineage' }).click()
+  const from = app.getByRole('region', { name: 'Made from' })
+  await expect(from.getByRole('listitem')).toHaveText([
+    'cook taught it',
+    'recipes is what it read',
+    'small is what it was started from',
+  ])
+  await from.getByRole('link', { name: 'cook' }).click()
+  await expect(app.getByRole('heading', { level: 1, name: 'Teachers' })).toBeVisible()
+  await app.getByRole('button', { name: 'Lineage cook' }).click()
+  const lineage = app.getByRole('dialog', { name: 'Lineage of cook' })
+  await expect(lineage.getByRole('listitem')).toHaveText([
+    'cook is the run that trained it',
+    'small is taught by it',
+    'small has learnt from it',
+  ])
+  await lineage.getByRole('link', { name: 'cook' }).click()
+  await app.getByRole('tab', { name: 'Lineage' }).click()
+  const after = app.getByRole('region', { name: 'What came of it' })
+  await expect(after.getByRole('listitem')).toHaveText(['cook is its model in the library'])
+})
+
 test('the bin keeps what was removed, puts it back, and deletes for good only when told twice', async ({
   app,
 }) => {

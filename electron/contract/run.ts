@@ -177,6 +177,8 @@ export const run = z.strictObject({
   /** Those with another tokenizer. */
   foreign: z.array(z.object({ id, name: objectName })).default([]),
   corpora: z.array(z.object({ id, name: objectName })),
+  /** The model of the library that its student began as. */
+  origin: z.object({ id, name: objectName }).optional(),
   seed: z.number().int(),
   /** Why it failed or stopped, in one sentence. */
   reason: z.string().optional(),

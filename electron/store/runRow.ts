@@ -77,6 +77,7 @@ export function describeRun(config: RunConfig): Omit<Run, 'status' | 'step'> {
     teachers: config.teachers.map(named),
     foreign: (config.foreign ?? []).map(({ row }) => named(row)),
     corpora: config.corpora.map(({ row }) => named(row)),
+    ...(config.origin && { origin: named(config.origin) }),
     seed: config.experiment.seed,
     createdAt: config.createdAt,
     priority: 0,

@@ -51,7 +51,9 @@ function readBy(noun: 'corpora' | 'teachers') {
     const reader = runs.find(
       (one) =>
         AT_WORK.includes(one.status) &&
-        [...one[noun], ...(noun === 'teachers' ? one.foreign : [])].some((used) => used.id === id),
+        [...one[noun], ...(noun === 'teachers' ? [...one.foreign, one.origin] : [])].some(
+          (used) => used?.id === id,
+        ),
     )
     return reader && `"${name}" is in use by run "${reader.name}"`
   }

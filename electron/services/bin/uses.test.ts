@@ -14,7 +14,10 @@ const thing = (id: string, name = id) => ({ id, name })
 const data = {
   ...emptyCatalogue(),
   corpora: [thing('plays-1', 'plays'), thing('web-1', 'web')],
-  teachers: [thing('cook-1', 'cook')],
+  teachers: [
+    thing('cook-1', 'cook'),
+    { ...thing('sure-1', 'sure cook'), derived: { from: 'cook-1', logitScale: 4 } },
+  ],
   experiments: [
     experiment('by-name', 'corpus: plays\nteachers: [cook]'),
     experiment(
@@ -22,6 +25,7 @@ const data = {
       'corpus: [{ name: web }, { name: plays-1, weight: 2 }]\nteachers: []\ntokenizer: cook',
     ),
     experiment('layers', 'corpus: web\nstudent: { init: { teacher: cook } }\nteachers: []'),
+    experiment('begun', 'corpus: web\nstudent: { from: cook, lora: {} }\nteachers: []'),
     experiment('next', 'corpus: web\nteachers: []\ncontinue: { run: first }'),
     experiment('broken', 'corpus: [plays'),
   ],
@@ -37,7 +41,13 @@ const data = {
       foreign: [thing('cook-1')],
       experiment: 'by-name',
     },
-    { ...thing('second'), corpora: [thing('web-1')], teachers: [], foreign: [] },
+    {
+      ...thing('second'),
+      corpora: [thing('web-1')],
+      teachers: [],
+      foreign: [],
+      origin: thing('cook-1', 'cook'),
+    },
   ],
   reports: [thing('told')],
 } as unknown as CatalogueData
@@ -56,8 +66,11 @@ describe('what refers to a thing', () => {
       'experiments by-name is taught by it',
       'experiments by-id has its tokenizer',
       'experiments layers begins with its layers',
+      'experiments begun begins as it',
       'grids inline has it on an axis',
       'runs first has learnt from it',
+      'runs second began as it',
+      'teachers sure cook was made of it',
     ])
     expect(uses('runs', 'first')).toEqual([
       'experiments next goes on from it',

@@ -1,4 +1,4 @@
-import type { BinNoun, Use } from '#contract'
+import type { BinNoun, Teacher, Use } from '#contract'
 import type { CatalogueData } from '../../store'
 import { readYaml } from '../experiments'
 
@@ -36,8 +36,12 @@ export function usesOf(data: CatalogueData, noun: BinNoun, ids: readonly string[
       noun === 'corpora' && row.corpora.some(({ id }) => meant.has(id)) && 'has learnt from it',
     )
     add('runs', row, noun === 'teachers' && teachers.some(({ id }) => meant.has(id)) && 'has learnt from it')
+    add('runs', row, noun === 'teachers' && meant.has(row.origin?.id ?? '') && 'began as it')
     add('runs', row, noun === 'experiments' && meant.has(row.experiment ?? '') && 'was started from it')
   }
+  // One that is meant itself goes with what it was made of.
+  const made = ({ id, derived }: Teacher) => derived && meant.has(derived.from) && !meant.has(id)
+  for (const row of data.teachers) add('teachers', row, noun === 'teachers' && made(row) && 'was made of it')
   return found
 }
 
@@ -58,8 +62,9 @@ function said(noun: BinNoun, names: ReadonlySet<string>, definition: unknown): s
   if (noun === 'corpora' && mentions(corpus, names)) return 'learns from it'
   if (noun === 'teachers' && mentions(teachers, names)) return 'is taught by it'
   if (noun === 'teachers' && mentions(tokenizer, names)) return 'has its tokenizer'
-  if (noun === 'teachers' && mentions((student as { init?: unknown } | undefined)?.init, names))
-    return 'begins with its layers'
+  const { init, from: model } = (student ?? {}) as { init?: unknown; from?: unknown }
+  if (noun === 'teachers' && mentions(model, names)) return 'begins as it'
+  if (noun === 'teachers' && mentions(init, names)) return 'begins with its layers'
   if (noun === 'runs' && mentions((from as { run?: unknown } | undefined)?.run, names))
     return 'goes on from it'
   return undefined

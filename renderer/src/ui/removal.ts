@@ -21,9 +21,9 @@ const words: Record<BinNoun, [one: string, several: string]> = {
 /** One of a kind, in words. */
 export const wordOf = (noun: BinNoun) => words[noun][0]
 
-/** Corpora and teachers have no page of their own. */
-export const pageOf = ({ noun, id }: Pick<Use, 'noun' | 'id'>) =>
-  noun === 'corpora' || noun === 'teachers' ? `/${noun}` : `/${noun}/${id}`
+/** Corpora and teachers have no page of their own: the list shows what has the name. */
+export const pageOf = ({ noun, id, name }: Pick<Use, 'noun' | 'id' | 'name'>) =>
+  noun === 'corpora' || noun === 'teachers' ? `/${noun}?filter=${encodeURIComponent(name)}` : `/${noun}/${id}`
 
 /** A question that is answered by yes or no. */
 export function useQuestion() {
