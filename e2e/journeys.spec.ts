@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, exportModel, rail, test } from './fixtures'
 
@@ -180,6 +181,38 @@ test('a teacher continues a prompt in the playground, the same each time', async
   await expect(made).toContainText('tokens/s')
   const first = await made.locator('p').first().textContent()
   expect(first!.length).toBeGreaterThan('Chop'.length)
+})
+
+test.describe('with a model in the Hugging Face cache', () => {
+  const cache = mkdtempSync(join(tmpdir(), 'retort-hub-'))
+  test.beforeAll(() => void Object.assign(process.env, { HF_HUB_CACHE: cache, HF_HUB_OFFLINE: '1' }))
+  test.afterAll(() => {
+    delete process.env['HF_HUB_CACHE']
+    delete process.env['HF_HUB_OFFLINE']
+    rmSync(cache, { recursive: true, force: true })
+  })
+
+  test('the import’s dialog lists it, and it is imported by its name', async ({ app }) => {
+    const repository = join(cache, 'models--kitchen--Chef')
+    await rail(app, 'Runs').click()
+    await app.getByRole('link', { name: 'cook' }).click()
+    const written = await exportModel(app, 'Hugging Face', join(repository, 'snapshots', 'abc'))
+    await expect(written.getByText('Exported')).toBeVisible()
+    mkdirSync(join(repository, 'refs'))
+    writeFileSync(join(repository, 'refs', 'main'), 'abc')
+    await app.keyboard.press('Escape')
+
+    await rail(app, 'Teachers').click()
+    await app.getByRole('button', { name: 'Import', ...button }).click()
+    const dialog = app.getByRole('dialog', { name: 'Import a teacher' })
+    await dialog.getByLabel('Hugging Face cache').click()
+    const option = app.getByRole('option', { name: /kitchen\/Chef/ })
+    await expect(option).toContainText('llama, ')
+    await option.click()
+    await expect(dialog.getByRole('textbox', { name: 'Path' })).toHaveValue('hf:kitchen/Chef')
+    await dialog.getByRole('button', { name: 'Import teacher' }).click()
+    await expect(app.getByRole('row', { name: /Chef/ })).toBeVisible()
+  })
 })
 
 test('a run’s model is exported for other tools; what cannot be written says why', async ({ app, host }) => {
