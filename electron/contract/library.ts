@@ -168,6 +168,8 @@ function mixtureKey(corpora: readonly { id: string; weight: number }[]): string 
 export const importCheck = z.strictObject({
   perplexity: z.number(),
   sample: z.string(),
+  /** Of one behind a server: alternatives that it names for a token, and the share of the probability that they have. */
+  served: z.strictObject({ k: z.number().int().positive(), covered: z.number() }).optional(),
   /** What is strange about it. */
   warning: z.string().optional(),
 })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { servedImport } from '../served'
 import { binEntry } from '../bin'
 import { objectName } from '../experiment'
 import { cachedModel } from '../hub'
@@ -51,6 +52,7 @@ export const library = {
       path: z.string().min(1),
       name: objectName.optional(),
       tokenizerPath: z.string().optional(),
+      served: servedImport.optional(),
     }),
     task,
   ),

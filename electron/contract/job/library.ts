@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { objectName } from '../experiment'
 import { corpus, corpusReading, id, teacher, tokenizer, tokenizerVocab } from '../library'
+import { servedImport } from '../served'
 import { base } from './base'
 
 /** Reads `path` and writes `library/corpora/<id>/documents.jsonl`. Result: a Corpus row. */
@@ -62,11 +63,13 @@ export const importTeacherJob = z.object({
   kind: z.literal('import-teacher'),
   id,
   name: objectName,
-  /** A file or a folder, or a model of the Hugging Face Hub: `hf:ORG/NAME[@REVISION]`, as for the tokenizer. */
+  /** A file or a folder, the address of a server, or a model of the Hugging Face Hub: `hf:ORG/NAME[@REVISION]`, as for the tokenizer. */
   path: z.string(),
   /** Default: `tokenizer.json` in the same folder; of llama2.c `tok<vocab>.bin` or `tokenizer.bin`. */
   tokenizerPath: z.string().optional(),
   tokenizerId: id,
+  /** Of a path that is the address of a server. */
+  served: servedImport.optional(),
   format: z.enum(['auto', 'llama2c', 'huggingface', 'onnx']).default('auto'),
 })
 export const importTeacherResult = z.object({ teacher, tokenizer })

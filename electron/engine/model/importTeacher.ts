@@ -3,10 +3,13 @@ import { dirname, extname, join } from 'node:path'
 import {
   badInput,
   isHubName,
+  isServedUrl,
+  parseServedUrl,
   parameterCount,
   type ImportCheck,
   type Job,
   type ModelConfig,
+  type ServedImport,
   type Teacher,
   type Tokenizer,
 } from '#contract'
@@ -14,6 +17,7 @@ import { placeItem } from '../../files'
 import { startBackend } from '../backend'
 import { importTokenizer } from '../data/importTokenizer'
 import { loadTokenizer } from '../data/tokenizer'
+import { checkServer } from '../teachers/served/importServed'
 import { partOf, type Progress } from '../progress'
 import { fetchModel, fetchTokenizer } from './hub/fetchModel'
 import { readConfig, readHuggingFace } from './huggingface'
@@ -31,15 +35,15 @@ type ImportTeacherJob = Extract<Job, { kind: 'import-teacher' }>
 interface Pretrained {
   source: Teacher['source']
   tokenizerPath: string
-  /** Of a model that is run by ours; an ONNX file stays what it is. */
+  /** Of a model that is run by ours; an ONNX file stays what it is, and a server where it is. */
   native?: { config: ModelConfig; weights: Weights }
 }
 
 /** What of a model goes into its row, and how it is written into its folder; that gives the digest. */
 interface Storable extends Pick<Teacher, 'model' | 'parameters'> {
   write(folder: string): Promise<string>
-  /** The model that lies there. */
-  open(folder: string): Promise<LanguageModel>
+  /** What the model that lies there says. */
+  check(folder: string): Promise<ImportCheck>
 }
 
 /** Of an import that fetches the model first, the part that this is. */
@@ -94,7 +98,7 @@ async function importFiles(
   })
   try {
     progress('looking at the model', 0.6)
-    const { write, open, ...model } = await checked(pretrained, tokenizer, job.path)
+    const { write, check: ask, ...model } = await checked(pretrained, tokenizer, job)
     progress('writing the weights', 0.7)
     const teacher = await store(job, write, (digest) => ({
       id: job.id,
@@ -108,7 +112,7 @@ async function importFiles(
       createdAt: new Date().toISOString(),
     }))
     progress('asking the model', 0.9)
-    const check = await asked(job, tokenizer, open)
+    const check = await ask(folderOf(job))
     return { teacher: { ...teacher, check }, tokenizer }
   } catch (error) {
     rmSync(folderOf(job), { recursive: true, force: true })
@@ -119,6 +123,9 @@ async function importFiles(
 
 function readPretrained(job: ImportTeacherJob): Pretrained {
   const { path } = job
+  if (isServedUrl(path)) return { source: 'served', tokenizerPath: tokenizerOfServer(job) }
+  if (job.served)
+    throw badInput('a model that is here has no server', { file: path, expected: 'http://HOST:PORT/v1' })
   if (!existsSync(path)) throw badInput('there is no such file or folder', { file: path })
   const source = job.format === 'auto' ? formatOf(path) : job.format
   const { tokenizerPath } = job
@@ -140,6 +147,14 @@ function readPretrained(job: ImportTeacherJob): Pretrained {
   }
 }
 
+function tokenizerOfServer({ tokenizerPath }: ImportTeacherJob): string {
+  if (tokenizerPath) return tokenizerPath
+  throw badInput('a server does not give its tokenizer', {
+    field: '--tokenizer',
+    expected: "a file, hf:ORG/NAME or one of the library, the same as the server's",
+  })
+}
+
 function formatOf(path: string): 'huggingface' | 'llama2c' | 'onnx' {
   if (statSync(path).isDirectory()) return 'huggingface'
   return extname(path).toLowerCase() === '.onnx' ? 'onnx' : 'llama2c'
@@ -155,21 +170,40 @@ function tokenizerBeside(path: string, names: readonly string[]): string {
 }
 
 /** @throws bad-input when the model does not go with its tokenizer, or is none that can teach */
-async function checked({ native }: Pretrained, tokenizer: Tokenizer, file: string): Promise<Storable> {
+async function checked(
+  { native, source }: Pretrained,
+  tokenizer: Tokenizer,
+  job: ImportTeacherJob,
+): Promise<Storable> {
+  const { path: file, dataDir } = job
+  if (source === 'served') {
+    const { model, check, write } = await checkServer(parseServedUrl(file), servedOf(job), dataDir, tokenizer)
+    return { model, parameters: 0, write, check: () => Promise.resolve(check) }
+  }
   if (!native) {
     const onnx = await checkOnnx(file, tokenizer.vocab)
     const { config: model, parameters } = onnx
-    return { model, parameters, write: (folder) => storeOnnx(onnx, folder), open: openLanguageModel }
+    const check = (folder: string) => asked(job, tokenizer, () => openLanguageModel(folder))
+    return { model, parameters, write: (folder) => storeOnnx(onnx, folder), check }
   }
   const { weights } = native
   const config = withVocabulary(native.config, tokenizer.vocab, file)
+  // The weights that are in memory are not read a second time.
+  const open = () => Promise.resolve(nativeModel(config, toTensors(weights)))
   return {
     model: config,
     parameters: parameterCount(config),
     write: (folder) => writeModel(folder, config, weights),
-    // The weights that are in memory are not read a second time.
-    open: async () => nativeModel(config, toTensors(weights)),
+    check: () => asked(job, tokenizer, open),
   }
+}
+
+function servedOf({ served }: ImportTeacherJob): ServedImport {
+  if (served) return served
+  throw badInput('a server may have several models', {
+    field: '--model',
+    expected: 'the name of one of them',
+  })
 }
 
 async function store(
@@ -197,10 +231,10 @@ const folderOf = ({ dataDir, id }: ImportTeacherJob) => join(dataDir, 'library',
 async function asked(
   job: ImportTeacherJob,
   tokenizer: Tokenizer,
-  open: Storable['open'],
+  open: () => Promise<LanguageModel>,
 ): Promise<ImportCheck> {
   await startBackend('onnx', { threads: job.threads })
-  const model = await open(folderOf(job))
+  const model = await open()
   try {
     return await selfCheck(model, await loadTokenizer(job.dataDir, tokenizer))
   } finally {

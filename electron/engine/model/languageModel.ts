@@ -1,9 +1,10 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { failed, longestSequence, parameterCount, type ModelConfig } from '#contract'
+import { badInput, failed, longestSequence, parameterCount, type ModelConfig } from '#contract'
 import { tf } from '../backend/tf'
 import { Decoder } from './decoder'
 import { createTables, forward } from './forward'
-import { checkDigest, readModel, readOnnxConfig, recordOf } from './modelFolder'
+import { checkDigest, readModel, readOnnxConfig, recordOf, SERVED_FILE } from './modelFolder'
 import { sha256WithOthers } from '../../files'
 import { readOnnxFile } from './onnx/file'
 import { OnnxDecoder } from './onnx/decoder'
@@ -20,6 +21,12 @@ import { toTensors } from './weights'
  * @throws failed when it is another one than was recorded there
  */
 export async function openLanguageModel(folder: string): Promise<LanguageModel> {
+  if (existsSync(join(folder, SERVED_FILE))) {
+    throw badInput('this model is behind a server', {
+      file: folder,
+      expected: 'a model that is here: a server is asked by runs alone',
+    })
+  }
   const onnx = readOnnxConfig(folder)
   if (!onnx) {
     const { config, weights } = await readModel(folder)

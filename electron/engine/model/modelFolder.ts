@@ -209,6 +209,9 @@ export function checkDigest(found: string, { digest, changed }: Recorded, file: 
   if (found !== digest) throw failed(`${changed} (${file}; expected SHA-256 ${digest})`)
 }
 
+/** What lies in place of a model that is behind a server. */
+export const SERVED_FILE = 'served.json'
+
 /** What a folder's `model.json` says it is; undefined when that is no ONNX model. */
 export function readOnnxConfig(folder: string): OnnxModelConfig | undefined {
   const file = join(folder, CONFIG)

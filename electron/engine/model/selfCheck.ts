@@ -5,7 +5,7 @@ import { argMax } from './generate'
 import type { LanguageModel } from './reader'
 
 /** Plain English that a model of English finds likely, and a model whose weights are not where they belong does not. */
-const PARAGRAPH =
+export const PARAGRAPH =
   `The little town lay at the end of a long road between the hills and the sea. In the morning the
 boats came back with fish, and people went down to the harbour to see what had been caught. There was a school, a small
 church and a market, where on Saturdays farmers sold apples, bread and cheese. An old man who had lived there all his

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { extname, resolve } from 'node:path'
 import { Option, type Command } from 'commander'
 import {
@@ -7,7 +6,6 @@ import {
   duplicatesText,
   exportDtypes,
   exportFormats,
-  isHubName,
   importFormats,
   reportFormats,
   unreadableWarning,
@@ -22,6 +20,7 @@ import { printPdf, type ReportFormat, show } from '../../services/report'
 import { backendOption, nonNegative, positiveInteger } from './arguments'
 import { outputFile } from './gridExport'
 import { controlOf, perform, type GlobalOptions } from './session'
+import { teacherCommand } from './teachers'
 import { tokenizerCommands } from './tokenizers'
 
 export function libraryCommands(program: Command): void {
@@ -69,36 +68,7 @@ export function libraryCommands(program: Command): void {
         return { json: row, text: importedText(row) }
       })
     })
-  imports
-    .command('teacher')
-    .argument(
-      '<path>',
-      'a llama2.c checkpoint, a Hugging Face model folder, hf:ORG/NAME[@REVISION] of the Hub, or an ONNX language model',
-    )
-    .option('--name <name>')
-    .option('--tokenizer <tokenizer>', 'when it is not beside it: a file, hf:ORG/NAME, or one of the library')
-    .addOption(
-      new Option('--format <format>').choices(['auto', 'llama2c', 'huggingface', 'onnx']).default('auto'),
-    )
-    .action(async (path: string, own: ImportTeacherOptions, command: Command) => {
-      await perform(command.optsWithGlobals<GlobalOptions>(), 'write', async (session) => {
-        const { library } = session.rooms
-        const tokenizerPath = own.tokenizer && pathOrName(own.tokenizer)
-        const options = {
-          name: own.name,
-          format: own.format,
-          path: isHubName(path) ? path : resolve(path),
-          tokenizerPath,
-        }
-        const row = await library.importTeacher(options, controlOf(session))
-        const tokenizer = library.tokenizers.find(({ id }) => id === row.tokenizer)!
-        const lossy = tokenizer.lossless ? '' : '; its tokenizer is lossy: text does not survive a round trip'
-        const { perplexity, sample, warning } = row.check!
-        const said = `perplexity ${perplexity.toFixed(1)} of plain English; it writes: ${JSON.stringify(sample)}`
-        if (warning) process.stderr.write(`warning: ${warning}\n`)
-        return { json: row, text: `${row.name} (${row.id}): ${row.parameters} parameters${lossy}; ${said}` }
-      })
-    })
+  teacherCommand(imports)
   tokenizerCommands(program, imports)
   modelCommands(program)
 }
@@ -141,12 +111,6 @@ function previewText(found: CorpusPreview): string {
       : []),
   ].join('\n')
 }
-interface ImportTeacherOptions {
-  name?: string
-  tokenizer?: string
-  format: 'auto' | 'llama2c' | 'huggingface' | 'onnx'
-}
-
 interface ExportOptions {
   format: ExportFormat
   dtype: ExportDtype
@@ -154,9 +118,6 @@ interface ExportOptions {
   kvCache?: boolean
   out: string
 }
-
-/** A path whole, for workers of another folder; a name as it is. */
-const pathOrName = (given: string) => (existsSync(given) ? resolve(given) : given)
 
 function modelCommands(program: Command): void {
   program

@@ -47,6 +47,7 @@ export function resolveExperiment(
   checkFixedWeights(definition, file)
   const { own, foreign } = separateTeachers(definition, teachers, tokenizer, library.tokenizers, file)
   checkFeatures(definition, own, file)
+  checkServed(definition, own, file)
   const student = origin?.student ?? modelOf(definition.student as SizedStudent, tokenizer)
   const corpora = resolveCorpora(definition.corpus, library, file)
   const continues = resolveContinuation(definition, { student, tokenizer, corpora }, library, file)
@@ -159,6 +160,17 @@ export function resolveTeacher(
 function checkFeatures({ loss }: Experiment, teachers: readonly Teacher[], file?: string): void {
   if (loss.features === false || loss.features.gamma === 0) return
   for (const teacher of teachers) alignableLayers(teacher, loss.features, file)
+}
+
+/** @throws bad-input when a teacher behind a server would have to be fitted: of most tokens it says nothing */
+function checkServed({ weighting }: Experiment, teachers: readonly Teacher[], file?: string): void {
+  const served = teachers.find(({ model }) => model.family === 'served')
+  if (!served || weighting.strategy !== 'calibrated-entropy') return
+  throw badInput(`teacher "${served.name}" is behind a server, whose temperature cannot be fitted`, {
+    file,
+    field: 'weighting.strategy',
+    expected: 'entropy, or another one',
+  })
 }
 
 function checkFixedWeights({ weighting, teachers }: Experiment, file: string | undefined): void {

@@ -59,6 +59,14 @@ function check(
     const what = `teacher "${row.name}" has another tokenizer than the student: ${why}`
     throw badInput(what, { file, field, expected })
   }
+  const served = foreign.find(({ row }) => row.model.family === 'served')
+  if (served)
+    refuse(
+      `teachers.${served.place}`,
+      'of a server, which tells its likeliest tokens alone, nothing else is compared',
+      "a server with the student's tokenizer",
+      served,
+    )
   const loses = ({ name }: Tokenizer) =>
     `text does not survive tokenizer "${name}", so its tokens have no place in the bytes`
   const lossless = 'a tokenizer that keeps every byte'

@@ -17,6 +17,7 @@ import {
   type ParsedParams,
   type Result,
   type Run,
+  type ServedImport,
   type Task,
   type Teacher,
   type Tokenizer,
@@ -25,6 +26,7 @@ import { hubCacheFolder, listHubCache, placeItem, writeJsonAtomic } from '../../
 import { paths, ROW, RunFolder, type LibraryNoun } from '../../store'
 import type { Context } from '../context'
 import { checkFree, find, nameFromPath, newId } from '../identity'
+import { importName } from './importName'
 import { forwardProgress, type JobOf, performJob, type TaskBoard, type TaskControl } from '../jobs'
 
 const SILENT: TaskControl = { signal: new AbortController().signal, progress: () => {} }
@@ -34,12 +36,8 @@ export interface ImportTeacherOptions {
   name?: string
   tokenizerPath?: string
   format?: 'auto' | 'llama2c' | 'huggingface' | 'onnx'
-}
-
-/** The given name, or the path's; what names no model of the Hub is refused also where a name is given. */
-function importName({ name, path }: { name?: string; path: string }): string {
-  const own = nameFromPath(path)
-  return name ?? own
+  /** Of a path that is the address of a server. */
+  served?: ServedImport
 }
 
 /** Corpora, tokenizers and teachers: what experiments name. */

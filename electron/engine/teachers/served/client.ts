@@ -138,3 +138,16 @@ export function spread(said: Alternatives, vocab: number, row: Float32Array): vo
 
 /** A logarithm whose exponential is 0 in float32. */
 const NEVER = -1e4
+
+/** Between two answers of one model: servers compute in half precision, and in batches that differ. */
+const ALIKE = 0.1
+/** Nats below which an alternative is too unlikely to be compared. */
+const LIKELY = -5
+
+/** Whether what is likely in both is as likely. */
+export function alike(some: Alternatives, others: Alternatives): boolean {
+  return [...some].every(([id, p]) => {
+    const other = others.get(id)
+    return other === undefined || p < LIKELY || Math.abs(p - other) < ALIKE
+  })
+}

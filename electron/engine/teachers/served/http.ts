@@ -24,6 +24,7 @@ export interface ServerOptions {
   url: string
   key?: ServedKey
   limits: ServedLimits
+  tries?: number
   /** Of the waits between tries; tests do not wait. */
   firstWaitMs?: number
 }
@@ -71,10 +72,11 @@ export class Server {
 
   private async tryOften(url: string, body: unknown): Promise<unknown> {
     let wait = this.options.firstWaitMs ?? FIRST_WAIT_MS
-    for (let left = TRIES - 1; ; left--) {
+    const { tries = TRIES } = this.options
+    for (let left = tries - 1; ; left--) {
       const { answer, again, after = 0 } = await this.tryOnce(url, body)
       if (!again) return parsed(answer!, this.url)
-      if (!left) throw failed(`server ${this.url}: ${again}, ${TRIES} times; expected an answer`)
+      if (!left) throw failed(`server ${this.url}: ${again}, ${tries} times; expected an answer`)
       await sleep(Math.min(LONGEST_WAIT_MS, Math.max(wait, after)))
       wait *= 2
     }

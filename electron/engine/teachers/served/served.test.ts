@@ -15,6 +15,7 @@ import { Disk } from '../cache/disk'
 import type { TeacherSource } from '../source'
 import { ServedClient, type ServedTeacher } from './client'
 import { readKey, Server, type ServerOptions } from './http'
+import { probeServer } from './probe'
 import { servedSource } from './source'
 import { Double, letters, type DoubleOptions } from './testing'
 import { ServedText } from './text'
@@ -23,6 +24,7 @@ const VOCAB = model.vocab
 const CONTEXT = 8
 const BEGINNING = '<s>'
 const tokenizer = letters(VOCAB)
+const TEXT = new ServedText(tokenizer, BEGINNING)
 const config = runConfig({ loss: { features: false, tau: 1 }, weighting: { strategy: 'uniform' } }, 1)
 const stops: (() => unknown)[] = []
 let folder: string
@@ -80,11 +82,7 @@ async function double(
     late: textual,
     limits,
   }
-  const client = new ServedClient(
-    new Server({ url, limits, firstWaitMs: 1, ...options }),
-    teacher,
-    new ServedText(tokenizer, BEGINNING),
-  )
+  const client = new ServedClient(new Server({ url, limits, firstWaitMs: 1, ...options }), teacher, TEXT)
   return { server, client, say, url }
 }
 
@@ -162,6 +160,35 @@ describe('a server', () => {
   it('that takes text alone is not asked what text cannot say', async () => {
     const { client } = await double('completions')
     await expect(client.ask([3, 0, 4, 5, 6, 7, 8, 9])).rejects.toThrow(/takes text alone/)
+  })
+})
+
+describe('an import', () => {
+  const probed = (url: string, more = {}) =>
+    probeServer(
+      url,
+      { model: 'tiny', limits: { concurrency: 2, timeout: 5 }, ...more },
+      TEXT,
+      VOCAB,
+      IDS.slice(0, 3),
+    )
+
+  it.each([
+    ['vllm', { ids: true, late: false, k: 10 }],
+    ['sglang', { ids: true, late: false, k: 10 }],
+    ['completions', { ids: false, late: true, k: 10 }],
+  ] as const)('finds the dialect of %s, and how much it says', async (dialect, expected) => {
+    const { url } = await double(dialect, { most: 12 })
+    expect(await probed(url)).toMatchObject({ family: 'served', dialect, context: 62, ...expected })
+    expect(await probed(url, { topK: 7 })).toMatchObject({ dialect, k: 7 })
+    await expect(probed(url, { topK: 13 })).rejects.toThrow(/--top-k: it does not name 13 alternatives/)
+  })
+
+  it('of a server that tells nothing of a prompt is refused', async () => {
+    const { url } = await double('vllm', { most: 0 })
+    await expect(probed(url)).rejects.toThrow(
+      /tells no log-probabilities of a prompt.*expected prompt_logprobs/,
+    )
   })
 })
 

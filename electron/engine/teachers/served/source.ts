@@ -10,17 +10,14 @@ import {
 } from '#contract'
 import { readJson, sha256File } from '../../../files'
 import { tf } from '../../backend/tf'
-import { checkDigest } from '../../model/modelFolder'
+import { checkDigest, SERVED_FILE } from '../../model/modelFolder'
 import type { TeacherSource } from '../source'
-import { ServedClient, spread } from './client'
+import { alike, ServedClient, spread } from './client'
 import type { Alternatives } from './dialects'
 import { Server } from './http'
 import { openServedText } from './text'
 
-/** Its name in the library: what its answers depend on, and one of them. */
-export const SERVED_FILE = 'served.json'
-
-/** A sequence, and what the server said of it at the import: ids with log-probabilities. */
+/** What its answers depend on, and one of them: a sequence, and what the server said of it at the import: ids with log-probabilities. */
 export const servedProbe = z.strictObject({
   schemaVersion: z.literal(SCHEMA_VERSION),
   ...servedModelConfig.pick({
@@ -35,11 +32,6 @@ export const servedProbe = z.strictObject({
   asked: z.array(z.number().int()),
   said: z.array(z.array(z.tuple([z.number().int(), z.number()]))),
 })
-
-/** Between two answers of one model: servers compute in half precision, and in batches that differ. */
-const ALIKE = 0.1
-/** Nats below which an alternative is too unlikely to be compared. */
-const LIKELY = -5
 
 /**
  * A teacher behind a server, asked before a graph. Whoever answers there has to answer as at the import.
@@ -60,14 +52,6 @@ export async function openServedTeacher(dataDir: string, row: Teacher, time: num
       `server ${model.url}, model "${model.model}": it answers otherwise than at the import of teacher "${row.name}"; expected the same model (import it again)`,
     )
   return servedSource(client, row, time)
-}
-
-/** Whether what is likely in both is as likely. */
-export function alike(some: Alternatives, others: Alternatives): boolean {
-  return [...some].every(([id, p]) => {
-    const other = others.get(id)
-    return other === undefined || p < LIKELY || Math.abs(p - other) < ALIKE
-  })
 }
 
 /** @param time tokens a sequence */

@@ -34,11 +34,10 @@ export class ServedText {
   }
 
   /** A sequence with one token behind it, which a server that takes text reads as its own. */
-  oneMore(ids: readonly number[], asIds: boolean, url: string): number[] {
-    if (asIds) return [...ids, ids.at(-1)!]
+  oneMore(ids: readonly number[], asIds: boolean, url: string, butNot?: number): number[] {
     for (let i = -1; i < Math.min(TRIED, this.tokenizer.vocab); i++) {
-      const asked = [...ids, i < 0 ? ids.at(-1)! : i]
-      if (this.returns(asked)) return asked
+      const more = i < 0 ? ids.at(-1)! : i
+      if (more !== butNot && (asIds || this.returns([...ids, more]))) return [...ids, more]
     }
     throw this.unaskable(url)
   }
