@@ -1,4 +1,6 @@
-import { expect, rail, test } from './fixtures'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, exportModel, rail, test } from './fixtures'
 
 const exact = { exact: true } as const
 
@@ -64,4 +66,41 @@ test('two tabs on one experiment do not undo each other without a word', async (
   await app.getByRole('button', { name: 'Take the other' }).click()
   await expect(app.getByLabel('YAML')).toHaveValue(/seed: 33/)
   await expect(app.getByText('changed', exact)).toBeHidden()
+})
+
+test('a student begins as a model of the library and trains adapters, which are exported alone', async ({
+  app,
+  host,
+}) => {
+  await rail(app, 'Experiments').click()
+  await app.getByRole('link', { name: 'small', ...exact }).click()
+  const yaml = app.getByLabel('YAML')
+  await expect(yaml).toHaveValue(/^name: small\n/)
+  const choose = async (field: string, option: string) => {
+    await app.getByLabel(field, exact).click()
+    await app.getByRole('option', { name: option }).click()
+  }
+  await choose('Begins as', 'cook')
+  await expect(app.getByLabel('Width', exact)).toBeHidden()
+  await choose('Trained', 'adapters (LoRA)')
+  await app.getByLabel('Rank', exact).fill('2')
+  await app.getByLabel('Rank', exact).press('Tab')
+  await expect(yaml).toHaveValue(/student:\s+(\{ )?from: cook[\s\S]*rank: 2/)
+  await app.getByLabel('Steps', exact).fill('4')
+  await app.getByLabel('Steps', exact).press('Tab')
+  await app.getByRole('button', { name: 'Run', ...exact }).click()
+  await expect(app.getByText('completed', exact)).toBeVisible()
+  await app.getByRole('tab', { name: 'Lineage' }).click()
+  await expect(app.getByRole('region', { name: 'Made from' })).toContainText(
+    'cook is the model that it began as',
+  )
+  const out = join(host.dataDir, '..', 'adapters')
+  const dialog = await exportModel(app, 'PEFT adapters', out)
+  await expect(dialog.getByText(`Written to ${out}`)).toBeVisible()
+  expect(readdirSync(out).sort()).toEqual([
+    'README.md',
+    'adapter_config.json',
+    'adapter_model.safetensors',
+    'base',
+  ])
 })

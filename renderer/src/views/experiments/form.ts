@@ -7,16 +7,19 @@ import {
   tableMethods,
   weightingStrategies,
 } from '#contract'
+import { studentGroup } from './studentFields'
 
 /** A field of the form: a path of the definition, with what a person needs to know to set it. */
 export interface Field {
   path: string
   label: string
   help: string
-  kind: 'number' | 'numbers' | 'text' | 'choice' | 'teachers' | 'tokenizer' | 'corpus'
+  kind: 'number' | 'numbers' | 'text' | 'choice' | 'teachers' | 'tokenizer' | 'corpus' | 'model' | 'adapters'
   choices?: readonly string[]
   /** The schema's default, shown where nothing is set. */
   fallback?: string | number
+  /** For which students it means something: those that begin as a model, those of them with adapters, the others. */
+  when?: 'from' | 'lora' | 'sizes'
 }
 
 /** The choice that takes a setting out of the definition. */
@@ -46,29 +49,7 @@ export const groups: readonly FieldGroup[] = [
       },
     ],
   },
-  {
-    title: 'Student',
-    fields: [
-      {
-        path: 'student.init',
-        label: 'First weights',
-        help: 'Random, or every other layer of the first teacher that fits',
-        kind: 'choice',
-        choices: ['random', 'teacher'],
-        fallback: 'random',
-      },
-      { path: 'student.width', label: 'Width', help: 'Of the residual stream', kind: 'number' },
-      { path: 'student.layers', label: 'Layers', help: 'Transformer blocks', kind: 'number' },
-      { path: 'student.heads', label: 'Heads', help: 'Attention heads; divide the width', kind: 'number' },
-      {
-        path: 'student.context',
-        label: 'Context',
-        help: 'Longest sequence, tokens',
-        kind: 'number',
-        fallback: 256,
-      },
-    ],
-  },
+  studentGroup,
   {
     title: 'Distillation',
     fields: [
