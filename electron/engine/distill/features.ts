@@ -1,6 +1,7 @@
 import { badInput, type Features, type ModelConfig } from '#contract'
 import { tf } from '../backend/tf'
 import { rowDot } from './divergence'
+import { tokenMean } from './losses'
 
 /** Hidden states to align: index 0 is the embedding's output, n the output of layer n. */
 export interface LayerPair {
@@ -83,11 +84,14 @@ export interface FeatureStates {
 /**
  * L_feat = sum_k beta_k * mean over pairs and elements of (W_k h_student - h_k)^2; with `cosine` the mean of
  * 1 - cos(W_k h_student, h_k) instead. Attention maps add the mean over the mapped layers of their distance.
+ *
+ * @param weights of the tokens (`tokenMean`)
  */
 export function featureLoss(
   { distance, attention = 'none' }: { distance: Features['distance']; attention?: Features['attention'] },
   student: FeatureStates,
   teachers: readonly FeatureInput[],
+  weights?: tf.Tensor2D,
 ): tf.Scalar {
   const parts: tf.Scalar[] = []
   for (const { beta, pairs, hidden, projections, attention: maps } of teachers) {
@@ -95,13 +99,13 @@ export function featureLoss(
     const distances = pairs.map((pair, i): tf.Scalar => {
       const projected: tf.Tensor2D = tf.matMul(student.hidden[pair.student]!, projections[i]!, false, true)
       const target = hidden[pair.teacher]!
-      return distance === 'mse' ? meanSquaredError(projected, target) : cosineDistance(projected, target)
+      return (distance === 'mse' ? meanSquaredError : cosineDistance)(projected, target, weights)
     })
     parts.push(tf.mul(meanOf(distances), beta))
     const layers = pairs.filter((pair) => pair.student > 0 && pair.teacher > 0)
     if (attention === 'none' || !layers.length) continue
     const between = layers.map((pair) =>
-      attentionDistance(attention, student.attention![pair.student - 1]!, maps![pair.teacher - 1]!),
+      attentionDistance(attention, student.attention![pair.student - 1]!, maps![pair.teacher - 1]!, weights),
     )
     parts.push(tf.mul(meanOf(between), beta))
   }
@@ -114,12 +118,21 @@ export function featureLoss(
  * heads' mean is compared.
  *
  * @param student [sequences, heads, time, time], rows sum to 1
+ * @param weights of the tokens (`tokenMean`): each one's row counts so much
  */
-export function attentionDistance(kind: 'mse' | 'kl', student: tf.Tensor4D, teacher: tf.Tensor4D): tf.Scalar {
+export function attentionDistance(
+  kind: 'mse' | 'kl',
+  student: tf.Tensor4D,
+  teacher: tf.Tensor4D,
+  weights?: tf.Tensor2D,
+): tf.Scalar {
   const [a, b] = student.shape[1] === teacher.shape[1] ? [student, teacher] : [student, teacher].map(meanHead)
-  if (kind === 'mse') return tf.mean(tf.squaredDifference(a!, b!))
+  const [sequences, , time] = student.shape
+  const ofRows = weights && tf.reshape(weights, [sequences, 1, time, 1])
+  const mean = (distances: tf.Tensor) => tf.mean<tf.Scalar>(ofRows ? tf.mul(distances, ofRows) : distances)
+  if (kind === 'mse') return mean(tf.squaredDifference(a!, b!))
   const logs = tf.sub(tf.log(tf.maximum(b!, TINY)), tf.log(tf.maximum(a!, TINY)))
-  return tf.mean(tf.sum(tf.mul(b!, logs), -1))
+  return mean(tf.sum(tf.mul(b!, logs), -1, true))
 }
 
 /** An attention below it counts as it: its logarithm stays finite. */
@@ -140,20 +153,22 @@ function meanOf(parts: readonly tf.Scalar[]): tf.Scalar {
  * mean's over a table first.
  *
  * @param b as a; no gradient reaches it
+ * @param weights of the rows (`tokenMean`)
  */
-export function meanSquaredError(a: tf.Tensor2D, b: tf.Tensor2D): tf.Scalar {
+export function meanSquaredError(a: tf.Tensor2D, b: tf.Tensor2D, weights?: tf.Tensor2D): tf.Scalar {
   const op = tf.customGrad((x, save) => {
     const difference = tf.sub<tf.Tensor2D>(x as tf.Tensor2D, b)
-    ;(save as tf.GradSaveFunc)([difference])
-    const value = tf.div<tf.Scalar>(tf.sum(rowDot(difference, difference)), a.size)
+    const weighed = weights ? tf.mul<tf.Tensor2D>(difference, weights) : difference
+    ;(save as tf.GradSaveFunc)([weighed])
+    const value = tf.div<tf.Scalar>(tf.sum(rowDot(weighed, difference)), a.size)
     const gradFunc = (dy: tf.Scalar, [d]: tf.Tensor[]) => tf.mul(d!, tf.mul(dy, 2 / a.size))
     return { value, gradFunc }
   })
   return op(a) as tf.Scalar
 }
 
-function cosineDistance(a: tf.Tensor2D, b: tf.Tensor2D): tf.Scalar {
+function cosineDistance(a: tf.Tensor2D, b: tf.Tensor2D, weights?: tf.Tensor2D): tf.Scalar {
   const norms = tf.mul(tf.sum(tf.mul(a, a), -1), tf.sum(tf.mul(b, b), -1))
   const cosine = tf.div(tf.sum(tf.mul(a, b), -1), tf.sqrt(tf.add(norms, 1e-12)))
-  return tf.sub(1, tf.mean(cosine))
+  return weights ? tokenMean(tf.reshape(tf.sub(1, cosine), [-1, 1]), weights) : tf.sub(1, tf.mean(cosine))
 }

@@ -72,6 +72,7 @@ const placesOf = ({ foreign = [] }: Taught) => foreign.map(({ place }) => place)
  * @param logits student's z, [tokens, vocab]
  * @param labels the next tokens, int32 [tokens]
  * @param target of the teachers that have the student's tokenizer; absent when there are none
+ * @param weights of the tokens (`tokenMean`); those of `foreign` have been made of them
  */
 export function lossWithForeign(
   setting: Pick<Experiment, 'loss'>,
@@ -80,13 +81,14 @@ export function lossWithForeign(
   target: FusedTarget | undefined,
   own: number,
   foreign: readonly ForeignTarget[],
+  weights?: tf.Tensor2D,
 ): MixedLoss {
-  if (!foreign.length) return logitLoss(setting, logits, labels, target)
+  if (!foreign.length) return logitLoss(setting, logits, labels, target, weights)
   const { loss } = setting
   // lambda s L_KD + (1 - lambda) L_CE is a mean of the two with other weights, but for a factor.
   const scale = target ? loss.lambda * own + 1 - loss.lambda : 1 - loss.lambda
   const lambda = target ? (loss.lambda * own) / scale : 0
-  const mixed = logitLoss({ loss: { ...loss, lambda } }, logits, labels, target)
+  const mixed = logitLoss({ loss: { ...loss, lambda } }, logits, labels, target, weights)
   const distances = foreign.map((teacher) => foreignDistance(loss, logits, labels, teacher))
   const sum = distances
     .map((distance, j) => tf.mul<tf.Scalar>(distance, foreign[j]!.share))

@@ -60,6 +60,16 @@ export function tokenCrossEntropy(logits: tf.Tensor2D, labels: tf.Tensor1D): tf.
   return op(logits) as tf.Tensor2D
 }
 
+/**
+ * The mean over tokens of what is said of each, weighed.
+ *
+ * @param values [tokens, n]
+ * @param weights [tokens, 1], whose mean over a step's tokens is 1, 0 for those that do not count; absent: all alike
+ */
+export function tokenMean(values: tf.Tensor2D, weights: tf.Tensor2D | undefined): tf.Scalar {
+  return tf.mean(weights ? tf.mul(values, weights) : values)
+}
+
 /** L = lambda * L_KD + (1 - lambda) * L_CE, and its parts for the record. */
 export interface MixedLoss {
   loss: tf.Scalar

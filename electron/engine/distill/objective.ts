@@ -3,7 +3,7 @@ import { tf } from '../backend/tf'
 import type { TeacherSignal } from '../teachers/source'
 import { gatedLambda } from './conflict'
 import { featureLoss, type FeatureStates, type LayerPair } from './features'
-import { crossEntropy, mixedLoss, tokenCrossEntropy, type MixedLoss } from './losses'
+import { mixedLoss, tokenCrossEntropy, tokenMean, type MixedLoss } from './losses'
 import { tokenDivergence } from './studentDivergence'
 import type { FusedTarget } from './teachers'
 
@@ -47,6 +47,7 @@ export interface Objective {
  * @param labels the next tokens, int32 [tokens]
  * @param target absent without teachers
  * @param alignments per teacher; empty when features are off
+ * @param weights of the tokens (`tokenMean`)
  */
 export function objective(
   setting: Setting,
@@ -56,15 +57,18 @@ export function objective(
   teachers: readonly TeacherSignal[],
   alignments: readonly Alignment[],
   stage: Stage = 'both',
+  weights?: tf.Tensor2D,
 ): Objective {
-  const mixed = logitLoss(setting, student.logits, labels, target)
-  return target ? withFeatures(setting, mixed, student, target.alpha, teachers, alignments, stage) : mixed
+  const mixed = logitLoss(setting, student.logits, labels, target, weights)
+  if (!target) return mixed
+  return withFeatures(setting, mixed, student, target.alpha, teachers, alignments, stage, weights)
 }
 
 /**
  * The loss of the logits and that of the features together.
  *
  * @param alpha the teachers' weights, [tokens, K]
+ * @param weights of the tokens (`tokenMean`)
  */
 export function withFeatures(
   setting: Setting,
@@ -74,41 +78,47 @@ export function withFeatures(
   teachers: readonly FeatureStates[],
   alignments: readonly Alignment[],
   stage: Stage = 'both',
+  weights?: tf.Tensor2D,
 ): Objective {
   const { features } = setting.loss
   if (features === false || features.gamma === 0 || stage === 'logits') return mixed
   const inputs = alignments.map(({ beta, ...rest }, k) => ({
     ...rest,
-    beta: beta === 'alpha' ? meanWeight(alpha, k) : beta,
+    beta: beta === 'alpha' ? meanWeight(alpha, k, weights) : beta,
     hidden: teachers[k]!.hidden,
     attention: teachers[k]!.attention,
   }))
-  const alignment = featureLoss(features, student, inputs)
+  const alignment = featureLoss(features, student, inputs, weights)
   const scaled = tf.mul<tf.Scalar>(alignment, features.gamma)
   return { ...mixed, features: alignment, loss: stage === 'features' ? scaled : tf.add(mixed.loss, scaled) }
 }
 
-/** lambda * L_KD + (1 - lambda) * L_CE by the setting's objective, lambda one for all tokens or gated; else L_CE. */
+/**
+ * lambda * L_KD + (1 - lambda) * L_CE by the setting's objective, lambda one for all tokens or gated; else L_CE.
+ *
+ * @param weights of the tokens (`tokenMean`)
+ */
 export function logitLoss(
   { loss }: Setting,
   logits: tf.Tensor2D,
   labels: tf.Tensor1D,
   target: FusedTarget | undefined,
+  weights?: tf.Tensor2D,
 ): MixedLoss {
   if (!target) {
-    const ce = crossEntropy(logits, labels)
+    const ce = tokenMean(tokenCrossEntropy(logits, labels), weights)
     return { loss: ce, ce }
   }
   const gated = loss.conflict === 'gate' && target.alpha.shape[1] > 1
-  if (loss.objective === 'forward-kl' && !gated)
+  if (loss.objective === 'forward-kl' && !gated && !weights)
     return mixedLoss(logits, labels, target.p, tf.mean(target.entropy), loss)
   const kd = tokenDivergence(loss, logits, target.p)
   const ce = tokenCrossEntropy(logits, labels)
   const lambda = gated ? gatedLambda(loss.lambda, target.disagreement, target.alpha.shape[1]) : loss.lambda
-  const mixed = tf.add(tf.mul(kd, lambda), tf.mul(ce, tf.sub(1, lambda)))
-  return { loss: tf.mean(mixed), kd: tf.mean(kd), ce: tf.mean(ce) }
+  const mixed = tf.add<tf.Tensor2D>(tf.mul(kd, lambda), tf.mul(ce, tf.sub(1, lambda)))
+  return { loss: tokenMean(mixed, weights), kd: tokenMean(kd, weights), ce: tokenMean(ce, weights) }
 }
 
-function meanWeight(alpha: tf.Tensor2D, k: number): tf.Scalar {
-  return tf.mean(tf.slice(alpha, [0, k], [-1, 1]))
+function meanWeight(alpha: tf.Tensor2D, k: number, weights: tf.Tensor2D | undefined): tf.Scalar {
+  return tokenMean(tf.slice(alpha, [0, k], [-1, 1]), weights)
 }

@@ -69,8 +69,18 @@ export function tokenDivergence(
   logits: tf.Tensor2D,
   p: tf.Tensor2D,
 ): tf.Tensor2D {
+  return tempered(logits, tau, (logQ) => rules[objective](p, logQ, { beta, topK }))
+}
+
+/** tau^2 KL(p || q) of each token, [tokens, 1]. */
+export function tokenKl(tau: number, logits: tf.Tensor2D, p: tf.Tensor2D): tf.Tensor2D {
+  return tempered(logits, tau, (logQ) => forwardKl(p, logQ))
+}
+
+/** tau^2 times a divergence from q = softmax(z / tau). */
+function tempered(logits: tf.Tensor2D, tau: number, from: (logQ: tf.Tensor2D) => Divergence): tf.Tensor2D {
   const op = tf.customGrad((z, save) => {
-    const { value, gradient } = rules[objective](p, logProbabilities(z as tf.Tensor2D, tau), { beta, topK })
+    const { value, gradient } = from(logProbabilities(z as tf.Tensor2D, tau))
     ;(save as tf.GradSaveFunc)([gradient])
     const gradFunc = (dy: tf.Tensor2D, [g]: tf.Tensor[]) => tf.mul(g!, tf.mul(dy, tau))
     return { value: tf.mul<tf.Tensor2D>(value, tau * tau), gradFunc }

@@ -25,6 +25,8 @@ export interface FusedTarget {
 export interface FusionContext {
   /** The next tokens, int32 [tokens]: for the weightings that look at them. */
   labels?: tf.Tensor1D
+  /** Of the tokens (`tokenMean`), [tokens, 1]: for what is averaged over them. */
+  weights?: tf.Tensor2D
   /** Of the weighting `random`, [tokens, K]. */
   drawn?: tf.Tensor2D
   /** Per teacher what it said itself, where that is known. */
@@ -43,7 +45,7 @@ export function fuseTeachers(
   tau: number,
   logits: readonly tf.Tensor2D[],
   sequences: number,
-  { labels, drawn, temperatures, conflict, statistics = [], normalisedAt = [] }: FusionContext = {},
+  { labels, weights, drawn, temperatures, conflict, statistics = [], normalisedAt = [] }: FusionContext = {},
 ): FusedTarget {
   const logP = logits.map((z, k) => {
     const temperature = tau * (temperatures?.[k] ?? 1)
@@ -59,7 +61,7 @@ export function fuseTeachers(
       columns(logits.map((z, k) => statistics[k]?.labelLoss ?? labelLoss(z, required(labels, 'labels')))),
     drawn: () => required(drawn, 'drawn weights'),
   }
-  let alpha = weigh(setting, evidence, sequences)
+  let alpha = weigh(setting, evidence, sequences, weights)
   let p = fuse(setting.fusion, logP, alpha)
   let own = entropyOfProbabilities(p)
   const mixture =
@@ -67,7 +69,7 @@ export function fuseTeachers(
   const apart = disagreement(mixture, alpha, entropies)
   if (conflict?.conflict === 'drop' && logits.length > 1) {
     const kl = columns(logP.map((l, k) => divergenceTo(l, column(entropies, k), p)))
-    alpha = dropOutliers(alpha, kl, conflict.quantile)
+    alpha = dropOutliers(alpha, kl, conflict.quantile, weights)
     p = fuse(setting.fusion, logP, alpha)
     own = entropyOfProbabilities(p)
   }

@@ -4,6 +4,8 @@ import { createRandom, type Random } from '../random'
 
 /** Keeps 1 / (H + eps) finite for a teacher that is certain. Nats. */
 const EPSILON = 1e-6
+/** Below the weight of any token that counts. */
+const LEAST = 1e-6
 
 /** What the weights are made from; each strategy asks for what it reads only. */
 export interface TeacherEvidence {
@@ -34,11 +36,17 @@ export interface TeacherEvidence {
  * first, so that all of its tokens get the same weights.
  *
  * @param sequences number of sequences among the tokens; a sequence's tokens are in a row
+ * @param weights of the tokens in those averages (`tokenMean`)
  */
-export function weigh(setting: Weighting, evidence: TeacherEvidence, sequences: number): tf.Tensor2D {
+export function weigh(
+  setting: Weighting,
+  evidence: TeacherEvidence,
+  sequences: number,
+  weights?: tf.Tensor2D,
+): tf.Tensor2D {
   const { strategy, temperature } = setting
   const [tokens, teachers] = evidence.entropies.shape
-  const pooled = (values: tf.Tensor2D) => pool(values, setting.granularity, sequences)
+  const pooled = (values: tf.Tensor2D) => pool(values, setting.granularity, sequences, weights)
   const surest = (values: tf.Tensor2D) => tf.softmax(tf.div<tf.Tensor2D>(pooled(values), -temperature))
   switch (strategy) {
     case 'uniform':
@@ -116,11 +124,22 @@ function normalise(weights: tf.Tensor2D): tf.Tensor2D {
 }
 
 /** Averages [tokens, K] over sequences or the batch and spreads the mean back over the tokens. */
-function pool(h: tf.Tensor2D, granularity: Weighting['granularity'], sequences: number): tf.Tensor2D {
+function pool(
+  h: tf.Tensor2D,
+  granularity: Weighting['granularity'],
+  sequences: number,
+  weights: tf.Tensor2D | undefined,
+): tf.Tensor2D {
   if (granularity === 'token') return h
   const [tokens, teachers] = h.shape
   const groups = granularity === 'sequence' ? sequences : 1
-  const grouped = tf.reshape(h, [groups, tokens / groups, teachers])
-  const mean = tf.mean(grouped, 1, true)
+  const inGroups = (table: tf.Tensor2D) => tf.reshape(table, [groups, tokens / groups, table.shape[1]])
+  const mean = weights
+    ? tf.div(
+        tf.sum(inGroups(tf.mul(h, weights)), 1, true),
+        // Of a group in which nothing counts the weights do not count either, but they are to be numbers.
+        tf.maximum(tf.sum(inGroups(weights), 1, true), LEAST),
+      )
+    : tf.mean(inGroups(h), 1, true)
   return tf.reshape(tf.tile(mean, [1, tokens / groups, 1]), [tokens, teachers])
 }

@@ -1,7 +1,7 @@
 import { measuredOf, type StepRecord } from '#contract'
 import { tf } from '../backend/tf'
 import type { FusedTarget, Objective } from '../distill/objective'
-import type { MixedLoss } from '../distill/losses'
+import { tokenMean, type MixedLoss } from '../distill/losses'
 
 /** What a step computes, before the clock is added. */
 export type StepMetrics = Omit<StepRecord, 'tokens' | 'seconds' | 'tokensPerSecond'>
@@ -28,24 +28,27 @@ export function weightsOf({ alpha, entropies, disagreement }: FusedTarget): Teac
  * alpha..., entropy...], the last three as means over the tokens where there are teachers.
  *
  * @param losses of `keptLosses`; disposed of
+ * @param weights of the tokens (`tokenMean`)
  */
 export function measuredVector(
   loss: tf.Tensor,
   losses: readonly tf.Tensor[],
   fused: readonly TeacherWeights[],
+  weights?: tf.Tensor2D,
 ): tf.Tensor1D {
-  const means = fused.length ? summary(fused) : []
+  const means = fused.length ? summary(fused, weights) : []
   const vector = tf.concat([loss, ...losses, ...means].map((t) => tf.reshape(t, [-1])))
   tf.dispose([...losses])
   return vector as tf.Tensor1D
 }
 
 /** Means over the tokens: disagreement, alpha per teacher, entropy per teacher. */
-function summary(fused: readonly TeacherWeights[]): tf.Tensor[] {
+function summary(fused: readonly TeacherWeights[], weights: tf.Tensor2D | undefined): tf.Tensor[] {
   const alpha = joined(fused, ({ alpha }) => alpha)!
   const apart = joined(fused, ({ disagreement }) => disagreement)!
   const entropies = joined(fused, ({ entropies }) => entropies)!
-  return [tf.mean(apart), tf.mean(alpha, 0), tf.mean(entropies, 0)]
+  const columns = (table: tf.Tensor2D) => tf.mean(weights ? tf.mul(table, weights) : table, 0)
+  return [tokenMean(apart, weights), columns(alpha), columns(entropies)]
 }
 
 /** A table of all tokens from those of the chunks; undefined without any. */

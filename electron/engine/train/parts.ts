@@ -5,6 +5,8 @@ import type { FusedTarget } from '../distill/objective'
 /** What is said of the tokens of one chunk. */
 export interface Part {
   labels: tf.Tensor1D
+  /** Of the tokens, [tokens, 1] (`tokenMean`); undefined where all count alike. */
+  weights: tf.Tensor2D | undefined
   target: FusedTarget | undefined
   foreign: readonly ForeignTarget[]
   /** What the student's earlier self says, [tokens, vocab]. */

@@ -35,6 +35,7 @@ import {
   type StepMetrics,
 } from './measured'
 import { fusedOf, keptAll, type Part } from './parts'
+import { columnOf, weightsOfMask } from './mask'
 import { learningRate } from './schedule'
 import type { Student } from './student'
 
@@ -42,13 +43,17 @@ import type { Student } from './student'
 export interface TokenBatch {
   inputs: Int32Array
   targets: Int32Array
+  /** 1 where the target counts in the losses and in what is told of them, 0 where not; absent: all count. */
+  mask?: Float32Array
   /** Where each sequence is from; asked for where there are teachers of other tokenizers. */
   corpora?: Int32Array
   starts?: Int32Array
 }
 
-/** With the weights drawn for it, [tokens * K], where they are drawn, and what foreign teachers read. */
-interface StepBatch extends TokenBatch {
+/** With the tokens' weights, the teachers' drawn for it, [tokens * K], where they are drawn, and what foreign ones read. */
+interface StepBatch extends Omit<TokenBatch, 'mask'> {
+  /** Of the mask: their mean over the step's tokens is 1, so that micro-batches and chunks of unlike many add up. */
+  weights?: Float32Array
   drawn?: Float32Array
   foreign: readonly ReadBatch[]
 }
@@ -94,7 +99,8 @@ export class TrainingStep {
     const foreign = this.foreign.map((teacher) => aligned(teacher, batch))
     const sequences = batch.inputs.length / context
     const drawn = drawnWeights(this.experiment, String(step), sequences, this.teachers.length)
-    const whole = { ...batch, drawn, foreign }
+    const { mask, ...tokens } = batch
+    const whole = { ...tokens, weights: mask && weightsOfMask(mask), drawn, foreign }
     // With a loss scale the gradients are looked at before the update, so that it is a graph of its own.
     const { lossScale } = this.student
     const factor = lossScale && { lossScale: lossScale.factor }
@@ -120,15 +126,16 @@ export class TrainingStep {
   }
 
   /** What a step reads that the next one reads anew; undefined where teachers make their signals of something else. */
-  private recurring({ inputs, targets, drawn }: StepBatch, stage: Stage) {
+  private recurring({ inputs, targets, weights, drawn }: StepBatch, stage: Stage) {
     if (this.foreign.length || this.experiment.student.lora?.dropout) return undefined
-    const arrays: (Int32Array | Float32Array)[] = drawn ? [inputs, targets, drawn] : [inputs, targets]
+    const arrays: (Int32Array | Float32Array)[] = [inputs, targets]
+    for (const array of [weights, drawn]) if (array) arrays.push(array)
     for (const teacher of this.teachers) {
       const prepared = teacher.prepare ? teacher.prepared?.() : []
       if (!prepared) return undefined
       arrays.push(...prepared)
     }
-    return { key: `${stage} ${this.student.lossScale?.factor}`, arrays }
+    return { key: `${stage} ${this.student.lossScale?.factor} ${!!weights}`, arrays }
   }
 
   /** Micro-batches, one after the other, so that only one's activations exist at a time; then the update. */
@@ -142,6 +149,7 @@ export class TrainingStep {
       const part = {
         inputs: batch.inputs.subarray(i * size, (i + 1) * size),
         targets: batch.targets.subarray(i * size, (i + 1) * size),
+        weights: batch.weights?.subarray(i * size, (i + 1) * size),
         drawn: batch.drawn?.subarray(i * size * columns, (i + 1) * size * columns),
         foreign: batch.foreign.map((one) => partOf(one, i, accumulate)),
       }
@@ -178,7 +186,7 @@ export class TrainingStep {
 
   /** Gradients of the loss, and what `readMeasured` reads. */
   private gradients(
-    { inputs, targets, drawn, foreign }: StepBatch,
+    { inputs, targets, weights: counted, drawn, foreign }: StepBatch,
     stage: Stage,
     stream: string,
   ): { gradients: Gradients; metrics: tf.Tensor1D } {
@@ -195,6 +203,7 @@ export class TrainingStep {
     const earlier = this.earlier && forward(this.config.student, this.earlier, tokens, this.tables)
     const variables = this.student.parameters()
     const weights = this.dropped(inputs.length, stream)
+    const all = counted && columnOf(counted)
     const losses: tf.Tensor[] = []
     const { lossScale } = this.student
     const scale = lossScale && tf.scalar(lossScale.factor)
@@ -206,26 +215,24 @@ export class TrainingStep {
       const { normal, head, cap } = output.final
       const before = (chunk: Chunk) => {
         const labels = tf.tensor1d(targets.subarray(chunk.from, chunk.from + chunk.size), 'int32')
-        const target = this.target(signals, labels, drawn, chunk)
+        const weights = counted && columnOf(counted.subarray(chunk.from, chunk.from + chunk.size))
+        const target = this.target(signals, labels, weights, drawn, chunk)
         const others = this.foreign.map((teacher, j) => teacher.target(foreign[j]!, chunk, said[j]))
         const retained = retainedTarget(this.experiment, earlier?.final, chunk)
         // The backward pass reads them: they outlive the forward pass in which they are made.
-        parts.push(keptAll({ labels, target, foreign: others, retained }))
+        parts.push(keptAll({ labels, weights, target, foreign: others, retained }))
         return target ? Object.values(weightsOf(target)) : []
       }
-      const lossOf = (product: tf.Tensor2D, i: number) => {
-        const logits = softCap(product, cap)
-        return withRetention(this.experiment, this.logitLoss(logits, parts[i]!), logits, parts[i]!.retained)
-      }
+      const lossOf = (product: tf.Tensor2D, i: number) => this.chunkLoss(softCap(product, cap), parts[i]!)
       const mixed = chunkedLoss(normal, head, chunks, lossOf, { scale, before })
       const alpha = joined(fusedOf(parts), ({ alpha }) => alpha)
       const o: Objective = alpha
-        ? withFeatures(this.experiment, mixed, output, alpha, signals, this.student.alignments(), stage)
+        ? withFeatures(this.experiment, mixed, output, alpha, signals, this.student.alignments(), stage, all)
         : mixed
       losses.push(...keptLosses({ ...mixed, ...o }))
       return scale ? tf.mul(o.loss, scale) : o.loss
     }, [...variables.values()])
-    const metrics = measuredVector(scale ? tf.div(value, scale) : value, losses, fusedOf(parts))
+    const metrics = measuredVector(scale ? tf.div(value, scale) : value, losses, fusedOf(parts), all)
     for (const part of parts) tf.dispose(part as unknown as tf.TensorContainer)
     const gradients = byName(variables, grads)
     if (scale) for (const [name, gradient] of gradients) gradients.set(name, tf.div(gradient, scale))
@@ -240,14 +247,17 @@ export class TrainingStep {
     return new Map<string, tf.Tensor>([...this.student.weights, ...masks])
   }
 
-  private logitLoss(logits: tf.Tensor2D, { labels, target, foreign }: Part): MixedLoss {
-    return lossWithForeign(this.experiment, logits, labels, target, this.share, foreign)
+  private chunkLoss(logits: tf.Tensor2D, part: Part): MixedLoss {
+    const { labels, weights, target, foreign, retained } = part
+    const mixed = lossWithForeign(this.experiment, logits, labels, target, this.share, foreign, weights)
+    return withRetention(this.experiment, mixed, logits, retained, weights)
   }
 
   /** What the teachers say together of a chunk's tokens. */
   private target(
     signals: readonly TeacherSignal[],
     labels: tf.Tensor1D,
+    weights: tf.Tensor2D | undefined,
     drawn: Float32Array | undefined,
     chunk: Chunk,
   ): FusedTarget | undefined {
@@ -258,6 +268,7 @@ export class TrainingStep {
     const logits = signals.map((signal) => logitsOf(signal, chunk))
     return fuseTeachers(this.weighting, loss.tau, logits, size / train.context, {
       labels,
+      weights,
       temperatures: this.config.temperatures,
       conflict: loss,
       statistics: signals.map(
@@ -282,6 +293,7 @@ export class TrainingStep {
   }
 }
 
-function aligned(teacher: ForeignTeacher, { corpora, starts }: TokenBatch): AlignedBatch {
+function aligned(teacher: ForeignTeacher, { corpora, starts, mask }: TokenBatch): AlignedBatch {
+  if (mask) throw new Error('teachers of another tokenizer read no masked tokens')
   return teacher.read({ split: 'train', corpora: corpora!, starts: starts! })
 }

@@ -10,6 +10,8 @@ import { writeModel } from '../model/modelFolder'
 import { withVocabulary } from '../model/vocabulary'
 import { openLiveTeacher } from '../teachers/live'
 // Made by trained.py beside it: torch 2.15, transformers 5.24.
+// Made by masked.py beside it.
+import masked from './fixtures/masked.json'
 import byTorch from './fixtures/trained.json'
 import { initialWeights } from './initial'
 import { TrainingStep } from './step'
@@ -26,12 +28,13 @@ afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
 beforeAll(() => startBackend('onnx', { threads: 1 }))
 
 /** A family's model as a teacher of the library. */
-async function furnish(name: string): Promise<Teacher> {
+async function furnish(name: string, vocab = VOCAB): Promise<Teacher> {
   const path = join(families, name)
+  const id = `${name}-${vocab}`
   const { config, weights } = readHuggingFace(path)
-  const model = withVocabulary(config, VOCAB, path)
-  const digest = await writeModel(join(dataDir, 'library', 'teachers', name), model, weights)
-  return { ...runConfig().teachers[0]!, id: name, name, source: 'huggingface', model, digest }
+  const model = withVocabulary(config, vocab, path)
+  const digest = await writeModel(join(dataDir, 'library', 'teachers', id), model, weights)
+  return { ...runConfig().teachers[0]!, id, name, source: 'huggingface', model, digest }
 }
 
 /** The batch that the other side reads too: Lehmer's generator, begun with one of four numbers. */
@@ -52,7 +55,7 @@ function batch(step: number) {
 describe.skipIf(!there).each(Object.entries(byTorch))('a student that begins as %s', (name, expected) => {
   it('takes 20 steps towards two teachers as torch does', async () => {
     const own = await furnish(name)
-    const rows = await Promise.all(expected.teachers.map(furnish))
+    const rows = await Promise.all(expected.teachers.map((teacher) => furnish(teacher)))
     const student = layeredModel(own)
     const train = { steps: 20, batch: BATCH, context: TIME, warmup: 4, learningRate: 3e-3 }
     const loss = { lambda: 0.5, tau: 2, features: false }
@@ -75,5 +78,29 @@ describe.skipIf(!there).each(Object.entries(byTorch))('a student that begins as 
     }
     // It has learned something: there was something to be equal in.
     expect(expected.steps[19]!.loss).toBeLessThan(expected.steps[0]!.loss - 0.1)
+  })
+})
+
+describe.skipIf(!there).each(Object.entries(masked))('the masked loss of %s', (name, expected) => {
+  it('is that of transformers with labels of -100', async () => {
+    const own = await furnish(name, expected.vocab)
+    const student = layeredModel(own)
+    const train = { steps: 1, batch: BATCH, context: TIME, warmup: 1, learningRate: 3e-3 }
+    const layers = Array.from({ length: student.layers }, (_, layer) => layer)
+    const origin = { id: own.id, name, digest: own.digest, layers }
+    const config = { ...runConfig({ train, student: { from: name }, teachers: [] }, 0), student, origin }
+    const { weights } = await initialWeights(dataDir, config)
+    const step = new TrainingStep(
+      config,
+      new Student(config, undefined, weights),
+      createTables(student, TIME),
+      [],
+    )
+    const { inputs, targets } = batch(0)
+    // The same as beside it: divisible by three, of the first row the last ones.
+    const mask = Float32Array.from(targets, (id, i) => (id % 3 === 0 && i + 1 >= TIME - 4 ? 1 : 0))
+    const plain = await step.run(1, { inputs, targets, mask })
+    expect(Math.abs(Number(plain.ce) - expected.loss)).toBeLessThan(1e-5)
+    expect(plain.loss).toBe(plain.ce)
   })
 })
