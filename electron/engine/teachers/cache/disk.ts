@@ -77,7 +77,10 @@ export class Disk {
     thread.on('error', (error) => died(error.message))
     thread.on('exit', (code) => died(`exit status ${code}`))
     thread.on('message', (answer: BlockAnswer) => {
-      const { path, size, resolve, reject } = this.waiting.get(answer.id)!
+      const order = this.waiting.get(answer.id)
+      // Whoever ended this has refused it meanwhile.
+      if (!order) return
+      const { path, size, resolve, reject } = order
       this.waiting.delete(answer.id)
       // It is no reason for the process to stay: only what is awaited is.
       if (!this.waiting.size) thread.unref()

@@ -159,6 +159,9 @@ describe('a server', () => {
 
   it('that takes text alone is not asked what text cannot say', async () => {
     const { client } = await double('completions')
+    // What fills up a window is no text.
+    const said = await client.ask([...IDS.slice(0, 5), 0, 0, 0])
+    expect(said.map(({ size }) => size > 0)).toEqual([true, true, true, true, true, false, false, false])
     await expect(client.ask([3, 0, 4, 5, 6, 7, 8, 9])).rejects.toThrow(/takes text alone/)
   })
 })

@@ -33,6 +33,12 @@ export class ServedText {
     return this.tokenizer.vocab - [...this.ids.values()].filter((id) => id !== undefined).length
   }
 
+  /** A sequence without the zeros that windows are filled up with; text has no two ids without text in a row. */
+  withoutPadding(ids: readonly number[]): readonly number[] {
+    const length = ids.findLastIndex((id) => id !== 0) + 1
+    return ids.length - length > 1 && !this.tokenizer.piece(0).length ? ids.slice(0, length) : ids
+  }
+
   /** A sequence with one token behind it, which a server that takes text reads as its own. */
   oneMore(ids: readonly number[], asIds: boolean, url: string, butNot?: number): number[] {
     for (let i = -1; i < Math.min(TRIED, this.tokenizer.vocab); i++) {
