@@ -13,5 +13,7 @@ export const estimate = z.object({
   /** When that is more than may be had. */
   memoryAdvice: memoryAdvice.optional(),
   diskMb: z.number(),
+  /** Tokens that its teachers behind servers are asked, as far as they were not asked before. */
+  askedTokens: z.number().optional(),
 })
 export type Estimate = z.output<typeof estimate>

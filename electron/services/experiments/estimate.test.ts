@@ -91,3 +91,14 @@ it('one that failed or goes on tells no start', () => {
   measured[0]!.row.status = 'failed'
   expect(estimateRun(configOf(32), measured).seconds).toBeCloseTo(24, 6)
 })
+
+it('a teacher behind a server is asked for every sequence with a token behind it, at most', () => {
+  const config = configOf(32)
+  expect(estimateRun(config, []).askedTokens).toBeUndefined()
+  const server = { model: { family: 'served', vocab: 512, k: 20 }, parameters: 0 }
+  const served = { ...config, teachers: [server] } as unknown as RunConfig
+  // 100 batches of 8; windows that move by 32 tokens: 64 of the 2,048 that teachers are looked at on, 32 of 1,000.
+  expect(estimateRun(served, []).askedTokens).toBe((800 + 64 + 32) * 65)
+  // Nothing of it is computed here.
+  expect(estimateRun(served, []).flopsPerStep).toBe(estimateRun({ ...config, teachers: [] }, []).flopsPerStep)
+})

@@ -1,4 +1,5 @@
 import {
+  learnsFromTeachers,
   parameterCount,
   trainedParameters,
   type Estimate,
@@ -6,6 +7,7 @@ import {
   type RunConfig,
   type Teacher,
 } from '#contract'
+import { CALIBRATION_TOKENS } from '../../files'
 import { allTeachers } from '../library'
 import { peakMemory } from '../memory'
 
@@ -56,7 +58,21 @@ export function estimateRun(config: RunConfig, measured: readonly MeasuredRun[],
     diskMb: Math.round(
       (kept * trained * BYTES * 3 + (lora ? parameters * BYTES : 0)) / MB + (train.steps * 400) / MB,
     ),
+    ...askedOf(config),
   }
+}
+
+/** Of every sequence that servers read, one token more than it has. */
+function askedOf({ experiment, teachers, corpora }: RunConfig): Pick<Estimate, 'askedTokens'> {
+  const servers = teachers.filter(({ model }) => model.family === 'served').length
+  if (!servers) return {}
+  const { train, evaluate } = experiment
+  const { batch, context, steps } = train
+  // Windows overlap by half, and their last batch is filled up.
+  const windows = (tokens: number) => batch * Math.ceil(tokens / (batch * Math.ceil(context / 2)))
+  const learning = learnsFromTeachers(experiment) ? steps * batch + windows(CALIBRATION_TOKENS) : 0
+  const sequences = learning + corpora.length * windows(evaluate.tokens)
+  return { askedTokens: servers * sequences * (context + 1) }
 }
 
 /** Seconds of a teacher's passes over all batches of a run; 0 until a run was measured here. */

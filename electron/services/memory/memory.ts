@@ -101,7 +101,8 @@ function teacherTables(config: RunConfig, tokens: number): number {
   const { train, cache, loss } = experiment
   const { context } = train
   const own = teachers.length * student.vocab
-  const cached = cache.mode !== 'off' && cache.mode !== 'auto' && cache.mode !== 'states'
+  const served = teachers.some(({ model }) => model.family === 'served')
+  const cached = served || (cache.mode !== 'off' && cache.mode !== 'auto' && cache.mode !== 'states')
   const onnx = allTeachers(config).filter(({ model }) => model.family === 'onnx')
   const table = tokens * student.vocab
   const ranks =
