@@ -7,28 +7,11 @@ import {
   tableMethods,
   weightingStrategies,
 } from '#contract'
+import type { FieldGroup } from './field'
 import { studentGroup } from './studentFields'
-
-/** A field of the form: a path of the definition, with what a person needs to know to set it. */
-export interface Field {
-  path: string
-  label: string
-  help: string
-  kind: 'number' | 'numbers' | 'text' | 'choice' | 'teachers' | 'tokenizer' | 'corpus' | 'model' | 'adapters'
-  choices?: readonly string[]
-  /** The schema's default, shown where nothing is set. */
-  fallback?: string | number
-  /** For which students it means something: those that begin as a model, those of them with adapters, the others. */
-  when?: 'from' | 'lora' | 'sizes'
-}
 
 /** The choice that takes a setting out of the definition. */
 export const UNSET = 'as set below'
-
-export interface FieldGroup {
-  title: string
-  fields: readonly Field[]
-}
 
 export const groups: readonly FieldGroup[] = [
   {

@@ -1,6 +1,6 @@
 import { matrices } from '#contract'
 import { valueAt, withValue } from './definitionText'
-import type { FieldGroup } from './form'
+import type { FieldGroup } from './field'
 
 /** What a student is said to be: of sizes that are written down, or a model of the library, whole or by adapters. */
 export const studentGroup: FieldGroup = {
