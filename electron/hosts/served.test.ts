@@ -24,6 +24,8 @@ let folder: string
 let services: Services
 let server: Double
 let url: string
+/** What the server's logits are multiplied by: another number is another model. */
+let scale = 1
 const train = { steps: 4, batch: 4, context: CONTEXT, learningRate: 0.01, warmup: 1 }
 
 beforeAll(async () => {
@@ -73,7 +75,9 @@ async function serve(dialect: ServedDialect): Promise<Double> {
     key: KEY,
     async say(ids) {
       const padded = Int32Array.from({ length: time }, (_, i) => ids[i] ?? 0)
-      const table = tf.tidy(() => logProbabilities(reader.logits(tf.tensor2d(padded, [1, time], 'int32')), 1))
+      const table = tf.tidy(() =>
+        logProbabilities(tf.mul(reader.logits(tf.tensor2d(padded, [1, time], 'int32')), scale), 1),
+      )
       const values = (await table.data()) as Float32Array
       table.dispose()
       return ids.map((_, t) => values.slice(t * VOCAB, (t + 1) * VOCAB))
@@ -178,6 +182,14 @@ describe('a teacher behind a server', () => {
     expect(server.requests).toBe(requests)
   }, 60_000)
 
+  it('is not believed once another model answers in its place', async () => {
+    scale = 3
+    await expect(losses({ name: 'other', teachers: ['twelve'], seed: 2 })).rejects.toThrow(
+      `server ${url}, model "tiny": it answers otherwise than at the import of teacher "twelve"`,
+    )
+    scale = 1
+  })
+
   it('is refused where most of what it says would be guessed', () => {
     const { experiments } = services.rooms
     const problems = (changes: Record<string, unknown>) =>
@@ -189,11 +201,15 @@ describe('a teacher behind a server', () => {
     expect(problems({})).toEqual([])
   })
 
-  it('has its key in no file of the data directory', () => {
+  it('has its key in no file of the data directory, and in no report', () => {
     const files = readdirSync(join(folder, 'data'), { recursive: true, encoding: 'utf8' })
       .map((name) => join(folder, 'data', name))
       .filter((file) => statSync(file).isFile())
     expect(files.length).toBeGreaterThan(20)
+    const { reports, runs } = services.rooms
+    const ids = runs.list().flatMap(({ id, status }) => (status === 'completed' ? [id] : []))
+    for (const format of ['html', 'md', 'json'] as const)
+      expect(reports.write(ids, format, 'all')).not.toContain(KEY)
     for (const file of files) expect(readFileSync(file).includes(KEY), file).toBe(false)
   })
 })
