@@ -17,6 +17,7 @@ import { bytes, gzip, json, jsonLines, safetensors, text } from './mutate'
 import { documentReaders } from './documents'
 import { byteBpe, llama2cTokenizer, onnx, sentencePiece } from './modelSeeds'
 import * as seeds from './seeds'
+import { servedReaders } from './served'
 
 const asJson = (value: unknown) => Buffer.from(JSON.stringify(value))
 const asLines = (values: readonly unknown[]) =>
@@ -230,4 +231,5 @@ export const readers: readonly Reader[] = [
   corpus('corpus-c4', 'corpus.json.gz', gzipSync(asLines(documents)), gzip(jsonLines), 600),
   ...tasks,
   ...documentReaders,
+  ...servedReaders,
 ]

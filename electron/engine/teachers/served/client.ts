@@ -1,7 +1,7 @@
 import { ZodError } from 'zod'
 import { expectedBy, failed, RetortError, type ServedModelConfig } from '#contract'
 import { dialects, type Alternatives, type Said } from './dialects'
-import { Refused, Server } from './http'
+import { Refused, type Server } from './http'
 import type { ServedText } from './text'
 
 /** What the client has to know of a server. */
@@ -17,7 +17,7 @@ export class ServedClient {
 
   /** @param text for a server that takes text, or names tokens by it */
   constructor(
-    readonly server: Server,
+    readonly server: Pick<Server, 'url' | 'ask'>,
     private readonly teacher: ServedTeacher,
     private readonly text: ServedText,
   ) {}

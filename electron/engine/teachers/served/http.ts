@@ -75,7 +75,7 @@ export class Server {
     const { tries = TRIES } = this.options
     for (let left = tries - 1; ; left--) {
       const { answer, again, after = 0 } = await this.tryOnce(url, body)
-      if (!again) return parsed(answer!, this.url)
+      if (!again) return parseAnswer(answer!, this.url)
       if (!left) throw failed(`server ${this.url}: ${again}, ${tries} times; expected an answer`)
       await sleep(Math.min(LONGEST_WAIT_MS, Math.max(wait, after)))
       wait *= 2
@@ -145,7 +145,8 @@ async function textOf(response: Response): Promise<string> {
   return Buffer.concat(parts).toString('utf8')
 }
 
-function parsed(answer: string, url: string): unknown {
+/** @throws failed when it is no JSON */
+export function parseAnswer(answer: string, url: string): unknown {
   try {
     return JSON.parse(answer)
   } catch {
