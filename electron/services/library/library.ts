@@ -27,7 +27,10 @@ import { paths, ROW, RunFolder, type LibraryNoun } from '../../store'
 import type { Context } from '../context'
 import { checkFree, find, nameFromPath, newId } from '../identity'
 import { importName } from './importName'
-import { forwardProgress, type JobOf, performJob, type TaskBoard, type TaskControl } from '../jobs'
+import { forwardProgress, type JobOf, performJob, Slots, type TaskBoard, type TaskControl } from '../jobs'
+
+/** Imports at work at once, each in a process of its own of 100 MB and more; others wait. */
+const AT_ONCE = 4
 
 const SILENT: TaskControl = { signal: new AbortController().signal, progress: () => {} }
 
@@ -42,6 +45,7 @@ export interface ImportTeacherOptions {
 
 /** Corpora, tokenizers and teachers: what experiments name. */
 export class Library {
+  private readonly slots = new Slots(AT_ONCE)
   constructor(
     private readonly context: Context,
     private readonly tasks: TaskBoard,
@@ -273,10 +277,9 @@ export class Library {
     control: TaskControl,
   ): Promise<T> {
     try {
-      return await performJob<T>(this.context, job, {
-        signal: control.signal,
-        onEvent: forwardProgress(control.progress),
-      })
+      const { signal, progress } = control
+      const work = () => performJob<T>(this.context, job, { signal, onEvent: forwardProgress(progress) })
+      return await this.slots.hold(signal, () => progress('waiting for other imports', 0), work)
     } catch (error) {
       this.removeFolder(noun, id)
       this.removeFolder(noun, `${id}.tmp`)
