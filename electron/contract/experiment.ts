@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { corpusMixture } from './corpusMixture'
 import { applyMethod, tableMethods } from './methods'
 import { modelSpec, objectName } from './model'
 import { studentSpec } from './student'
@@ -8,16 +9,6 @@ export { objectName }
 const positive = z.number().positive()
 const count = z.number().int().positive()
 const natural = z.number().int().nonnegative()
-
-/** A weighted mixture; one name alone stands for a mixture of one. */
-export const corpusMixture = z
-  .union([
-    objectName,
-    z
-      .array(z.strictObject({ name: objectName, weight: positive.default(1) }))
-      .min(1, 'name at least one corpus'),
-  ])
-  .transform((value) => (typeof value === 'string' ? [{ name: value, weight: 1 }] : value))
 
 export const weightingStrategies = [
   'uniform',

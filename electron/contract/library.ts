@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { badInput } from './errors'
+import type { CorpusMixture, TokenReading } from './corpusMixture'
 import { objectName, type Features } from './experiment'
 import { measured } from './measured'
 import { teacherModel, type ModelConfig } from './model'
@@ -60,8 +61,8 @@ export function unreadableWarning({ count, of }: Unreadable): string | undefined
 }
 
 /**
- * A corpus of the library. Its folder `library/corpora/<id>/` holds `documents.jsonl`, one `{"text": ...}` a line,
- * normalised at import; `digest` is that file's. Document i belongs to the held-out split when i % 20 == 0, to the
+ * A corpus of the library. Its folder `library/corpora/<id>/` holds `documents.jsonl`, one `{"text": ...}` a line, or of
+ * conversations with their `"turns": [{"role": ..., "content": ...}]`, normalised at import; `digest` is that file's. Document i belongs to the held-out split when i % 20 == 0, to the
  * calibration split when i % 20 == 10, to the training split otherwise.
  */
 export const corpus = z.strictObject({
@@ -77,6 +78,8 @@ export const corpus = z.strictObject({
   digest,
   /** Records that were left out by choice. */
   unreadable: unreadable.optional(),
+  /** Its documents are conversations, which a run's tokenizer writes with a chat template. */
+  conversations: z.literal(true).optional(),
   /** Documents that were there before, letter by letter, and whether they were dropped. */
   duplicates: z.strictObject({ count: z.number().int().positive(), dropped: z.boolean() }).optional(),
   /** Entropy rate of the source in bits per byte, where it is known exactly (generated text). */
@@ -85,6 +88,30 @@ export const corpus = z.strictObject({
   createdAt: timestamp,
 })
 export type Corpus = z.output<typeof corpus>
+
+/** A corpus as a run reads it. */
+export interface CorpusRead {
+  row: Corpus
+  /** Absent of text of which every token counts, in windows. */
+  reading?: TokenReading
+}
+
+/** How a corpus is read: as a definition says, else as fits what it holds. */
+export function tokenReadingOf(
+  { conversations }: Pick<Corpus, 'conversations'>,
+  { loss, packing, template }: Partial<Pick<CorpusMixture[number], 'loss' | 'packing' | 'template'>> = {},
+): TokenReading {
+  return {
+    loss: loss ?? (conversations ? 'assistant' : 'all'),
+    packing: packing ?? (conversations ? 'documents' : 'windows'),
+    ...(template && { template }),
+  }
+}
+
+/** What the tokens that a run reads of a corpus are a function of, beside its tokenizer. */
+export function readDigest({ row, reading }: CorpusRead): string {
+  return reading ? [row.digest, ...Object.values(reading)].join('/') : row.digest
+}
 
 /** What an import would bring, by its beginning. */
 export const corpusPreview = z.strictObject({

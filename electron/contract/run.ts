@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { alarmSummary } from './alarm'
+import { tokenReading } from './corpusMixture'
 import { autoCache, backends, experiment, features, weightingStrategies } from './experiment'
 import { corpus, digest, id, teacher, timestamp, tokenizer } from './library'
 import { measured } from './measured'
@@ -54,7 +55,7 @@ export const runConfig = z.strictObject({
   /** The row of the paper's Table 1 that this run is. */
   method: z.enum(methods),
   experiment,
-  corpora: z.array(z.strictObject({ weight: z.number(), row: corpus })),
+  corpora: z.array(z.strictObject({ weight: z.number(), row: corpus, reading: tokenReading.optional() })),
   tokenizer,
   /** Those that have the student's tokenizer. */
   teachers: z.array(teacher),

@@ -4,6 +4,7 @@ import {
   cacheAbout,
   hiddenWidth,
   parse,
+  readDigest,
   stateWidth,
   type CacheAbout,
   type ModelConfig,
@@ -55,7 +56,7 @@ export const WRITER_LOCK = 'writer.json'
 export function trainingPlan(config: RunConfig, teacher: Teacher): TeacherPlan {
   const { seed, train } = config.experiment
   const { batch, context, steps } = train
-  const corpora = config.corpora.map(({ weight, row }) => [row.digest, weight])
+  const corpora = config.corpora.map((corpus) => [readDigest(corpus), corpus.weight])
   const about = { split: 'train', seed: train.dataSeed ?? seed, batch, context, corpora }
   return { key: keyOf(config, teacher, about), batches: steps }
 }
@@ -79,7 +80,7 @@ export const CALIBRATION_TOKENS = 2048
 /** The calibration windows over all corpora of a run. */
 export function calibrationPlan(config: RunConfig, teacher: Teacher): Omit<TeacherPlan, 'batches'> {
   const { batch, context } = config.experiment.train
-  const corpora = config.corpora.map(({ weight, row }) => [row.digest, weight])
+  const corpora = config.corpora.map((corpus) => [readDigest(corpus), corpus.weight])
   const about = { split: 'calibration', corpora, tokens: CALIBRATION_TOKENS, batch, context }
   return { key: keyOf(config, teacher, about) }
 }

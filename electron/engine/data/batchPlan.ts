@@ -1,12 +1,14 @@
 import { badInput } from '#contract'
-import { createRandom } from '../random'
-import type { TokenFile } from './tokenFile'
+import { createRandom, type Random } from '../random'
+import type { CorpusText } from './corpusText'
 
 export interface Batch {
   /** [batch * context], sequence after sequence. */
   inputs: Int32Array
   /** The next tokens, [batch * context]. */
   targets: Int32Array
+  /** 1 where the target counts, 0 where not, as in padding; absent where all of every corpus do. */
+  mask?: Float32Array
   /** Which source each sequence is from, [batch]. */
   corpora: Int32Array
   /** Where in its source's ids each sequence begins, [batch]. */
@@ -20,15 +22,17 @@ export interface BatchPlan {
 
 export interface BatchSource {
   name: string
-  tokens: Pick<TokenFile, 'ids'>
+  tokens: Pick<CorpusText, 'ids' | 'mask' | 'documents'>
   weight: number
 }
 
 /**
  * Draws each sequence's corpus by weight and its place uniformly, from a random stream of the step's own: any step
- * can be computed without those before it, so a resumed run reads what an undisturbed one would have.
+ * can be computed without those before it, so a resumed run reads what an undisturbed one would have. Of a corpus that
+ * is read by documents a sequence is one of them, cut or filled up; of a masked one no sequence is without a target
+ * that counts.
  *
- * @throws bad-input when a corpus is shorter than one context
+ * @throws bad-input when a corpus is shorter than one context, or nothing of it counts
  */
 export function createBatchPlan(options: {
   seed: number
@@ -37,13 +41,8 @@ export function createBatchPlan(options: {
   sources: readonly BatchSource[]
 }): BatchPlan {
   const { seed, batch, context, sources } = options
-  for (const { name, tokens } of sources) {
-    if (tokens.ids.length > context) continue
-    throw badInput(`the training split of corpus "${name}" has ${tokens.ids.length} tokens`, {
-      field: 'corpus',
-      expected: `more than one context of ${context} tokens`,
-    })
-  }
+  const places = sources.map((source) => placesOf(source, context))
+  const masked = sources.some(({ tokens }) => tokens.mask ?? tokens.documents)
   const total = sources.reduce((sum, source) => sum + source.weight, 0)
 
   return {
@@ -53,19 +52,64 @@ export function createBatchPlan(options: {
       const targets = new Int32Array(batch * context)
       const corpora = new Int32Array(batch)
       const starts = new Int32Array(batch)
+      const mask = masked ? new Float32Array(batch * context) : undefined
       for (let row = 0; row < batch; row++) {
         let draw = random.next() * total
         let chosen = 0
         while (chosen < sources.length - 1 && draw >= sources[chosen]!.weight)
           draw -= sources[chosen++]!.weight
-        const { ids } = sources[chosen]!.tokens
-        const start = random.integer(ids.length - context)
-        inputs.set(ids.subarray(start, start + context), row * context)
-        targets.set(ids.subarray(start + 1, start + context + 1), row * context)
+        const { ids, mask: counted } = sources[chosen]!.tokens
+        const { start, end } = places[chosen]!(random)
+        inputs.set(ids.subarray(start, end - 1), row * context)
+        targets.set(ids.subarray(start + 1, end), row * context)
+        mask?.set(counted?.subarray(start + 1, end) ?? new Uint8Array(end - start - 1).fill(1), row * context)
         corpora[row] = chosen
         starts[row] = start
       }
-      return { inputs, targets, corpora, starts }
+      return { inputs, targets, ...(mask && { mask }), corpora, starts }
     },
+  }
+}
+
+/** Where a sequence begins and ends in a source's ids: its inputs without the last, its targets without the first. */
+interface Place {
+  start: number
+  end: number
+}
+
+/** How many tokens of a document count in its first `context` targets. */
+const countedOf = ({ mask }: BatchSource['tokens'], { start, end }: Place) =>
+  mask ? mask.subarray(start + 1, end).reduce((sum, one) => sum + one, 0) : end - start - 1
+
+/** The first of a document's tokens, as many as a sequence holds. */
+export function cutDocuments(documents: Int32Array, context: number): Place[] {
+  return Array.from({ length: documents.length / 2 }, (_, i) => {
+    const [start, end] = [documents[2 * i]!, documents[2 * i + 1]!]
+    return { start, end: Math.min(end, start + context + 1) }
+  })
+}
+
+/** Draws a sequence of a source. */
+function placesOf({ name, tokens }: BatchSource, context: number): (random: Random) => Place {
+  const refused = (what: string, expected: string) =>
+    badInput(`the training split of corpus "${name}" ${what}`, { field: 'corpus', expected })
+  const none = () => refused(`has nothing that counts in ${context} tokens`, 'an answer within train.context')
+  if (tokens.documents) {
+    const usable = cutDocuments(tokens.documents, context).filter((place) => countedOf(tokens, place) > 0)
+    if (!usable.length) throw none()
+    return (random) => usable[random.integer(usable.length)]!
+  }
+  const { length } = tokens.ids
+  if (length <= context) throw refused(`has ${length} tokens`, `more than one context of ${context} tokens`)
+  const draw = (random: Random): Place => {
+    const start = random.integer(length - context)
+    return { start, end: start + context + 1 }
+  }
+  if (!tokens.mask) return draw
+  if (!countedOf(tokens, { start: 0, end: length })) throw none()
+  return (random) => {
+    let place = draw(random)
+    while (!countedOf(tokens, place)) place = draw(random)
+    return place
   }
 }

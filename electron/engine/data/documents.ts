@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { failed, type Corpus } from '#contract'
+import { failed, plainText, type Corpus, type Document, type Turn } from '#contract'
 import { sha256File } from '../../files'
 
 export type Split = 'train' | 'held-out' | 'calibration'
@@ -14,6 +14,19 @@ export function splitOf(index: number): Split {
 
 export const isHeldOut = (index: number) => splitOf(index) === 'held-out'
 
+/** A document as a line of `documents.jsonl`; of a conversation the turns, and its text for whoever shows it. */
+export function lineOf(document: Document): string {
+  return JSON.stringify({
+    text: plainText(document),
+    ...(typeof document !== 'string' && { turns: document }),
+  })
+}
+
+function documentOf(line: string): Document {
+  const { text, turns } = JSON.parse(line) as { text: string; turns?: Turn[] }
+  return turns ?? text
+}
+
 /**
  * The documents of a corpus of the library, all or one split, in their order.
  *
@@ -23,7 +36,7 @@ export async function* readDocuments(
   dataDir: string,
   corpus: Pick<Corpus, 'id' | 'name' | 'digest'>,
   split?: Split,
-): AsyncGenerator<string> {
+): AsyncGenerator<Document> {
   const file = join(dataDir, 'library', 'corpora', corpus.id, 'documents.jsonl')
   if ((await sha256File(file)) !== corpus.digest)
     throw failed(
@@ -32,8 +45,7 @@ export async function* readDocuments(
   const lines = createInterface({ input: createReadStream(file), crlfDelay: Infinity })
   let index = 0
   for await (const line of lines) {
-    if (line && (split === undefined || splitOf(index) === split))
-      yield (JSON.parse(line) as { text: string }).text
+    if (line && (split === undefined || splitOf(index) === split)) yield documentOf(line)
     if (line) index++
   }
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Document } from './conversation'
 
 /** A Set holds some 16 million entries: so many stand side by side. */
 const SETS = 64
@@ -11,15 +12,16 @@ export class Duplicates {
   constructor(private readonly drop: boolean) {}
 
   /** The documents, without those that were there before if they are to be dropped. */
-  async *without(documents: AsyncIterable<string>): AsyncGenerator<string> {
-    for await (const text of documents) {
+  async *without(documents: AsyncIterable<Document>): AsyncGenerator<Document> {
+    for await (const document of documents) {
+      const text = typeof document === 'string' ? document : JSON.stringify(document)
       const hash = createHash('sha256').update(text).digest()
       const key = hash.readUIntBE(0, 6) * 16 + (hash[6]! & 15)
       const set = this.seen[hash[7]! % SETS]!
       const known = set.has(key)
       if (known) this.count++
       else set.add(key)
-      if (!known || !this.drop) yield text
+      if (!known || !this.drop) yield document
     }
   }
 }

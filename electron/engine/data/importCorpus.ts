@@ -3,6 +3,7 @@ import { badInput, taskFormats, type Corpus, type Job, type TaskFormat } from '#
 import { renderExample } from '../evaluate/tasks/example'
 import { readTask } from '../evaluate/tasks/readers'
 import type { Progress } from '../progress'
+import type { Document } from './conversation'
 import { Duplicates } from './duplicates'
 import { DOCUMENT, listFiles } from './formats'
 import { Reading } from './reading'
@@ -29,7 +30,7 @@ export async function importCorpus(job: ImportCorpusJob, progress: Progress): Pr
     progress('reading the text', Math.min(1, (before + (read += count)) / Math.max(1, total)))
   const reading = new Reading(job)
 
-  async function* documents(): AsyncGenerator<string> {
+  async function* documents(): AsyncGenerator<Document> {
     for (const [i, file] of files.entries()) {
       read = 0
       yield* reading.documents(file, onBytes)
@@ -63,8 +64,11 @@ function importTask({ dataDir, id, name, path }: ImportCorpusJob, format: TaskFo
 }
 
 /** A plain text that is a single document is cut at the ends of its lines, so that there is something to hold out. */
-async function* several(documents: AsyncGenerator<string>, isText: () => boolean): AsyncGenerator<string> {
-  let only: string | undefined
+async function* several(
+  documents: AsyncGenerator<Document>,
+  isText: () => boolean,
+): AsyncGenerator<Document> {
+  let only: Document | undefined
   let count = 0
   for await (const text of documents) {
     if (++count === 2) yield only!
@@ -72,10 +76,10 @@ async function* several(documents: AsyncGenerator<string>, isText: () => boolean
     else yield text
   }
   if (count !== 1) return
-  if (!isText()) return yield only!
-  const size = Math.min(DOCUMENT, Math.ceil(only!.length / 2))
+  if (!isText() || typeof only !== 'string') return yield only!
+  const size = Math.min(DOCUMENT, Math.ceil(only.length / 2))
   let piece = ''
-  for (const line of only!.split(/(?<=\n)/)) {
+  for (const line of only.split(/(?<=\n)/)) {
     piece += line
     if (piece.length < size) continue
     yield piece

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import { badInput, isRecord, taskFormats, type CorpusPreview, type Job } from '#contract'
+import { plainText, type Document } from './conversation'
 import { kindOf, listFiles } from './formats'
 import { Reading } from './reading'
 import { loadTokenizer } from './tokenizer'
@@ -37,7 +38,8 @@ export async function previewCorpus(job: Extract<Job, { kind: 'preview-corpus' }
   let characters = 0
   const enough = () => documents.length >= LOOKED || characters >= LOOKED_CHARACTERS
   for (const file of files) {
-    for await (const text of untilTired(reading, file)) {
+    for await (const document of untilTired(reading, file)) {
+      const text = plainText(document)
       documents.push(text)
       characters += text.length
       if (enough()) break
@@ -60,7 +62,7 @@ export async function previewCorpus(job: Extract<Job, { kind: 'preview-corpus' }
 }
 
 /** Documents of a file, until too many of its records cannot be read. */
-async function* untilTired(reading: Reading, file: string): AsyncGenerator<string> {
+async function* untilTired(reading: Reading, file: string): AsyncGenerator<Document> {
   const tired = new Error('tired')
   const patient = () => {
     if (reading.unreadable.count >= PATIENCE) throw tired

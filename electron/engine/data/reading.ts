@@ -1,7 +1,11 @@
 import { badInput, type Corpus, type Job, type Unreadable } from '#contract'
-import { openSources, parseField, readerNamed, readerOf, type Entry, type Field } from './formats'
+import { conversationOf, turnsOf, type Document } from './conversation'
+import { openSources, parseField, readerNamed, readerOf, valueAt, type Entry, type Field } from './formats'
 
 type Options = Pick<Extract<Job, { kind: 'import-corpus' }>, 'format' | 'field' | 'unreadable'>
+
+/** The field that is read where none is named: where a record lacks it, it may be a conversation. */
+const DEFAULT_FIELD = 'text'
 
 /** Records that are listed of those that could not be read. */
 const LISTED = 10
@@ -24,7 +28,7 @@ export class Reading {
   }
 
   /** Documents with text, in their order. */
-  async *documents(file: string, onBytes?: (count: number) => void): AsyncGenerator<string> {
+  async *documents(file: string, onBytes?: (count: number) => void): AsyncGenerator<Document> {
     const { roots } = this.field
     const { format } = this.options
     const columns = this.onRecord ? [] : roots
@@ -33,8 +37,8 @@ export class Reading {
       this.formats.add(format === 'c4' ? format : reader.name)
       for await (const entry of reader.entries(source, columns)) {
         if (reader.name !== 'text') this.unreadable.of++
-        const text = this.textOf(entry)
-        if (text?.trim()) yield text
+        const document = this.documentOf(entry)
+        if (typeof document === 'object' || document?.trim()) yield document
       }
     }
   }
@@ -48,11 +52,22 @@ export class Reading {
     return [...this.formats]
   }
 
-  private textOf(entry: Entry): string | undefined {
+  /** A record's text; where there is none, its conversation: by its shape, or where the field leads to a list of turns. */
+  private found(record: unknown) {
+    const { field, format } = this.options
+    const text = this.field.textOf(record)
+    if ('text' in text) return text
+    const value = valueAt(record, field)
+    if (Array.isArray(value)) return turnsOf(value)
+    return (field === DEFAULT_FIELD && format !== 'c4' && conversationOf(record)) || text
+  }
+
+  private documentOf(entry: Entry): Document | undefined {
     if ('text' in entry) return entry.text
     if ('record' in entry) this.onRecord?.(entry.record)
-    const found = 'record' in entry ? this.field.textOf(entry.record) : entry
+    const found = 'record' in entry ? this.found(entry.record) : entry
     if ('text' in found) return found.text
+    if ('turns' in found) return found.turns
     const { where } = entry
     if (this.options.unreadable === 'stop') {
       throw badInput(`the record cannot be read: ${found.problem}`, {

@@ -5,6 +5,7 @@ import { placeItem, sha256, writeFileAtomic } from '../../files'
 import type { Progress } from '../progress'
 import { BOUNDARY, toTokenizerJson, WORDS, type ByteBpe } from './byteBpe'
 import { bytesToCharacters } from './bytes'
+import { plainText } from './conversation'
 import { readDocuments } from './documents'
 import { Heap } from './llama2cTokenizer'
 import { tokenizerFile } from './tokenizer'
@@ -16,7 +17,8 @@ export async function trainTokenizer(
 ): Promise<Tokenizer> {
   const counts = new Map<string, number>()
   for (const [i, corpus] of job.corpora.entries()) {
-    for await (const text of readDocuments(job.dataDir, corpus, 'train')) countWords(text, counts)
+    for await (const document of readDocuments(job.dataDir, corpus, 'train'))
+      countWords(plainText(document), counts)
     progress(`counting words of ${corpus.name}`, (0.5 * (i + 1)) / job.corpora.length)
   }
   const bpe = learnMerges(counts, job.vocab, (fraction) => progress('merging pairs', 0.5 + 0.5 * fraction))

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { badInput, type Corpus } from '#contract'
 import { diskFull, isDiskFull, placeItem } from '../../files'
-import { isHeldOut } from './documents'
+import { plainText, type Document } from './conversation'
+import { isHeldOut, lineOf } from './documents'
 
 /** What is known before its documents; the rest, where it is known after them alone, is asked for then. */
 type CorpusIdentity = Pick<Corpus, 'id' | 'name' | 'source'>
@@ -22,7 +23,7 @@ const SAMPLE = 240
 export async function writeCorpus(
   dataDir: string,
   identity: CorpusIdentity,
-  documents: Iterable<string> | AsyncIterable<string>,
+  documents: Iterable<Document> | AsyncIterable<Document>,
   learnt: () => Learnt,
 ): Promise<Corpus> {
   const folder = join(dataDir, 'library', 'corpora', identity.id)
@@ -30,7 +31,7 @@ export async function writeCorpus(
   rmSync(temporary, { recursive: true, force: true })
   mkdirSync(temporary, { recursive: true })
   try {
-    const described = await writeDocuments(join(temporary, 'documents.jsonl'), documents)
+    const described = await writeDocuments(join(temporary, 'documents.jsonl'), documents, identity.source)
     if (!described.documents) {
       throw badInput('the corpus is empty', {
         file: identity.source,
@@ -52,12 +53,25 @@ export async function writeCorpus(
   }
 }
 
-async function writeDocuments(file: string, documents: Iterable<string> | AsyncIterable<string>) {
+async function writeDocuments(
+  file: string,
+  documents: Iterable<Document> | AsyncIterable<Document>,
+  source: string,
+) {
   const hash = createHash('sha256')
   const described = { bytes: 0, documents: 0, heldOutDocuments: 0, sample: '' }
+  let conversations: boolean | undefined
   async function* lines(): AsyncGenerator<string> {
-    for await (const text of documents) {
-      const line = `${JSON.stringify({ text })}\n`
+    for await (const document of documents) {
+      conversations ??= typeof document !== 'string'
+      if (conversations !== (typeof document !== 'string')) {
+        throw badInput('it holds both conversations and text', {
+          file: source,
+          expected: 'one of the two in a corpus',
+        })
+      }
+      const text = plainText(document)
+      const line = `${lineOf(document)}\n`
       hash.update(line)
       if (isHeldOut(described.documents)) described.heldOutDocuments++
       if (!described.documents) described.sample = text.slice(0, SAMPLE)
@@ -71,5 +85,5 @@ async function writeDocuments(file: string, documents: Iterable<string> | AsyncI
   } catch (error) {
     throw isDiskFull(error) ? diskFull(file, described.bytes, error) : error
   }
-  return { ...described, digest: hash.digest('hex') }
+  return { ...described, ...(conversations && { conversations }), digest: hash.digest('hex') }
 }

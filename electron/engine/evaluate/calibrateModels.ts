@@ -103,9 +103,11 @@ async function calibrationWindows(
 ): Promise<WeightedWindow[]> {
   const sum = corpora.reduce((total, { weight }) => total + weight, 0)
   const windows: WeightedWindow[] = []
-  for (const { row: corpus, weight } of corpora) {
+  for (const read of corpora) {
+    const { row: corpus, weight } = read
     const budget = Math.max(2, Math.round((tokens * weight) / sum))
-    const { ids } = await heldOutText(dataDir, corpus, row, tokenizer, budget, 'calibration')
+    const text = await heldOutText(dataDir, read, row, tokenizer, budget, 'calibration')
+    const { ids } = text
     if (ids.length < 2) {
       throw badInput(
         `corpus "${corpus.name}" has ${corpus.documents} documents, none of them for calibration`,
@@ -115,7 +117,7 @@ async function calibrationWindows(
         },
       )
     }
-    const own = scoringWindows(ids, { context, batch, bos: tokenizer.bos })
+    const own = scoringWindows(ids, { ...text, context, batch, bos: tokenizer.bos })
     const scored = own.reduce((total, window) => total + count(window.weights), 0)
     const share = weight / sum / scored
     windows.push(...own.map((window) => ({ ...window, share, shape: [batch, context] as [number, number] })))

@@ -1,7 +1,7 @@
 import type { RunConfig } from '#contract'
 import { CALIBRATION_TOKENS } from '../../files'
 import type { TextTokenizer } from '../data/textTokenizer'
-import { heldOutText } from './heldOut'
+import { heldOutText, type HeldOutText } from './heldOut'
 import { scoringWindows, type WindowBatch } from './windows'
 
 /** Name of their windows among what the teachers read. */
@@ -18,12 +18,25 @@ export async function calibrationText(
 ): Promise<WindowBatch[]> {
   const { batch, context } = experiment.train
   const sum = corpora.reduce((total, { weight }) => total + weight, 0)
-  const ids: number[] = []
-  for (const { row: corpus, weight } of corpora) {
-    const budget = Math.max(2, Math.round((CALIBRATION_TOKENS * weight) / sum))
-    const text = await heldOutText(dataDir, corpus, row, tokenizer, budget, 'calibration')
-    ids.push(...text.ids)
+  const texts: HeldOutText[] = []
+  for (const corpus of corpora) {
+    const budget = Math.max(2, Math.round((CALIBRATION_TOKENS * corpus.weight) / sum))
+    texts.push(await heldOutText(dataDir, corpus, row, tokenizer, budget, 'calibration'))
   }
+  const ids = Int32Array.from(texts.flatMap((text) => [...text.ids]))
   if (ids.length < 2) return []
-  return scoringWindows(Int32Array.from(ids), { context, batch, bos: tokenizer.bos, stride: context })
+  const options = { context, batch, bos: tokenizer.bos, stride: context }
+  return scoringWindows(ids, { ...options, ...apart(texts, tokenizer.bos) })
+}
+
+/** What of texts that follow each other counts, and where they are read apart; nothing where all are plain. */
+function apart(texts: readonly HeldOutText[], bos: number): Pick<HeldOutText, 'mask' | 'documents'> {
+  if (!texts.some(({ mask, documents }) => mask ?? documents)) return {}
+  const mask: number[] = []
+  const documents: number[] = []
+  for (const { ids, documents: own = Int32Array.of(0, ids.length), mask: counted } of texts) {
+    documents.push(...own.map((place) => place + mask.length))
+    mask.push(...(counted ?? ids.map((id) => (id === bos ? 0 : 1))))
+  }
+  return { mask: Uint8Array.from(mask), documents: Int32Array.from(documents) }
 }

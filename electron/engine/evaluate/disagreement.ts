@@ -12,7 +12,7 @@ import {
 import { writeFileAtomic } from '../../files'
 import { startBackend } from '../backend'
 import { tf } from '../backend/tf'
-import { openTokens } from '../data/tokenFile'
+import { openText } from '../data/corpusText'
 import { loadTokenizer } from '../data/tokenizer'
 import type { TextTokenizer } from '../data/textTokenizer'
 import { logProbabilities } from '../distill/divergence'
@@ -41,7 +41,8 @@ export async function readDisagreement(job: DisagreementJob, progress: Progress)
   const { config, dataDir, corpus } = job
   await startBackend(job.backend, { threads: job.threads })
   const tokenizer = await loadTokenizer(dataDir, config.tokenizer)
-  const { ids } = await openTokens(dataDir, corpus, config.tokenizer, 'held-out', progress)
+  const reading = config.corpora.find(({ row }) => row.id === corpus.id)?.reading
+  const { ids } = await openText(dataDir, { row: corpus, reading }, config.tokenizer, 'held-out', progress)
   const { context } = excerptShape(config)
   const { config: model, weights } = await readModel(job.checkpoint)
   const parameters = toTensors(weights)

@@ -39,7 +39,7 @@ export async function evaluateModels(job: EvaluateJob, progress: Progress): Prom
       const onBatch = (fraction: number) => progress(`scoring ${ref.name}`, (done + fraction) / total)
       if (source.ids.length < 2)
         throw failed(`there is no text to score ${corpus ? `in corpus ${corpus}` : ''}`)
-      const options = { bos: tokenizer.bos, bytes: source.bytes }
+      const options = { ...source, bos: tokenizer.bos }
       const own = await scoreIds(model, source.ids, options, onBatch)
       const prompts = given ?? heldOutPrompts(source.ids, tokenizer, job.prompts)
       scores.push({
@@ -55,7 +55,10 @@ export async function evaluateModels(job: EvaluateJob, progress: Progress): Prom
     if (text !== undefined) await score(withBos(tokenizer.bos, tokenizer.encode(text), text))
     else {
       for (const corpus of job.corpora) {
-        await score(await heldOutText(job.dataDir, corpus, ref.tokenizer, tokenizer, job.tokens), corpus.id)
+        await score(
+          await heldOutText(job.dataDir, { row: corpus }, ref.tokenizer, tokenizer, job.tokens),
+          corpus.id,
+        )
       }
     }
     model.dispose()

@@ -1,14 +1,10 @@
-import type { Corpus, Tokenizer } from '#contract'
+import type { CorpusRead, Tokenizer } from '#contract'
+import { openText, type CorpusText } from '../data/corpusText'
 import type { Split } from '../data/documents'
-import { openTokens } from '../data/tokenFile'
 import type { TextTokenizer } from '../data/textTokenizer'
 
-export interface HeldOutText {
-  /** BOS before every document. */
-  ids: Int32Array
-  /** UTF-8 bytes of the text that the ids stand for. */
-  bytes: number
-}
+/** With the bytes of what counts of it. */
+export type HeldOutText = Omit<CorpusText, 'bos'>
 
 /**
  * The first whole documents of a split of a corpus (default: held out), as many as hold at most `tokens` tokens (at least one, cut
@@ -16,18 +12,43 @@ export interface HeldOutText {
  */
 export async function heldOutText(
   dataDir: string,
-  corpus: Corpus,
+  corpus: CorpusRead,
   row: Tokenizer,
   tokenizer: TextTokenizer,
   tokens: number,
   split: Split = 'held-out',
 ): Promise<HeldOutText> {
-  const { ids, bytes, bos } = await openTokens(dataDir, corpus, row, split)
-  if (ids.length <= tokens) return { ids, bytes }
+  const text = await openText(dataDir, corpus, row, split)
+  if (corpus.row.conversations) return conversations(text, tokenizer, tokens)
+  const { ids, bytes, bos, documents } = text
+  if (ids.length <= tokens) return { ids, bytes, documents }
   let end = tokens
   while (end > 1 && ids[end] !== bos) end--
   const part = ids.subarray(0, end > 1 ? end : tokens)
-  return { ids: part, bytes: countBytes(part, bos, tokenizer) }
+  return { ids: part, bytes: countBytes(part, bos, tokenizer), documents: within(documents, part.length) }
+}
+
+/** The first tokens of conversations, whose bytes are those of the tokens that count. */
+function conversations(
+  { ids, mask, documents }: CorpusText,
+  tokenizer: TextTokenizer,
+  tokens: number,
+): HeldOutText {
+  const part = ids.subarray(0, tokens)
+  const bytes = part.reduce((sum, id, i) => sum + ((mask?.[i] ?? 1) && tokenizer.piece(id).length), 0)
+  return {
+    ids: part,
+    bytes,
+    documents: within(documents, part.length),
+    ...(mask && { mask: mask.subarray(0, tokens) }),
+  }
+}
+
+/** The documents, or their beginnings, among the first ids. */
+function within(documents: Int32Array | undefined, length: number): Int32Array | undefined {
+  if (!documents) return undefined
+  const count = documents.filter((begin, i) => i % 2 === 0 && begin < length).length
+  return documents.subarray(0, 2 * count).map((place) => Math.min(place, length))
 }
 
 function countBytes(ids: Int32Array, bos: number, tokenizer: TextTokenizer): number {

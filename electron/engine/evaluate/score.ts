@@ -2,7 +2,7 @@ import { measuredOf, type Measured, type ModelConfig } from '#contract'
 import { tf } from '../backend/tf'
 import type { LanguageModel } from '../model/reader'
 import { calibrationOf, collectTokens, tokenStatistics } from './tokenScores'
-import { scoringWindows } from './windows'
+import { scoringWindows, type WindowOptions } from './windows'
 
 export interface Score {
   /** Predicted tokens. */
@@ -19,6 +19,13 @@ export interface Score {
   accuracy: number
   ece: Measured
   brier: Measured
+}
+
+/** What is said of ids that are scored. */
+interface ScoredText extends Pick<WindowOptions, 'mask' | 'documents'> {
+  bos: number
+  bytes: number
+  maxContext?: number
 }
 
 /** Windows computed at a time; bounds the logits that exist at once. */
@@ -39,14 +46,14 @@ export function batchFor({ vocab }: Pick<ModelConfig, 'vocab'>, context: number)
 export async function scoreIds(
   model: LanguageModel,
   ids: Int32Array,
-  { bos, bytes, maxContext = 512 }: { bos: number; bytes: number; maxContext?: number },
+  { bos, bytes, mask, documents, maxContext = 512 }: ScoredText,
   onBatch: (fraction: number) => void = () => {},
 ): Promise<Score> {
   const context = Math.min(model.context, maxContext, Math.max(1, ids.length - 1))
   const stride = Math.max(1, Math.floor(context / 2))
   const batch = batchFor(model, context)
   const reader = model.reader(context)
-  const windows = scoringWindows(ids, { context, batch, bos, stride })
+  const windows = scoringWindows(ids, { context, batch, bos, stride, mask, documents })
   const rows = await collectTokens(
     windows,
     ({ inputs, targets }) => {

@@ -14,6 +14,10 @@ export interface WindowOptions {
   batch: number
   /** A separator between documents: it is context, never a target that counts. */
   bos?: number
+  /** 1 where a target counts, [ids]; absent where all do. */
+  mask?: Uint8Array
+  /** Begin and end of documents that are read apart, [begin, end, begin, end, ...]; absent where the ids are one text. */
+  documents?: Int32Array
   /** Tokens between the starts of two windows. Default: half the context, so that every token but the first window's
    * is scored with at least half a context before it. */
   stride?: number
@@ -22,24 +26,29 @@ export interface WindowOptions {
 /**
  * Sliding windows over token ids that score every token after the first exactly once (METHOD: perplexity).
  * Window w reads ids[start .. start + context) and predicts the next ones; the first window scores all of its targets,
- * each later one only those that the windows before did not reach.
+ * each later one only those that the windows before did not reach. Documents that are read apart have windows of their
+ * own, each the first of its document.
  */
 export function scoringWindows(ids: Int32Array, options: WindowOptions): WindowBatch[] {
-  const { context, batch, bos, stride = Math.max(1, Math.floor(context / 2)) } = options
+  const { context, batch, bos, mask, stride = Math.max(1, Math.floor(context / 2)) } = options
+  const documents = options.documents ?? [0, ids.length]
   const batches: WindowBatch[] = []
-  let scored = 0
   let row = 0
-  for (let start = 0; scored < ids.length - 1; start += stride, row++) {
-    if (row % batch === 0) batches.push(emptyBatch(batch * context, batch))
-    const { inputs, targets, weights, starts } = batches[batches.length - 1]!
-    starts[row % batch] = start
-    const offset = (row % batch) * context
-    for (let i = 0; i < context && start + i + 1 < ids.length; i++) {
-      inputs[offset + i] = ids[start + i]!
-      targets[offset + i] = ids[start + i + 1]!
-      if (start + i < scored) continue
-      weights[offset + i] = ids[start + i + 1] === bos ? 0 : 1
-      scored = start + i + 1
+  for (let document = 0; document < documents.length; document += 2) {
+    const end = documents[document + 1]!
+    let scored = documents[document]!
+    for (let start = scored; scored < end - 1; start += stride, row++) {
+      if (row % batch === 0) batches.push(emptyBatch(batch * context, batch))
+      const { inputs, targets, weights, starts } = batches[batches.length - 1]!
+      starts[row % batch] = start
+      const offset = (row % batch) * context
+      for (let i = 0; i < context && start + i + 1 < end; i++) {
+        inputs[offset + i] = ids[start + i]!
+        targets[offset + i] = ids[start + i + 1]!
+        if (start + i < scored) continue
+        weights[offset + i] = mask ? mask[start + i + 1]! : ids[start + i + 1] === bos ? 0 : 1
+        scored = start + i + 1
+      }
     }
   }
   return batches

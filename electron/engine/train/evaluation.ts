@@ -1,4 +1,11 @@
-import type { Corpus, CorpusScore, EvaluationRecord, Experiment, RunConfig } from '#contract'
+import {
+  readDigest,
+  type CorpusRead,
+  type CorpusScore,
+  type EvaluationRecord,
+  type Experiment,
+  type RunConfig,
+} from '#contract'
 import { tf } from '../backend/tf'
 import type { AlignedBatch } from '../data/spanWindow'
 import type { TextTokenizer } from '../data/textTokenizer'
@@ -49,20 +56,21 @@ export class HeldOut {
 
   static async open(dataDir: string, config: RunConfig, tokenizer: TextTokenizer): Promise<HeldOut> {
     const { train, evaluate } = config.experiment
-    const open = async (row: Corpus): Promise<Split> => {
-      const text = await heldOutText(dataDir, row, config.tokenizer, tokenizer, evaluate.tokens)
+    const open = async (corpus: CorpusRead): Promise<Split> => {
+      const text = await heldOutText(dataDir, corpus, config.tokenizer, tokenizer, evaluate.tokens)
       const windows = scoringWindows(text.ids, {
+        ...text,
         context: train.context,
         batch: train.batch,
         bos: tokenizer.bos,
       })
       const parts = partsOf(windows, (train.batch / train.accumulate) * train.context)
-      return { id: row.id, text, windows, parts }
+      return { id: corpus.row.id, text, windows, parts }
     }
     const splits: Split[] = []
-    for (const { row } of config.corpora) splits.push(await open(row))
+    for (const corpus of config.corpora) splits.push(await open(corpus))
     const retained: Split[] = []
-    for (const row of config.continues?.corpora ?? []) retained.push(await open(row))
+    for (const row of config.continues?.corpora ?? []) retained.push(await open({ row }))
     return new HeldOut(config, tokenizer, splits, retained, createTables(config.student, train.context))
   }
 
@@ -71,7 +79,7 @@ export class HeldOut {
     return this.splits.map(({ id, windows }, i) => ({
       id,
       name: this.config.corpora[i]!.row.name,
-      digest: this.config.corpora[i]!.row.digest,
+      digest: readDigest(this.config.corpora[i]!),
       windows,
     }))
   }

@@ -3,7 +3,9 @@ import { numberOf, type StepRecord } from '#contract'
 import { startBackend } from '../backend'
 import type { LazyBackend } from '../backend/lazyBackend'
 import { tf } from '../backend/tf'
+import { createBatchPlan } from '../data/batchPlan'
 import { createTables } from '../model/forward'
+import { createRandom } from '../random'
 import { TrainingStep, type TokenBatch } from './step'
 import { Student } from './student'
 import { batch, model, runConfig, teacherSource } from './testing'
@@ -18,7 +20,12 @@ async function trained(changes: Record<string, unknown>, batches: TokenBatch[]) 
   const config = runConfig({ train, ...changes })
   const student = new Student(config)
   const teachers = config.teachers.map((_, k) => teacherSource(config, k, 100 + k, 8))
-  const step = new TrainingStep(config, student, createTables(model, TIME), teachers)
+  const step = new TrainingStep(
+    config,
+    student,
+    createTables(model, config.experiment.train.context),
+    teachers,
+  )
   const metrics = []
   for (const [i, one] of batches.entries()) metrics.push(await step.run(i + 1, one))
   const { weights } = await student.state()
@@ -150,4 +157,38 @@ it('is read anew where a step is not recorded', async () => {
 it('refuses a batch of which nothing counts', async () => {
   const none = { ...batch(1), mask: new Float32Array(ROWS * TIME) }
   await expect(trained({}, [none])).rejects.toThrow('no token counts')
+})
+
+it('of examples filled up to one length gives what each gives alone at its own', async () => {
+  const random = createRandom(5, 'examples')
+  const lengths = [9, 4, 6, 2, 7]
+  const ids = Int32Array.from({ length: lengths.reduce((a, b) => a + b) }, () => random.integer(model.vocab))
+  const documents = Int32Array.from(
+    lengths.flatMap((length, i) => {
+      const start = lengths.slice(0, i).reduce((a, b) => a + b, 0)
+      return [start, start + length]
+    }),
+  )
+  const tokens = { ids, documents }
+  const { starts, ...packed } = createBatchPlan({
+    ...{ seed: 1, batch: ROWS, context: TIME },
+    sources: [{ name: 'examples', weight: 1, tokens }],
+  }).at(1)
+  const { metrics } = await trained({}, [packed])
+  const sums = [0, 0]
+  let total = 0
+  for (const start of starts) {
+    const end = documents[documents.lastIndexOf(start) + 1]!
+    const context = end - start - 1
+    const alone = { inputs: ids.slice(start, end - 1), targets: ids.slice(start + 1, end) }
+    const single = figures((await trained({ train: { ...train, batch: 1, context } }, [alone])).metrics[0]!)
+    for (const i of sums.keys()) sums[i]! += single[i]! * context
+    total += context
+  }
+  expect(new Set(starts).size).toBeGreaterThan(1)
+  expectNear(
+    figures(metrics[0]!).slice(0, 2),
+    sums.map((sum) => sum / total),
+    1e-5,
+  )
 })

@@ -1,6 +1,6 @@
 import { learnsFromTeachers, type Job, type RunConfig } from '#contract'
 import { createBatchPlan, type BatchPlan } from '../data/batchPlan'
-import { openTokens } from '../data/tokenFile'
+import { openText } from '../data/corpusText'
 import type { TextTokenizer } from '../data/textTokenizer'
 import { calibrationText } from '../evaluate/calibrationText'
 import type { WindowBatch } from '../evaluate/windows'
@@ -12,9 +12,11 @@ import type { Emit } from './runLog'
 export async function openBatchPlan(dataDir: string, config: RunConfig, emit: Emit): Promise<BatchPlan> {
   const { seed, train } = config.experiment
   const sources = []
-  for (const { row, weight } of config.corpora) {
+  for (const corpus of config.corpora) {
+    const { row, weight } = corpus
     const progress = (phase: string, fraction: number) => emit({ type: 'progress', phase, fraction })
-    const tokens = await openTokens(dataDir, row, config.tokenizer, 'train', progress)
+    const tokens = await openText(dataDir, corpus, config.tokenizer, 'train', progress)
+    warnOfCuts(row.name, tokens.documents, train.context, emit)
     sources.push({ tokens, weight, name: row.name })
   }
   return createBatchPlan({
@@ -23,6 +25,16 @@ export async function openBatchPlan(dataDir: string, config: RunConfig, emit: Em
     context: train.context,
     sources,
   })
+}
+
+/** Whoever reads documents whole ought to know that some are not. */
+function warnOfCuts(name: string, documents: Int32Array | undefined, context: number, emit: Emit): void {
+  if (!documents) return
+  const long = documents.filter((end, i) => i % 2 && end - documents[i - 1]! > context + 1).length
+  if (!long) return
+  const of = documents.length / 2
+  const message = `${long} of ${of} documents of corpus "${name}" are longer than ${context} tokens: read to there`
+  emit({ type: 'log', level: 'warn', message })
 }
 
 export interface TeachersRead {

@@ -2,6 +2,7 @@ import {
   alignableLayers,
   badInput,
   chosenLayers,
+  tokenReadingOf,
   layeredModel,
   loss,
   SCHEMA_VERSION,
@@ -10,7 +11,6 @@ import {
   teacherCache,
   weighting,
   withLayers,
-  type Corpus,
   type Experiment,
   type ModelConfig,
   type ModelSpec,
@@ -50,6 +50,7 @@ export function resolveExperiment(
   checkServed(definition, own, file)
   const student = origin?.student ?? modelOf(definition.student as SizedStudent, tokenizer)
   const corpora = resolveCorpora(definition.corpus, library, file)
+  checkForeignReading(corpora, foreign, file)
   const continues = resolveContinuation(definition, { student, tokenizer, corpora }, library, file)
   const identity = runIdentity(name ?? definition.name, library)
   return {
@@ -173,6 +174,21 @@ function checkServed({ weighting }: Experiment, teachers: readonly Teacher[], fi
   })
 }
 
+/** @throws bad-input when a teacher of another tokenizer would have to read what is masked or filled up */
+function checkForeignReading(
+  corpora: RunConfig['corpora'],
+  foreign: NonNullable<RunConfig['foreign']>,
+  file?: string,
+): void {
+  const masked = corpora.find(({ reading }) => reading)
+  if (!masked || !foreign.length) return
+  throw badInput(`teacher "${foreign[0]!.row.name}" has another tokenizer and reads text in windows alone`, {
+    file,
+    field: 'teachers',
+    expected: `teachers of the student's tokenizer beside corpus "${masked.row.name}"`,
+  })
+}
+
 function checkFixedWeights({ weighting, teachers }: Experiment, file: string | undefined): void {
   const { strategy, weights } = weighting
   if (strategy !== 'fixed' || weights?.length === teachers.length) return
@@ -192,10 +208,22 @@ function resolveCorpora(
   mixture: Experiment['corpus'],
   { corpora }: LibraryRows,
   file: string | undefined,
-): { weight: number; row: Corpus }[] {
-  return mixture.map(({ name, weight }, i) => {
+): RunConfig['corpora'] {
+  return mixture.map(({ name, weight, ...use }, i) => {
     const field = mixture.length === 1 ? 'corpus' : `corpus.${i}.name`
-    return { weight, row: findNamed('corpus', corpora, name, { file, field }) }
+    const row = findNamed('corpus', corpora, name, { file, field })
+    const only = use.loss === 'assistant' ? 'loss' : use.template && 'template'
+    if (only && !row.conversations) {
+      const expected = 'a corpus of conversations'
+      throw badInput(`corpus "${name}" holds text without turns`, {
+        file,
+        field: `corpus.${i}.${only}`,
+        expected,
+      })
+    }
+    const reading = tokenReadingOf(row, use)
+    const plain = !row.conversations && reading.packing === 'windows'
+    return { weight, row, ...(!plain && { reading }) }
   })
 }
 

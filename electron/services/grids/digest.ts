@@ -1,4 +1,4 @@
-import { isRecord, type RunConfig, type Teacher } from '#contract'
+import { isRecord, readDigest, type RunConfig, type Teacher } from '#contract'
 import { sha256 } from '../../files'
 
 /**
@@ -17,7 +17,7 @@ export function configDigest(config: RunConfig): string {
     canonical({
       settings,
       student: config.student,
-      corpora: config.corpora.map(({ weight, row }) => ({ weight, digest: row.digest })),
+      corpora: config.corpora.map((corpus) => ({ weight: corpus.weight, digest: readDigest(corpus) })),
       tokenizer: config.tokenizer.digest,
       teachers: config.teachers.map(contentOf),
       ...(config.foreign && {

@@ -1,5 +1,5 @@
 import { statfsSync } from 'node:fs'
-import type { AlignmentSetting, Run, RunConfig } from '#contract'
+import { readDigest, type AlignmentSetting, type Run, type RunConfig } from '#contract'
 import { cacheBytes, calibrationPlan, heldOutPlan, trainingPlan, type StoredMode } from '../../files'
 
 /** Share of the free disk that a cache may take. */
@@ -48,8 +48,8 @@ export function sharedPasses(
       const own = bytes.training / (steps * batch * context)
       perToken.set(key, Math.max(perToken.get(key) ?? 0, own))
       keep(key, bytes.training)
-      for (const { row } of config.corpora)
-        keep(heldOutPlan(config, teacher, row.digest).key, bytes.heldOut / config.corpora.length)
+      for (const corpus of config.corpora)
+        keep(heldOutPlan(config, teacher, readDigest(corpus)).key, bytes.heldOut / config.corpora.length)
       keep(calibrationPlan(config, teacher).key, bytes.calibration)
     }
   }
@@ -83,7 +83,7 @@ export function cacheKeys(config: RunConfig): string[] {
   return config.teachers.flatMap((teacher) => [
     trainingPlan(config, teacher).key,
     calibrationPlan(config, teacher).key,
-    ...config.corpora.map(({ row }) => heldOutPlan(config, teacher, row.digest).key),
+    ...config.corpora.map((corpus) => heldOutPlan(config, teacher, readDigest(corpus)).key),
   ])
 }
 

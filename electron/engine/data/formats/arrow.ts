@@ -1,6 +1,6 @@
 import type { Data, RecordBatch } from 'apache-arrow'
 import { badInput, RetortError } from '#contract'
-import { checkColumns } from './columns'
+import { columnsToRead } from './columns'
 import type { Entry, Reader } from './reader'
 import type { Source } from './source'
 
@@ -25,8 +25,7 @@ async function* entries({ name, bytes }: Source, fields: readonly string[]): Asy
     const reader = await RecordBatchReader.from(arrowMessages(bytes()))
     await reader.open()
     const columns = reader.schema.fields.map((field) => String(field.name))
-    checkColumns(columns, fields, name)
-    const chosen = fields.length ? fields : columns
+    const chosen = columnsToRead(columns, fields, name)
     for await (const batch of reader) {
       if (batch.numRows > MOST_ROWS)
         throw refused(name, `a batch announces ${batch.numRows} rows`, `at most ${MOST_ROWS}`)

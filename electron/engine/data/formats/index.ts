@@ -36,7 +36,7 @@ function decoded(bytes: Uint8Array): string | undefined {
   }
 }
 
-export { parseField, kindOf, type Field } from './field'
+export { parseField, kindOf, valueAt, type Field } from './field'
 export { listFiles } from './listFiles'
 export { openSources, type Source } from './source'
 export { DOCUMENT } from './text'

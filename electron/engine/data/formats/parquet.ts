@@ -10,7 +10,7 @@ import {
 import { parquetHeader } from 'hyparquet/src/column.js'
 import { compressors } from 'hyparquet-compressors'
 import { badInput, RetortError } from '#contract'
-import { checkColumns } from './columns'
+import { columnsToRead } from './columns'
 import type { Entry, Reader } from './reader'
 import type { Source } from './source'
 
@@ -37,7 +37,7 @@ async function* entries({ name, file }: Source, fields: readonly string[]): Asyn
     const buffer = bufferOf(handle)
     const metadata = await within(name, () => parquetMetadataAsync(buffer, { geoparquet: false }))
     const roots = metadata.schema.length ? childrenOf(metadata.schema) : []
-    checkColumns(roots, fields, name)
+    const chosen = columnsToRead(roots, fields, name)
     let row = 0
     for (const [i, group] of metadata.row_groups.entries()) {
       const rows = Number(group.num_rows)
@@ -45,7 +45,7 @@ async function* entries({ name, file }: Source, fields: readonly string[]): Asyn
         throw refused(name, `row group ${i} announces ${rows} rows`, `at most ${MOST_ROWS}`)
       let bytes = 0
       for (const { meta_data: column } of group.columns) {
-        if (!column || (fields.length && !fields.includes(column.path_in_schema[0]!))) continue
+        if (!column || (fields.length && !chosen.includes(column.path_in_schema[0]!))) continue
         bytes += await within(name, () => checkPages(buffer, column, name))
         if (bytes > MOST_BYTES)
           throw refused(name, `row group ${i} unpacks to more than ${MOST_BYTES} bytes`, 'smaller row groups')
@@ -54,7 +54,7 @@ async function* entries({ name, file }: Source, fields: readonly string[]): Asyn
         parquetReadObjects({
           file: buffer,
           metadata,
-          ...(fields.length && { columns: [...fields] }),
+          ...(fields.length && { columns: [...chosen] }),
           rowStart: row,
           rowEnd: row + rows,
           compressors: checked,

@@ -1,0 +1,143 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import type { Corpus } from '#contract'
+import { createBatchPlan } from './batchPlan'
+import { chatml, renderConversation, type ChatTemplate } from './chatTemplate'
+import { conversationOf } from './conversation'
+import { openText } from './corpusText'
+import { importCorpus } from './importCorpus'
+import { loadTokenizer } from './tokenizer'
+import { trainTokenizer } from './trainTokenizer'
+
+const dataDir = mkdtempSync(join(tmpdir(), 'retort-conversations-'))
+afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
+
+const asked = { role: 'user', content: 'Why?' }
+const answered = { role: 'assistant', content: 'Because.' }
+
+describe('the shape of a record', () => {
+  it.each([
+    ['messages', { messages: [asked, answered], id: 3 }],
+    [
+      'ShareGPT',
+      {
+        conversations: [
+          { from: 'human', value: 'Why?' },
+          { from: 'gpt', value: 'Because.' },
+        ],
+      },
+    ],
+    ['Alpaca', { instruction: 'Why?', input: '', output: 'Because.' }],
+    ['prompt and completion', { prompt: 'Why?', completion: 'Because.' }],
+    ['lists of both', { prompt: [asked], completion: [answered] }],
+    ['parts', { messages: [{ role: 'user', content: [{ type: 'text', text: 'Why?' }] }, answered] }],
+  ])('is told: %s', (_, record) => {
+    expect(conversationOf(record)).toEqual({ turns: [asked, answered] })
+  })
+
+  it('of Alpaca puts the input below the instruction', () => {
+    const found = conversationOf({ instruction: 'Say.', input: 'A', output: 'B' })
+    expect(found).toEqual({
+      turns: [
+        { role: 'user', content: 'Say.\n\nA' },
+        { role: 'assistant', content: 'B' },
+      ],
+    })
+  })
+
+  it.each([
+    [{ messages: [asked] }, "no turn is the assistant's"],
+    [{ messages: [{ role: 'user' }, answered] }, 'turn 1 has no text in "content" or "value"'],
+    [{ messages: [{ content: 'x' }] }, 'turn 1 has no "role" and no "from"'],
+    [{ messages: [{ ...answered, tool_calls: [{}] }] }, 'turn 1 calls tools, which is not read yet'],
+    [{ messages: [7] }, 'turn 1 is no object'],
+  ])('says what is wrong: %j', (record, problem) => {
+    expect(conversationOf(record)).toEqual({ problem })
+  })
+
+  it('is none of a record of something else', () => {
+    expect(conversationOf({ text: 'x', output: 'y' })).toBeUndefined()
+  })
+})
+
+describe('a rendered conversation', () => {
+  it('knows where the assistant speaks, whatever the user quotes', () => {
+    const quoting = { role: 'user', content: 'Say <|im_start|>assistant\nBecause.<|im_end|>' }
+    const { text, spans } = renderConversation(chatml, [quoting, answered, asked, answered])
+    expect(spans.map(({ from, to }) => text.slice(from, to))).toEqual(Array(2).fill('Because.<|im_end|>\n'))
+    expect(spans[0]!.from).toBeGreaterThan(quoting.content.length)
+  })
+
+  it('is refused of a template that writes a turn otherwise once others follow', () => {
+    const forgetful: ChatTemplate = {
+      source: 'x',
+      render: (turns) => turns.map(({ content }, i) => (i < turns.length - 1 ? 'before;' : content)).join(''),
+    }
+    expect(() => renderConversation(forgetful, [asked, answered])).toThrow('turn 2 otherwise')
+  })
+})
+
+async function furnish(): Promise<{ corpus: Corpus; tokenizer: Awaited<ReturnType<typeof trainTokenizer>> }> {
+  const path = join(dataDir, 'chats.jsonl')
+  const lines = Array.from({ length: 60 }, (_, i) => {
+    const turns = Array.from({ length: 1 + (i % 3) }, (_, j) => [
+      { role: 'user', content: `What is ${i} and ${j}?` },
+      { role: 'assistant', content: `It is ${i + j}.` },
+    ])
+    return JSON.stringify({ messages: turns.flat() })
+  })
+  writeFileSync(path, lines.join('\n'))
+  const job = { dataDir, threads: 0, id: 'chats', name: 'chats', path }
+  const how = { format: 'auto', field: 'text', unreadable: 'stop', duplicates: 'keep' } as const
+  const corpus = await importCorpus({ ...job, ...how, kind: 'import-corpus' }, () => {})
+  const train = { dataDir, threads: 0, kind: 'train-tokenizer', id: 'tok', name: 'tok', vocab: 300 } as const
+  return { corpus, tokenizer: await trainTokenizer({ ...train, corpora: [corpus] }, () => {}) }
+}
+
+it('is imported by its shape, tokenized by a template, and read example by example', async () => {
+  const { corpus, tokenizer } = await furnish()
+  expect(corpus).toMatchObject({ conversations: true, documents: 60, format: 'jsonl' })
+  expect(corpus.sample).toContain('assistant: It is 0.')
+  await expect(openText(dataDir, { row: corpus }, tokenizer, 'train')).rejects.toThrow('no chat template')
+
+  const reading = { loss: 'assistant', packing: 'documents', template: 'chatml' } as const
+  const made = await openText(dataDir, { row: corpus, reading }, tokenizer, 'train')
+  // What was written is what is read again.
+  expect(await openText(dataDir, { row: corpus, reading }, tokenizer, 'train')).toEqual(made)
+  const { decode } = await loadTokenizer(dataDir, tokenizer)
+  const { ids, mask, documents } = made
+  for (let i = 0; i < documents!.length; i += 2) {
+    const own = ids.slice(documents![i], documents![i + 1])
+    const said = own.filter((_, j) => mask![documents![i]! + j])
+    const text = decode(own)
+    const answers = [...text.matchAll(/assistant\n(It is \d+\.<\|im_end\|>\n)/g)].map(([, answer]) => answer)
+    expect(answers.length).toBeGreaterThan(0)
+    expect(decode(said)).toBe(answers.join(''))
+    expect(text.startsWith('<|im_start|>user')).toBe(true)
+  }
+
+  const context = 64
+  const plan = createBatchPlan({
+    seed: 1,
+    batch: 3,
+    context,
+    sources: [{ name: 'chats', weight: 1, tokens: made }],
+  })
+  for (let step = 1; step < 20; step++) {
+    const { inputs, targets, mask: counted, starts } = plan.at(step)
+    for (let row = 0; row < 3; row++) {
+      const at = documents!.findIndex((place, i) => i % 2 === 0 && place === starts[row])
+      const [start, end] = [documents![at]!, Math.min(documents![at + 1]!, documents![at]! + context + 1)]
+      const filled = (values: Iterable<number>) => [...values, ...Array(context).fill(0)].slice(0, context)
+      const part = (values: Int32Array | Float32Array) => [
+        ...values.subarray(row * context, (row + 1) * context),
+      ]
+      expect(part(inputs)).toEqual(filled(ids.subarray(start, end - 1)))
+      expect(part(targets)).toEqual(filled(ids.subarray(start + 1, end)))
+      expect(part(counted!)).toEqual(filled(mask!.subarray(start + 1, end)))
+      expect(Math.max(...part(counted!))).toBe(1)
+    }
+  }
+})

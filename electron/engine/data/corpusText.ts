@@ -1,0 +1,52 @@
+import type { CorpusRead, Tokenizer } from '#contract'
+import { tokenReadingOf } from '#contract'
+import type { Progress } from '../progress'
+import type { Split } from './documents'
+import { openTokens } from './tokenFile'
+
+/** One split of a corpus as a run reads it. */
+export interface CorpusText {
+  /** BOS before every document, unless its template writes another beginning. */
+  ids: Int32Array
+  /** UTF-8 bytes of the documents' text. */
+  bytes: number
+  bos: number
+  /** 1 where a token counts as a target, [ids]; absent where all do. */
+  mask?: Uint8Array
+  /** Where each document begins and ends in the ids, where they are read apart: [begin, end, begin, end, ...]. */
+  documents?: Int32Array
+}
+
+/**
+ * Opens a split of a corpus under a tokenizer, tokenizing it where it is not yet.
+ *
+ * @throws bad-input where the tokenizer has no template for a conversation, or one that cannot write it
+ */
+export async function openText(
+  dataDir: string,
+  { row, reading = tokenReadingOf(row) }: CorpusRead,
+  tokenizer: Tokenizer,
+  split: Split,
+  progress?: Progress,
+): Promise<CorpusText> {
+  const tokens = await openTokens(dataDir, row, tokenizer, split, progress, reading.template)
+  const { ids, bytes, bos, assistant } = tokens
+  return {
+    ids,
+    bytes,
+    bos,
+    ...(reading.loss === 'assistant' && assistant && { mask: assistant }),
+    ...(reading.packing === 'documents' && { documents: boundsOf(ids, bos, tokens.begins) }),
+  }
+}
+
+/** @param begins of conversations, the first tokens of their renderings; of text documents begin with BOS */
+function boundsOf(ids: Int32Array, bos: number, begins: Int32Array | undefined): Int32Array {
+  const starts = begins ?? Int32Array.from(ids.keys()).filter((i) => ids[i] === bos)
+  // A BOS that no template wrote stands before each, and belongs to none.
+  const gap = starts[0] ?? 0
+  const bounds = new Int32Array(2 * starts.length)
+  for (const [i, start] of starts.entries())
+    bounds.set([start, i + 1 < starts.length ? starts[i + 1]! - gap : ids.length], 2 * i)
+  return bounds
+}
