@@ -47,7 +47,7 @@ export async function openTokens(
   progress: Progress = () => {},
   named?: string,
 ): Promise<TokenFile> {
-  const template = corpus.conversations && (await templateFor(dataDir, tokenizer, corpus, named))
+  const template = corpus.conversations && templateFor(dataDir, tokenizer, corpus, named)
   const conversations = template ? `/${sha256(template.source)}` : ''
   const key = sha256(`${VERSION}/${corpus.digest}/${tokenizer.digest}/${split}${conversations}`)
   const path = join(dataDir, 'cache', 'tokens', `${key}.bin`)

@@ -148,10 +148,12 @@ export class HeldOut {
     logits: readonly tf.Tensor2D[],
     labels: tf.Tensor1D,
     drawn: Float32Array | undefined,
+    weights?: tf.Tensor2D,
   ): FusedTarget {
     const { train, loss } = this.config.experiment
     return fuseTeachers(this.weighting, tau, logits, labels.size / train.context, {
       labels,
+      weights,
       temperatures: this.config.temperatures,
       conflict: loss,
       drawn: drawn && tf.tensor2d(drawn, [labels.size, logits.length]),
@@ -216,7 +218,10 @@ export class HeldOut {
       parts.push(tf.zeros([3]))
     } else {
       const own = drawn?.subarray(from * teachers.length, (from + size) * teachers.length)
-      const fuse = (tau: number) => this.fuse(tau, teachers, labels, own)
+      // Of text in windows all tokens enter a sequence's weights, scored here or not, as they do in training.
+      const masked = this.config.corpora.some(({ reading }) => reading)
+      const counted = masked ? (tf.reshape(weights, [-1, 1]) as tf.Tensor2D) : undefined
+      const fuse = (tau: number) => this.fuse(tau, teachers, labels, own, counted)
       const plain = fuse(1)
       const tempered = loss.tau === 1 ? plain : fuse(loss.tau)
       const agree = tf.equal(likeliest, tf.argMax(plain.p, -1))
