@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { Corpus } from '#contract'
+import { scoreDocuments } from '../evaluate/tokenScores'
+import { scoringWindows } from '../evaluate/windows'
 import { createBatchPlan } from './batchPlan'
 import { chatml, renderConversation, type ChatTemplate } from './chatTemplate'
 import { conversationOf } from './conversation'
@@ -140,4 +142,22 @@ it('is imported by its shape, tokenized by a template, and read example by examp
       expect(Math.max(...part(counted!))).toBe(1)
     }
   }
+})
+
+it('is scored conversation by conversation, each by what counts of it', () => {
+  // A BOS that no template wrote, two conversations of three and four tokens.
+  const text = {
+    ids: Int32Array.of(0, 5, 6, 7, 0, 8, 9, 4, 3),
+    documents: Int32Array.of(1, 4, 5, 9),
+    mask: Uint8Array.of(0, 0, 1, 1, 0, 0, 0, 1, 0),
+  }
+  const windows = scoringWindows(text.ids, { ...text, context: 2, batch: 2, bos: 0, stride: 2 })
+  const scored = windows.flatMap(({ targets, weights }) => [...targets].filter((_, i) => weights[i]))
+  expect(scored).toEqual([6, 7, 4])
+  const tokenizer = { bos: 0, decode: () => '', piece: (id: number) => new Uint8Array(id) }
+  const rows = scoreDocuments('chats', text, [-1, -2, -4], tokenizer)
+  expect(rows.map(({ tokens, bytes, nll }) => [tokens, bytes, nll])).toEqual([
+    [2, 13, 3],
+    [1, 4, 4],
+  ])
 })

@@ -1,6 +1,7 @@
 import { measuredOf, type CalibrationScore, type HeldOutDocument } from '#contract'
 import { tf } from '../backend/tf'
 import type { TextTokenizer } from '../data/textTokenizer'
+import type { HeldOutText } from './heldOut'
 import { logProbabilities } from '../distill/divergence'
 import { labelLogProbabilities } from '../distill/losses'
 import { brierScore, expectedCalibrationError, reliability } from './calibration'
@@ -79,20 +80,35 @@ export function calibrationOf(model: string, rows: readonly (readonly number[])[
  */
 export function scoreDocuments(
   corpus: string,
-  ids: Int32Array,
+  { ids, mask, documents: apart }: Omit<HeldOutText, 'bytes'>,
   labels: readonly number[],
-  tokenizer: Pick<TextTokenizer, 'bos' | 'decode'>,
+  tokenizer: Pick<TextTokenizer, 'bos' | 'decode' | 'piece'>,
 ): HeldOutDocument[] {
   const documents: HeldOutDocument[] = []
   let scored = 0
-  for (let start = 0, end = 0; start < ids.length; start = end) {
-    end = start + 1
-    while (end < ids.length && ids[end] !== tokenizer.bos) end++
-    const tokens = end - start - 1
+  const bounds = apart ?? boundsOf(ids, tokenizer.bos)
+  for (let at = 0; at < bounds.length; at += 2) {
+    const [start, end] = [bounds[at]!, bounds[at + 1]!]
+    const counted = ids.subarray(start + 1, end).filter((_, i) => mask?.[start + 1 + i] ?? 1)
+    const tokens = counted.length
     let nll = 0
     for (let i = 0; i < tokens; i++) nll -= labels[scored++]!
-    const bytes = Buffer.byteLength(tokenizer.decode(ids.subarray(start + 1, end)))
+    // The pieces of what is masked do not stand side by side: they are no text to decode.
+    const bytes = mask
+      ? counted.reduce((sum, id) => sum + tokenizer.piece(id).length, 0)
+      : Buffer.byteLength(tokenizer.decode(counted))
     documents.push({ corpus, document: documents.length, tokens, bytes, nll: measuredOf(nll) })
   }
   return documents.filter(({ tokens }) => tokens)
+}
+
+/** Begin and end of each document, from its BOS on. */
+function boundsOf(ids: Int32Array, bos: number): number[] {
+  const bounds: number[] = []
+  for (let start = 0, end = 0; start < ids.length; start = end) {
+    end = start + 1
+    while (end < ids.length && ids[end] !== bos) end++
+    bounds.push(start, end)
+  }
+  return bounds
 }

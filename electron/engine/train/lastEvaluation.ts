@@ -76,7 +76,7 @@ async function evaluateLast(
       undefined,
       (i) => prepareTeachers(teachers, parts[i]!.inputs, { split: id, ...parts[i]!.at }),
     )
-    documents.push(...scoreDocuments(id, text.ids, rows[0] ?? [], tokenizer))
+    documents.push(...scoreDocuments(id, text, rows[0] ?? [], tokenizer))
     for (const [r, row] of rows.entries()) all[r] = (all[r] ?? []).concat(row)
   }
   if (!all[0]?.length) return { metrics: {}, detail: { calibration: [], continuations: [] }, documents }
