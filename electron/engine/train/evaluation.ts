@@ -25,6 +25,7 @@ import { logitsOf } from '../teachers/logits'
 import { rankForeign } from '../teachers/ranking'
 import { prepareTeachers, type TeacherSource } from '../teachers/source'
 import { chunksFor } from './chunksFor'
+import { countedTokens } from './counted'
 import { scoreOf, means, Said, SUMS } from './scores'
 import type { Student } from './student'
 
@@ -218,9 +219,7 @@ export class HeldOut {
       parts.push(tf.zeros([3]))
     } else {
       const own = drawn?.subarray(from * teachers.length, (from + size) * teachers.length)
-      // Of text in windows all tokens enter a sequence's weights, scored here or not, as they do in training.
-      const masked = this.config.corpora.some(({ reading }) => reading)
-      const counted = masked ? (tf.reshape(weights, [-1, 1]) as tf.Tensor2D) : undefined
+      const counted = countedTokens(this.config, window.weights, { from, size })
       const fuse = (tau: number) => this.fuse(tau, teachers, labels, own, counted)
       const plain = fuse(1)
       const tempered = loss.tau === 1 ? plain : fuse(loss.tau)

@@ -30,6 +30,7 @@ import { forward } from '../model/forward'
 import { logitsOf } from '../teachers/logits'
 import { prepareTeachers, type TeacherSource } from '../teachers/source'
 import { chunksFor } from './chunksFor'
+import { countedTokens } from './counted'
 import type { HeldOut } from './evaluation'
 import type { Student } from './student'
 
@@ -139,7 +140,8 @@ function tokenTable(
     const logQ = logProbabilities(logits, 1)
     const teacherLogits = signals.map((signal) => logitsOf(signal, chunk))
     const own = drawn?.subarray(from * teachers.length, (from + size) * teachers.length)
-    const { alpha } = heldOut.fuse(1, teacherLogits, labels, own)
+    const counted = countedTokens(config, window.weights, chunk)
+    const { alpha } = heldOut.fuse(1, teacherLogits, labels, own, counted)
     const weights = tf.transpose(alpha)
     for (const [k, z] of teacherLogits.entries()) {
       const logP = logProbabilities(z, 1)

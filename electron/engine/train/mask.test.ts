@@ -1,11 +1,12 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { numberOf, type StepRecord } from '#contract'
+import { numberOf, type Corpus, type StepRecord } from '#contract'
 import { startBackend } from '../backend'
 import type { LazyBackend } from '../backend/lazyBackend'
 import { tf } from '../backend/tf'
 import { createBatchPlan } from '../data/batchPlan'
 import { createTables } from '../model/forward'
 import { createRandom } from '../random'
+import { readTeachers } from './alarms/teacherFigures'
 import { TrainingStep, type TokenBatch } from './step'
 import { Student } from './student'
 import { batch, model, runConfig, teacherSource } from './testing'
@@ -191,4 +192,21 @@ it('of examples filled up to one length gives what each gives alone at its own',
     sums.map((sum) => sum / total),
     1e-5,
   )
+})
+
+it('weighs the teachers of held-out text by the tokens that count, in their first look too', async () => {
+  const weighting = { strategy: 'entropy', granularity: 'sequence' }
+  const config = runConfig({ train, weighting })
+  const reading = { loss: 'assistant', packing: 'documents', template: 'chatml' } as const
+  config.corpora = [{ weight: 1, row: {} as Corpus, reading }]
+  const teachers = config.teachers.map((_, k) => teacherSource(config, k, 100 + k, 8))
+  const weightsOf = async (one: TokenBatch) => {
+    const starts = Int32Array.from({ length: ROWS }, (_, i) => i * TIME)
+    const { inputs, targets } = one
+    const figures = await readTeachers(config, [{ inputs, targets, weights: mask, starts }], teachers)
+    return figures.teachers.map(({ weight }) => weight)
+  }
+  const [whole, other] = [await weightsOf(batch(3)), await weightsOf(disturbed(batch(3)))]
+  expectNear(other, whole, 1e-6)
+  expect(Math.abs(whole[0]! - 0.5)).toBeGreaterThan(1e-4)
 })

@@ -11,6 +11,7 @@ import { partsOf, type WindowBatch } from '../../evaluate/windows'
 import { logitsOf } from '../../teachers/logits'
 import { prepareTeachers, type TeacherSource } from '../../teachers/source'
 import { chunksFor } from '../chunksFor'
+import { countedTokens } from '../counted'
 
 /** What the teachers of a run are worth on its calibration text, as the run is going to use them. */
 export interface TeacherFigures {
@@ -85,7 +86,7 @@ export async function readTeachers(
 /** [(DIVERGENCE + K) * K, tokens] */
 function tokenTable(
   config: RunConfig,
-  { inputs, targets }: WindowBatch,
+  { inputs, targets, weights }: WindowBatch,
   sequences: number,
   teachers: readonly TeacherSource[],
 ): tf.Tensor2D {
@@ -104,8 +105,11 @@ function tokenTable(
     const alpha =
       weighting.strategy === 'random'
         ? tf.fill<tf.Rank.R2>([labels.size, teachers.length], 1 / teachers.length)
-        : fuseTeachers(weighting, loss.tau, logits, labels.size / train.context, { labels, temperatures })
-            .alpha
+        : fuseTeachers(weighting, loss.tau, logits, labels.size / train.context, {
+            labels,
+            temperatures,
+            weights: countedTokens(config, weights, chunk),
+          }).alpha
     return tf.concat(
       said.flatMap((z, k) => {
         const own = entropy(logP[k]!)
