@@ -9,6 +9,7 @@ import { createByteBpe } from './byteBpe'
 import { charactersToBytes, NO_BYTES } from './bytes'
 import { createLlama2cTokenizer, readLlama2cPieces } from './llama2cTokenizer'
 import type { TextTokenizer } from './textTokenizer'
+import { checkPatterns } from './tokenizerPatterns'
 
 /** SHA-256 of which bytes each id stands for, and which id stands before documents. */
 export function piecesDigest({ vocab, bos, piece }: TextTokenizer): string {
@@ -138,6 +139,7 @@ function openHuggingFace(json: unknown, file: string): TextTokenizer {
   const { model, added_tokens: added } = parsed
   const ids = Array.isArray(model.vocab) ? model.vocab.map((_, id) => id) : Object.values(model.vocab)
   const vocab = checkIds([...ids, ...added.map(({ id }) => id)], file)
+  checkPatterns(json as Record<string, unknown>, file)
   const tokenizer = guarded(file, () => new HuggingFaceTokenizer(json as object, {}))
   let pieces: Map<number, Uint8Array> | undefined
   return {

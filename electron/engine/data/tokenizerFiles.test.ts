@@ -45,3 +45,45 @@ describe('a tokenizer.json whose ids are not those of its tokens', () => {
     expect(open('bpe', toTokenizerJson({ vocab: ids(), merges: [] })).encode('a')).toHaveLength(1)
   })
 })
+
+describe('a tokenizer.json with a step that looks for a pattern', () => {
+  const whole = toTokenizerJson({ vocab: ids(), merges: [] }) as Record<string, unknown>
+  const sequence = (inside: string, steps: unknown[]) => ({ type: 'Sequence', [inside]: steps })
+  const strip = { type: 'Strip', content: ' ', start: 1, stop: 0 }
+
+  it('is refused by its place where that is none: without it the tokens would be others', () => {
+    const none = [
+      undefined,
+      null,
+      {},
+      { Stringx: ' ' },
+      { String: 4 },
+      'a b',
+      ['String'],
+      { __proto__: null },
+    ]
+    for (const pattern of none) {
+      const replace = { type: 'Replace', pattern, content: ' ' }
+      expect(() => open('huggingface', { ...whole, normalizer: replace })).toThrow(
+        /normalizer\.pattern: a step "Replace" has no pattern/,
+      )
+      const decoder = sequence('decoders', [strip, sequence('decoders', [replace])])
+      expect(() => open('huggingface', { ...whole, decoder })).toThrow(
+        /decoder\.decoders\.0\.pattern: a step "Replace"/,
+      )
+      const split = { type: 'Split', pattern, behavior: 'Isolated', invert: false }
+      const before = sequence('pretokenizers', [split])
+      expect(() => open('huggingface', { ...whole, pre_tokenizer: before })).toThrow(
+        /pre_tokenizer\.pretokenizers\.0\.pattern: a step "Split"/,
+      )
+    }
+  })
+
+  it('opens with a text or a regular expression', () => {
+    for (const pattern of [{ String: 'b' }, { Regex: 'b+' }]) {
+      const normalizer = sequence('normalizers', [{ type: 'Replace', pattern, content: 'a' }])
+      const made = open('huggingface', { ...whole, normalizer })
+      expect(made.encode('ab')).toEqual(made.encode('aa'))
+    }
+  })
+})
