@@ -54,6 +54,11 @@ test.describe('on an empty data directory', () => {
       await app.getByRole('textbox', { name: 'Path' }).fill(path)
       await app.getByRole('button', { name: 'Import corpus' }).click()
       await expect(app.getByRole('dialog')).toBeHidden()
+      if (path === good) continue
+      // Where it was started, until it is put away.
+      await expect(app.getByText('the text is not UTF-8')).toBeVisible()
+      await app.getByRole('button', { name: 'Put away Import bad' }).click()
+      await expect(app.getByText('the text is not UTF-8')).toBeHidden()
     }
     await expect(app.getByRole('row', { name: /good/ })).toBeVisible()
     await rail(app, 'Queue').click()

@@ -28,8 +28,20 @@ export const useApp = defineStore('app', () => {
 export const useTasks = defineStore('tasks', () => {
   const { rows, put, ...loader } = createRows<Task>(() => call('tasks.list', {}))
   const running = computed(() => rows.value.filter(({ status }) => status === 'running'))
+  const followed = ref(new Set<string>())
+  /** What is at work, and what was started in this page and ended with something to say, until that is put away. */
+  const told = computed(() =>
+    rows.value.filter(
+      ({ id, status, warnings }) =>
+        status === 'running' || (followed.value.has(id) && (status === 'failed' || !!warnings?.length)),
+    ),
+  )
+  function follow(task: Task | undefined): void {
+    if (task) followed.value.add(task.id)
+  }
+  const putAway = (id: string) => followed.value.delete(id)
   onPush((push) => {
     if (push.topic === 'task') put(push.task)
   })
-  return { rows, running, ...loader }
+  return { rows, running, told, follow, putAway, ...loader }
 })
