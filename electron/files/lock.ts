@@ -7,11 +7,11 @@ import {
   rmSync,
   statSync,
   utimesSync,
-  writeFileSync,
 } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { randomBytes } from 'node:crypto'
+import { writeSmall } from './room'
 
 export interface Holder {
   pid: number
@@ -66,8 +66,8 @@ export function takeFileLock(file: string): Lock | Holder {
 /** Puts a lock with its content under a name that is free. False: it is not. */
 function place(file: string, own: Holder): boolean {
   const ready = `${file}.${own.nonce}`
-  writeFileSync(ready, JSON.stringify(own))
   try {
+    writeSmall(ready, JSON.stringify(own))
     linkSync(ready, file)
     return true
   } catch (error) {
@@ -84,7 +84,7 @@ function place(file: string, own: Holder): boolean {
 
 function writeNew(file: string, own: Holder): boolean {
   try {
-    writeFileSync(file, JSON.stringify(own), { flag: 'wx' })
+    writeSmall(file, JSON.stringify(own), 'wx')
     return true
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
@@ -103,7 +103,7 @@ function takeOver(file: string, left: Holder | undefined, own: Holder): boolean 
   try {
     if (!existsSync(file) || readHolder(file)?.nonce !== left?.nonce) return false
     const ready = `${file}.${own.nonce}`
-    writeFileSync(ready, JSON.stringify(own))
+    writeSmall(ready, JSON.stringify(own))
     renameSync(ready, file)
     return true
   } finally {

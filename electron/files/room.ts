@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, statfsSync, statSync } from 'node:fs'
+import { copyFileSync, existsSync, statfsSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { failed, parameterCount, type RetortError, type RunConfig } from '#contract'
 
@@ -25,6 +25,11 @@ export function withRoom<T>(path: string, bytes: number, write: () => T): T {
   } catch (error) {
     throw isDiskFull(error) ? diskFull(path, bytes, error) : error
   }
+}
+
+/** Writes a small file of text whole, not atomically; a full disk is told by `withRoom`. */
+export function writeSmall(path: string, text: string, flag: 'w' | 'wx' = 'w'): void {
+  withRoom(path, Buffer.byteLength(text), () => writeFileSync(path, text, { flag }))
 }
 
 export function diskFull(path: string, bytes: number, cause: unknown): RetortError {

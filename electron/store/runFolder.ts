@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
 import {
@@ -24,7 +24,15 @@ import {
   type StepRecord,
   type TeacherOutputs,
 } from '#contract'
-import { listCheckpoints, livesStill, noteProcess, readJson, readJsonLines, writeJsonAtomic } from '../files'
+import {
+  listCheckpoints,
+  livesStill,
+  noteProcess,
+  readJson,
+  readJsonLines,
+  writeJsonAtomic,
+  writeSmall,
+} from '../files'
 import { paths } from './dataDirectory'
 import { ofAnother } from './folders'
 
@@ -123,7 +131,7 @@ export class RunFolder {
 
   /** Notes which process writes here, so that a later one can wait for its end. */
   noteWriter(pid: number): void {
-    writeFileSync(join(this.path, WRITER), noteProcess(pid))
+    writeSmall(join(this.path, WRITER), noteProcess(pid))
   }
 
   /** Whether the process that wrote here last is still alive: a host may die a moment before its worker. */

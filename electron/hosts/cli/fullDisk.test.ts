@@ -123,4 +123,27 @@ describe.skipIf(!allowed)('a disk that is too small', () => {
     const { events: __, ...expected } = await undisturbed('unstuck', 'off')
     expect(result).toEqual(expected)
   })
+
+  it('while a run is at work: the command says so and ends, and the run goes on once there is room', async () => {
+    const { runs, said } = onDisk(
+      'filled',
+      4,
+      `
+      $RETORT run ${file('flooded', 'off')} & pid=$!
+      tries=0
+      until grep -q '"step":3,' ${disk}/data/runs/flooded-*/metrics.jsonl 2>/dev/null || [ $tries = 600 ]; do
+        sleep 0.05; tries=$((tries + 1))
+      done
+      cat /dev/zero > ${disk}/filler 2>/dev/null || true
+      wait $pid && exit 9
+      $RETORT run --resume flooded && exit 9
+      rm ${disk}/filler
+      $RETORT run --resume flooded`,
+    )
+    expect(said).toMatch(/the disk is full: /)
+    expect(said).not.toMatch(/Node\.js v|^ +at |^ENOSPC/m)
+    const { events: _, ...result } = resultOf(runs, 'flooded')
+    const { events: __, ...expected } = await undisturbed('dry', 'off')
+    expect(result).toEqual(expected)
+  })
 })

@@ -25,18 +25,18 @@ export class RunEvents {
         )
         return pushes.step(id, event.record)
       case 'evaluation':
-        this.rows.change(id, { evaluation: event.record })
+        this.rows.follow(id, { evaluation: event.record })
         return pushes.push({ topic: 'evaluation', id, record: event.record })
       case 'checkpoint':
-        this.rows.change(id, { best: event.checkpoint.best })
+        this.rows.follow(id, { best: event.checkpoint.best })
         return pushes.push({ topic: 'checkpoint', id, checkpoint: event.checkpoint })
       case 'teacher-outputs':
-        return this.rows.change(id, { teacherOutputs: addOutputs(this.earlier, event.outputs) })
+        return this.rows.follow(id, { teacherOutputs: addOutputs(this.earlier, event.outputs) })
       case 'paused':
-        this.rows.change(id, { status: 'paused' })
+        this.rows.follow(id, { status: 'paused' })
         return this.log({ event: 'paused' })
       case 'continued':
-        this.rows.change(id, { status: 'running' })
+        this.rows.follow(id, { status: 'running' })
         return this.log({ event: 'continued' })
       case 'calibration':
         return keepCalibration(this.context, event.teacher, event.calibration)
@@ -51,7 +51,7 @@ export class RunEvents {
     const { step, message } = alarm
     // Counted from the folder: a resumed run raises anew what it had raised after its checkpoint.
     const alarms = summariseAlarms(new RunFolder(this.context.dataDir, this.id).log())
-    this.rows.change(this.id, { alarms })
+    this.rows.follow(this.id, { alarms })
     this.log({ event: 'alarm', step, message, alarm })
   }
 

@@ -67,8 +67,15 @@ export class RunProcess {
       (event) => events.hear(event),
     )
     this.worker = started.worker
-    if (started.worker.pid) folder.noteWriter(started.worker.pid)
-    rows.change(id, { status: 'running', retryAt: undefined, startedAt: new Date().toISOString() })
+    try {
+      if (started.worker.pid) folder.noteWriter(started.worker.pid)
+    } catch (error) {
+      // Nothing would know of a worker that is not noted.
+      started.result.catch(() => {})
+      started.worker.kill()
+      throw error
+    }
+    rows.follow(id, { status: 'running', retryAt: undefined, startedAt: new Date().toISOString() })
     try {
       return (await started.result) as { status: 'completed' | 'stopped' }
     } catch (error) {

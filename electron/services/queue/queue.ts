@@ -233,7 +233,7 @@ export class RunQueue {
   private waitForMemory({ id, reason }: Run, obstacle: string): void {
     if (reason === obstacle) return
     this.short.add(id)
-    this.rows.change(id, { reason: obstacle })
+    this.rows.follow(id, { reason: obstacle })
   }
 
   private mayStart({ id, group, cluster }: Run): boolean {
@@ -244,7 +244,7 @@ export class RunQueue {
   }
 
   private start(id: string): void {
-    if (this.short.delete(id)) this.rows.change(id, { reason: undefined })
+    if (this.short.delete(id)) this.rows.follow(id, { reason: undefined })
     const process = new RunProcess(this.context, this.rows, id, {
       resumed: this.resuming.delete(id),
       onStart: this.options.onStart,
@@ -253,7 +253,7 @@ export class RunQueue {
       .then(async ({ status }) => {
         this.context.pushes.flush()
         if (status === 'completed') await this.options.onCompleted(this.rows.of(id))
-        this.rows.change(id, { status, endedAt: new Date().toISOString() })
+        this.rows.follow(id, { status, endedAt: new Date().toISOString() })
       })
       .catch((error: unknown) => {
         this.context.pushes.flush()
@@ -261,7 +261,7 @@ export class RunQueue {
         if (error instanceof WorkerDeath && this.retry(id, reason)) return
         this.failures.set(id, new RetortError(toErrorShape(error)))
         if (this.rows.has(id))
-          this.rows.change(id, { status: 'failed', reason, endedAt: new Date().toISOString() })
+          this.rows.follow(id, { status: 'failed', reason, endedAt: new Date().toISOString() })
       })
       .finally(() => {
         this.active.delete(id)
@@ -281,7 +281,7 @@ export class RunQueue {
     this.retried.set(id, tries + 1)
     this.resuming.add(id)
     const wait = BACK_OFF_MS * 2 ** tries
-    this.rows.change(id, {
+    this.rows.follow(id, {
       status: 'queued',
       retries: retries - 1,
       retryAt: new Date(Date.now() + wait).toISOString(),

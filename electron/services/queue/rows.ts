@@ -1,4 +1,5 @@
 import { conflict, type Run } from '#contract'
+import { isDiskFull } from '../../files'
 import type { Context } from '../context'
 import { find } from '../identity'
 
@@ -31,6 +32,19 @@ export class RunRows {
     const row = this.context.catalogue.update(() => Object.assign(this.of(id), change))
     this.context.pushes.flush()
     this.tell(row)
+  }
+
+  /**
+   * Changes a row by what its worker says or how it ended, which nobody waits for: on a full disk it is written once
+   * there is room, and what the run's folder holds is not lost with this process.
+   */
+  follow(id: string, change: Partial<Run>): void {
+    try {
+      this.change(id, change)
+    } catch (error) {
+      if (!isDiskFull(error)) throw error
+      this.tell(this.of(id))
+    }
   }
 
   /** @throws conflict when its status is none of these */
