@@ -3,7 +3,7 @@ import { badInput } from './errors'
 import type { CorpusMixture, TokenReading } from './corpusMixture'
 import { objectName, type Features } from './experiment'
 import { measured } from './measured'
-import { teacherModel, type ModelConfig } from './model'
+import { hasLayers, teacherModel, type ModelConfig } from './model'
 
 export const id = z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'an id is lower-case letters, digits and dashes')
 /** SHA-256, hexadecimal. */
@@ -237,7 +237,7 @@ export type Teacher = z.output<typeof teacher>
  * @throws bad-input for an ONNX model
  */
 export function layeredModel({ name, model }: Pick<Teacher, 'name' | 'model'>): ModelConfig {
-  if (model.family !== 'onnx' && model.family !== 'served') return model
+  if (hasLayers(model)) return model
   const what = model.family === 'onnx' ? 'is an ONNX model' : 'is behind a server'
   throw badInput(`teacher "${name}" ${what}, whose layers cannot be read`, {
     expected: 'a model of ours',

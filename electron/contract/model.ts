@@ -115,6 +115,11 @@ export type OnnxModelConfig = z.output<typeof onnxModelConfig>
 export const teacherModel = z.discriminatedUnion('family', [modelConfig, onnxModelConfig, servedModelConfig])
 export type TeacherModel = z.output<typeof teacherModel>
 
+/** Whether a model is one of ours, whose layers can be read: not an ONNX file, and not behind a server. */
+export function hasLayers(model: TeacherModel): model is ModelConfig {
+  return model.family !== 'onnx' && model.family !== 'served'
+}
+
 /** Tokens of the longest sequence that a model reads. */
 export function longestSequence({ context = Infinity }: TeacherModel): number {
   return context

@@ -1,5 +1,6 @@
 import {
   badInput,
+  hasLayers,
   layeredModel,
   type ModelConfig,
   type RunConfig,
@@ -66,7 +67,7 @@ function named(
     })
   }
   const why = misfit(student, teacher.model)
-  if (why || teacher.model.family === 'onnx' || teacher.model.family === 'served')
+  if (why || !hasLayers(teacher.model))
     throw badInput(`teacher "${name}" does not fit: ${why}`, { field: 'student.init.teacher' })
   if (Array.isArray(layers)) {
     const { layers: most } = teacher.model

@@ -1,6 +1,7 @@
 import { freemem } from 'node:os'
 import {
   badInput,
+  hasLayers,
   memoryMendWords,
   outOfMemory,
   parameterCount,
@@ -111,7 +112,7 @@ function teacherTables(config: RunConfig, tokens: number): number {
       : 0
   const aligned = loss.features !== false && loss.features.gamma > 0 && loss.features.attention !== 'none'
   const maps = [student, ...teachers.map(({ model }) => model)].map((model) =>
-    model.family !== 'onnx' && model.family !== 'served' ? tokens * context * model.heads * model.layers : 0,
+    hasLayers(model) ? tokens * context * model.heads * model.layers : 0,
   )
   return (
     FACTORS.teacherLogits * tokens * own +

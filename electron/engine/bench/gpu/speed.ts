@@ -1,4 +1,4 @@
-import { parameterCount, type RunConfig } from '#contract'
+import { hasLayers, parameterCount, type RunConfig } from '#contract'
 import { startBackend } from '../../backend'
 import type { LazyBackend } from '../../backend/lazyBackend'
 import { tf } from '../../backend/tf'
@@ -37,11 +37,7 @@ export async function timeReal(name: keyof typeof REAL, timing: Timing): Promise
 
 function count({ student, teachers }: RunConfig): string {
   return [student, ...teachers.map(({ model }) => model)]
-    .map((model) =>
-      (model.family === 'onnx' || model.family === 'served' ? 0 : parameterCount(model)).toLocaleString(
-        'en-US',
-      ),
-    )
+    .map((model) => (hasLayers(model) ? parameterCount(model) : 0).toLocaleString('en-US'))
     .join(' and ')
 }
 
