@@ -3,45 +3,13 @@ import { corpusMixture } from './corpusMixture'
 import { applyMethod, tableMethods } from './methods'
 import { modelSpec, objectName } from './model'
 import { studentSpec } from './student'
+import { weighting } from './weighting'
 
 export { objectName }
 
 const positive = z.number().positive()
 const count = z.number().int().positive()
 const natural = z.number().int().nonnegative()
-
-export const weightingStrategies = [
-  'uniform',
-  'fixed',
-  'entropy',
-  'inverse-entropy',
-  'calibrated-entropy',
-  'kl-to-consensus',
-  'label-confidence',
-  'oracle',
-  'random',
-] as const
-export type WeightingStrategy = (typeof weightingStrategies)[number]
-export const granularities = ['token', 'sequence', 'batch'] as const
-
-/** How the teachers' weights alpha come about (METHOD: teacher weightings). */
-export const weighting = z
-  .strictObject({
-    strategy: z.enum(weightingStrategies).default('entropy'),
-    /** Of `fixed`: one for each teacher; only their ratios count. */
-    weights: z.array(z.number().nonnegative()).min(1).optional(),
-    granularity: z.enum(granularities).default('token'),
-    /** T_w: the weighting temperature of the softmax over teachers. */
-    temperature: positive.default(1),
-    fusion: z.enum(['arithmetic', 'geometric']).default('arithmetic'),
-  })
-  .superRefine(({ strategy, weights }, context) => {
-    if (strategy === 'fixed' && !weights?.some((weight) => weight > 0)) {
-      const message = 'the strategy "fixed" needs a number for each teacher, not all of them 0'
-      context.addIssue({ code: 'custom', path: ['weights'], message })
-    }
-  })
-export type Weighting = z.output<typeof weighting>
 
 export const attentionDistances = ['none', 'mse', 'kl'] as const
 
@@ -70,7 +38,14 @@ export const features = z.strictObject({
 })
 export type Features = z.output<typeof features>
 
-export const objectives = ['forward-kl', 'reverse-kl', 'jsd', 'top-k'] as const
+export const objectives = [
+  'forward-kl',
+  'reverse-kl',
+  'jsd',
+  'skewed-kl',
+  'skewed-reverse-kl',
+  'top-k',
+] as const
 export const conflicts = ['none', 'gate', 'drop'] as const
 export const comparisons = ['spans', 'uld'] as const
 
@@ -91,10 +66,15 @@ export type ForeignTeachers = z.output<typeof foreignTeachers>
 
 /** L = lambda * L_KD + (1 - lambda) * L_CE + gamma * L_feat. */
 export const loss = z.strictObject({
-  /** The divergence between fused target p and student q: KL(p || q), KL(q || p), generalised JSD, KL on p's top k. */
+  /**
+   * The divergence between fused target p and student q: KL(p || q), KL(q || p), generalised JSD, KL(p || m) and
+   * KL(q || m) to a skewed mixture (DistiLLM, arXiv 2402.03898), KL on p's top k.
+   */
   objective: z.enum(objectives).default('forward-kl'),
   /** Of `jsd`: beta KL(p || m) + (1 - beta) KL(q || m), m = beta p + (1 - beta) q. */
   beta: z.number().gt(0).lt(1).default(0.5),
+  /** Of `skewed-kl`: m = skew p + (1 - skew) q; of `skewed-reverse-kl`: m = (1 - skew) p + skew q. DistiLLM's alpha. */
+  skew: z.number().gt(0).lt(1).default(0.1),
   /** Of `top-k`: how many of the target's likeliest tokens are kept; their probabilities are renormalised. */
   topK: count.default(50),
   lambda: z.number().min(0).max(1).default(0.5),

@@ -1,12 +1,13 @@
 import { z } from 'zod'
 import { alarmSummary } from './alarm'
 import { tokenReading } from './corpusMixture'
-import { autoCache, backends, experiment, features, weightingStrategies } from './experiment'
+import { autoCache, backends, experiment, features } from './experiment'
 import { corpus, digest, id, teacher, timestamp, tokenizer } from './library'
 import { measured } from './measured'
 import { evaluationRecord, stepRecord } from './metrics'
 import { modelConfig, objectName } from './model'
 import { SCHEMA_VERSION } from './version'
+import { weightingStrategies } from './weighting'
 
 export const runStatuses = ['queued', 'running', 'paused', 'completed', 'failed', 'stopped'] as const
 export type RunStatus = (typeof runStatuses)[number]
@@ -21,6 +22,8 @@ export const methods = [
   'mobilebert',
   'reverse-kl',
   'jsd',
+  'skewed-kl',
+  'skewed-reverse-kl',
   'top-k',
 ] as const
 

@@ -46,7 +46,12 @@ export function rowDot(a: tf.Tensor2D, b: tf.Tensor2D): tf.Tensor2D {
 
 /** log p, finite where p is 0. */
 export function safeLog(p: tf.Tensor2D): tf.Tensor2D {
-  return tf.log(tf.maximum(p, SMALLEST))
+  return tf.log(atLeastSmallest(p))
+}
+
+/** p where it is above the smallest that divides and has a logarithm. */
+export function atLeastSmallest(p: tf.Tensor2D): tf.Tensor2D {
+  return tf.maximum(p, SMALLEST)
 }
 
 /** Close to float32's smallest normal number: its logarithm is finite, and multiplied by a p below it vanishes. */

@@ -186,9 +186,10 @@ describe('conflict', () => {
 describe('objectives', () => {
   const student = rows(6, 3, 5)
   const target = rows(7, 3, 5).map((row) => softmax(row, 2))
-  const setting = (changes: object): Loss => lossSchema.parse({ tau: 2, topK: 2, beta: 0.3, ...changes })
+  const setting = (changes: object): Loss =>
+    lossSchema.parse({ tau: 2, topK: 2, beta: 0.3, skew: 0.2, ...changes })
   const q = student.map((row) => softmax(row, 2))
-  const mixture = (i: number) => target[i]!.map((p, v) => 0.3 * p + 0.7 * q[i]![v]!)
+  const mixture = (i: number, share = 0.3) => target[i]!.map((p, v) => share * p + (1 - share) * q[i]![v]!)
   const truncated = target.map((row) => {
     const limit = [...row].sort((a, b) => b - a)[1]!
     const kept = row.map((p) => (p >= limit ? p : 0))
@@ -198,6 +199,8 @@ describe('objectives', () => {
     'forward-kl': (i) => kl(target[i]!, q[i]!),
     'reverse-kl': (i) => kl(q[i]!, target[i]!),
     jsd: (i) => 0.3 * kl(target[i]!, mixture(i)) + 0.7 * kl(q[i]!, mixture(i)),
+    'skewed-kl': (i) => kl(target[i]!, mixture(i, 0.2)),
+    'skewed-reverse-kl': (i) => kl(q[i]!, mixture(i, 0.8)),
     'top-k': (i) => kl(truncated[i]!, q[i]!),
   }
 

@@ -1,6 +1,6 @@
 import type { Loss } from '#contract'
 import { tf } from '../backend/tf'
-import { logProbabilities, safeLog } from './divergence'
+import { atLeastSmallest, logProbabilities, safeLog } from './divergence'
 
 /** A divergence of one row: its value in nats, and its gradient with respect to the student's z / tau. */
 interface Divergence {
@@ -10,7 +10,7 @@ interface Divergence {
   gradient: tf.Tensor2D
 }
 
-type Rule = (p: tf.Tensor2D, logQ: tf.Tensor2D, setting: Pick<Loss, 'beta' | 'topK'>) => Divergence
+type Rule = (p: tf.Tensor2D, logQ: tf.Tensor2D, setting: Pick<Loss, 'beta' | 'skew' | 'topK'>) => Divergence
 
 /**
  * The divergences between target p and student q, by objective. With f(q) = D and s = z / tau, the gradient is
@@ -33,7 +33,7 @@ const rules: Record<Loss['objective'], Rule> = {
    */
   jsd: (p, logQ, { beta }) => {
     const q = tf.exp<tf.Tensor2D>(logQ)
-    const logM = safeLog(tf.add<tf.Tensor2D>(tf.mul(p, beta), tf.mul(q, 1 - beta)))
+    const logM = safeLog(mixture(p, q, beta))
     const fromP = rowSum(tf.mul(p, tf.sub(safeLog(p), logM)))
     const slope = tf.sub<tf.Tensor2D>(safeLog(q), logM)
     const fromQ = rowSum(tf.mul(q, slope))
@@ -41,7 +41,35 @@ const rules: Record<Loss['objective'], Rule> = {
     return { value, gradient: tf.mul(tf.mul(q, tf.sub<tf.Tensor2D>(slope, fromQ)), 1 - beta) }
   },
 
+  /** KL(p || m) with m = skew p + (1 - skew) q (DistiLLM, Ko et al. 2024): f' = -(1 - skew) p / m. */
+  'skewed-kl': (p, logQ, { skew }) => {
+    const q = tf.exp<tf.Tensor2D>(logQ)
+    const m = mixture(p, q, skew)
+    const value = rowSum(tf.mul(p, tf.sub(safeLog(p), safeLog(m))))
+    const slope = tf.mul<tf.Tensor2D>(tf.div(p, atLeastSmallest(m)), skew - 1)
+    return { value, gradient: centred(q, slope) }
+  },
+
+  /** KL(q || m) with m = (1 - skew) p + skew q (the same): f' = log(q / m) - skew q / m, but for a constant. */
+  'skewed-reverse-kl': (p, logQ, { skew }) => {
+    const q = tf.exp<tf.Tensor2D>(logQ)
+    const m = mixture(p, q, 1 - skew)
+    const apart = tf.sub<tf.Tensor2D>(safeLog(q), safeLog(m))
+    const share = tf.mul<tf.Tensor2D>(tf.div(q, atLeastSmallest(m)), skew)
+    return { value: rowSum(tf.mul(q, apart)), gradient: centred(q, tf.sub(apart, share)) }
+  },
+
   'top-k': (p, logQ, { topK }) => forwardKl(likeliest(p, topK), logQ),
+}
+
+/** share p + (1 - share) q */
+function mixture(p: tf.Tensor2D, q: tf.Tensor2D, share: number): tf.Tensor2D {
+  return tf.add(tf.mul<tf.Tensor2D>(p, share), tf.mul(q, 1 - share))
+}
+
+/** q (f' - sum_v q f') */
+function centred(q: tf.Tensor2D, slope: tf.Tensor2D): tf.Tensor2D {
+  return tf.mul(q, tf.sub<tf.Tensor2D>(slope, rowSum(tf.mul(q, slope))))
 }
 
 /** KL(p || q): f' = -p / q, whose gradient is q - p. */
@@ -65,11 +93,11 @@ export function likeliest(p: tf.Tensor2D, k: number): tf.Tensor2D {
  * @param p target distribution at tau, [tokens, vocab]; no gradient reaches it
  */
 export function tokenDivergence(
-  { objective, tau, beta, topK }: Pick<Loss, 'objective' | 'tau' | 'beta' | 'topK'>,
+  { objective, tau, ...setting }: Pick<Loss, 'objective' | 'tau' | 'beta' | 'skew' | 'topK'>,
   logits: tf.Tensor2D,
   p: tf.Tensor2D,
 ): tf.Tensor2D {
-  return tempered(logits, tau, (logQ) => rules[objective](p, logQ, { beta, topK }))
+  return tempered(logits, tau, (logQ) => rules[objective](p, logQ, setting))
 }
 
 /** tau^2 KL(p || q) of each token, [tokens, 1]. */

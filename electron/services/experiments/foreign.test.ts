@@ -1,28 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { experiment, parse } from '#contract'
 import { resolveExperiment } from './resolve'
-import { corpus, teacher as teacherRow, tokenizer } from './testing'
+import { corpus, smallTeacher as teacher, tokenizer } from './testing'
 
-const teacher = (name: string, its: string) =>
-  teacherRow({
-    id: name,
-    name,
-    source: 'trained',
-    tokenizer: its,
-    model: {
-      family: 'llama',
-      vocab: 300,
-      width: 8,
-      layers: 1,
-      heads: 1,
-      kvHeads: 1,
-      hidden: 16,
-      context: 16,
-      tied: true,
-      ropeBase: 10000,
-      normEpsilon: 1e-5,
-    },
-  })
 const library = {
   corpora: [corpus],
   // "twin" is the same file as "bpe" under another id.

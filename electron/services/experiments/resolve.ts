@@ -1,5 +1,4 @@
 import {
-  alignableLayers,
   badInput,
   chosenLayers,
   tokenReadingOf,
@@ -24,6 +23,7 @@ import type { LibraryRows } from '../context'
 import { resolveContinuation } from '../runs'
 import { separateTeachers } from '../library'
 import { findNamed, freeName, newId } from '../identity'
+import { checkFeatures, checkFixedWeights, checkForeignReading, checkSampling, checkServed } from './checks'
 
 /**
  * A definition with every name looked up in the library and every default filled in: what a run's `config.json` holds.
@@ -106,28 +106,6 @@ function originOf(
   return { student: withLayers(model, layers), tokenizer, row: { id, name, digest, layers } }
 }
 
-/** Draws leave most tokens at probability 0: what divides by it, or takes its logarithm, has no meaning then. */
-function checkSampling(
-  { cache, weighting: { fusion, strategy }, loss: { conflict } }: Experiment,
-  file?: string,
-): void {
-  if (cache.mode !== 'sample') return
-  const wrong =
-    fusion === 'geometric'
-      ? 'weighting.fusion'
-      : strategy === 'kl-to-consensus'
-        ? 'weighting.strategy'
-        : conflict !== 'none'
-          ? 'loss.conflict'
-          : undefined
-  if (!wrong) return
-  throw badInput(`sampled teacher outputs cannot go with ${wrong} as it is`, {
-    file,
-    field: 'cache.mode',
-    expected: 'exact or top-k',
-  })
-}
-
 /** A teacher's training is a run by cross-entropy alone, of kind `teacher`. */
 export function resolveTeacher(
   definition: TeacherDefinition,
@@ -155,48 +133,6 @@ export function resolveTeacher(
     student: modelOf(model, tokenizer),
     createdAt: new Date().toISOString(),
   }
-}
-
-/** @throws bad-input when features are to be aligned with a teacher that does not show them */
-function checkFeatures({ loss }: Experiment, teachers: readonly Teacher[], file?: string): void {
-  if (loss.features === false || loss.features.gamma === 0) return
-  for (const teacher of teachers) alignableLayers(teacher, loss.features, file)
-}
-
-/** @throws bad-input when a teacher behind a server would have to be fitted: of most tokens it says nothing */
-function checkServed({ weighting }: Experiment, teachers: readonly Teacher[], file?: string): void {
-  const served = teachers.find(({ model }) => model.family === 'served')
-  if (!served || weighting.strategy !== 'calibrated-entropy') return
-  throw badInput(`teacher "${served.name}" is behind a server, whose temperature cannot be fitted`, {
-    file,
-    field: 'weighting.strategy',
-    expected: 'entropy, or another one',
-  })
-}
-
-/** @throws bad-input when a teacher of another tokenizer would have to read what is masked or filled up */
-function checkForeignReading(
-  corpora: RunConfig['corpora'],
-  foreign: NonNullable<RunConfig['foreign']>,
-  file?: string,
-): void {
-  const masked = corpora.find(({ reading }) => reading)
-  if (!masked || !foreign.length) return
-  throw badInput(`teacher "${foreign[0]!.row.name}" has another tokenizer and reads text in windows alone`, {
-    file,
-    field: 'teachers',
-    expected: `teachers of the student's tokenizer beside corpus "${masked.row.name}"`,
-  })
-}
-
-function checkFixedWeights({ weighting, teachers }: Experiment, file: string | undefined): void {
-  const { strategy, weights } = weighting
-  if (strategy !== 'fixed' || weights?.length === teachers.length) return
-  throw badInput(`${weights?.length ?? 0} weights for ${teachers.length} teachers`, {
-    file,
-    field: 'weighting.weights',
-    expected: 'a number for each teacher',
-  })
 }
 
 function runIdentity(wanted: string, { runs }: LibraryRows): { id: string; name: string } {

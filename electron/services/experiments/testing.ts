@@ -24,6 +24,27 @@ export const teacher = (own: Pick<Teacher, 'id' | 'name' | 'source' | 'tokenizer
   createdAt,
 })
 
+export const smallTeacher = (name: string, its: string): Teacher =>
+  teacher({
+    id: name,
+    name,
+    source: 'trained',
+    tokenizer: its,
+    model: {
+      family: 'llama',
+      vocab: 300,
+      width: 8,
+      layers: 1,
+      heads: 1,
+      kvHeads: 1,
+      hidden: 16,
+      context: 16,
+      tied: true,
+      ropeBase: 10000,
+      normEpsilon: 1e-5,
+    },
+  })
+
 export const corpus: Corpus = {
   id: 'recipes',
   name: 'recipes',

@@ -97,6 +97,13 @@ export const groups: readonly FieldGroup[] = [
         fallback: 0.5,
       },
       {
+        path: 'loss.skew',
+        label: 'Skew α',
+        help: 'Of the skewed objectives: the share of itself in the mixture that each is compared with',
+        kind: 'number',
+        fallback: 0.1,
+      },
+      {
         path: 'loss.topK',
         label: 'Top k',
         help: 'Of the objective “top-k”: likeliest tokens of the target that are kept',

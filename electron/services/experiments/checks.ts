@@ -1,0 +1,75 @@
+import { alignableLayers, badInput, type Experiment, type RunConfig, type Teacher } from '#contract'
+
+/** What settings, teachers and corpora ask of each other: each refuses in one line what does not go together. */
+
+/**
+ * Draws leave most tokens at probability 0: what divides by it, or takes its logarithm, has no meaning then, and the
+ * mixtures of JSD and the skewed objectives, which are not linear in it, are not what they estimate.
+ *
+ * @throws bad-input naming the setting that goes with draws no more
+ */
+export function checkSampling(
+  { cache, weighting: { fusion, strategy }, loss: { conflict, objective } }: Experiment,
+  file?: string,
+): void {
+  if (cache.mode !== 'sample') return
+  const wrong =
+    fusion === 'geometric'
+      ? 'weighting.fusion'
+      : strategy === 'kl-to-consensus'
+        ? 'weighting.strategy'
+        : conflict !== 'none'
+          ? 'loss.conflict'
+          : !['forward-kl', 'top-k'].includes(objective)
+            ? 'loss.objective'
+            : undefined
+  if (!wrong) return
+  throw badInput(`sampled teacher outputs cannot go with ${wrong} as it is`, {
+    file,
+    field: 'cache.mode',
+    expected: 'exact or top-k',
+  })
+}
+
+/** @throws bad-input when features are to be aligned with a teacher that does not show them */
+export function checkFeatures({ loss }: Experiment, teachers: readonly Teacher[], file?: string): void {
+  if (loss.features === false || loss.features.gamma === 0) return
+  for (const teacher of teachers) alignableLayers(teacher, loss.features, file)
+}
+
+/** @throws bad-input when a teacher behind a server would have to be fitted: of most tokens it says nothing */
+export function checkServed({ weighting }: Experiment, teachers: readonly Teacher[], file?: string): void {
+  const served = teachers.find(({ model }) => model.family === 'served')
+  if (!served || weighting.strategy !== 'calibrated-entropy') return
+  throw badInput(`teacher "${served.name}" is behind a server, whose temperature cannot be fitted`, {
+    file,
+    field: 'weighting.strategy',
+    expected: 'entropy, or another one',
+  })
+}
+
+/** @throws bad-input when a teacher of another tokenizer would have to read what is masked or filled up */
+export function checkForeignReading(
+  corpora: RunConfig['corpora'],
+  foreign: NonNullable<RunConfig['foreign']>,
+  file?: string,
+): void {
+  const masked = corpora.find(({ reading }) => reading)
+  if (!masked || !foreign.length) return
+  throw badInput(`teacher "${foreign[0]!.row.name}" has another tokenizer and reads text in windows alone`, {
+    file,
+    field: 'teachers',
+    expected: `teachers of the student's tokenizer beside corpus "${masked.row.name}"`,
+  })
+}
+
+/** @throws bad-input when there is not a weight for each teacher */
+export function checkFixedWeights({ weighting, teachers }: Experiment, file: string | undefined): void {
+  const { strategy, weights } = weighting
+  if (strategy !== 'fixed' || weights?.length === teachers.length) return
+  throw badInput(`${weights?.length ?? 0} weights for ${teachers.length} teachers`, {
+    file,
+    field: 'weighting.weights',
+    expected: 'a number for each teacher',
+  })
+}
