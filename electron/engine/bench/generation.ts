@@ -1,7 +1,7 @@
 import { parameterCount, type GenerationBench } from '#contract'
 import { startBackend } from '../backend'
 import { Decoder } from '../model/decoder'
-import { argMax } from '../model/generate'
+import { argMax } from '../model/sampling'
 import { initialise, toTensors } from '../model/weights'
 import type { Progress } from '../progress'
 import type { SizedJob } from './job'

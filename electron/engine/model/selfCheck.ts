@@ -1,7 +1,7 @@
 import { failed, type ImportCheck } from '#contract'
 import { tf } from '../backend/tf'
 import type { TextTokenizer } from '../data/textTokenizer'
-import { argMax } from './generate'
+import { argMax } from './sampling'
 import type { LanguageModel } from './reader'
 
 /** Plain English that a model of English finds likely, and a model whose weights are not where they belong does not. */

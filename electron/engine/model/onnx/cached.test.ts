@@ -6,7 +6,7 @@ import { headSize, type ModelConfig } from '#contract'
 import { startBackend } from '../../backend'
 import { openTokenizer } from '../../data/tokenizer'
 import { encodeOnnxModel } from '../exportOnnx'
-import { argMax } from '../generate'
+import { argMax } from '../sampling'
 import { readHuggingFace } from '../huggingface'
 import { turningPoint } from '../rotary'
 
