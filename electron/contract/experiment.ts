@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { corpusMixture } from './corpusMixture'
 import { applyMethod, tableMethods } from './methods'
 import { modelSpec, objectName } from './model'
+import { trainSource, writes } from './source'
 import { studentSpec } from './student'
 import { weighting } from './weighting'
 
@@ -99,6 +100,7 @@ export const train = z.strictObject({
   steps: count.default(400),
   /** Sequences a step. */
   batch: count.default(16),
+  source: trainSource.prefault({}),
   /** Tokens a sequence. */
   context: count.default(128),
   /** Draws the batches; default the experiment's own seed. One for all seeds lets a grid share teacher passes. */
@@ -214,7 +216,7 @@ export type Experiment = z.output<typeof experiment>
 export type ExperimentInput = z.input<typeof experimentFields>
 
 /** Whether the training loss of this experiment needs its teachers at all. */
-export function learnsFromTeachers({ teachers, loss }: Experiment): boolean {
+export function learnsFromTeachers({ teachers, loss }: Pick<Experiment, 'teachers' | 'loss'>): boolean {
   const gamma = loss.features === false ? 0 : loss.features.gamma
   return teachers.length > 0 && (loss.lambda > 0 || gamma > 0)
 }
@@ -242,9 +244,11 @@ function isDue(every: number, { steps }: Pick<Experiment['train'], 'steps'>, ste
 
 /** Whether teachers of this experiment whose outputs are kept are read from there; else they are asked themselves. */
 export function readsCache(
-  { loss, weighting }: Experiment,
+  { loss, weighting, train }: Pick<Experiment, 'loss' | 'weighting' | 'train'>,
   mode: Exclude<(typeof cacheModes)[number], 'auto' | 'off'>,
 ): boolean {
+  // What the student is going to write nobody has been asked about.
+  if (writes(train)) return false
   // What is kept of a distribution at tau is not what a calibrated teacher says.
   const approximate = mode === 'top-k' || mode === 'sample'
   if (weighting.strategy === 'calibrated-entropy' && approximate) return false

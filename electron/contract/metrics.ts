@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { measured } from './measured'
 import { parse } from './parse'
+import { writtenFigures } from './source'
 
 /** A line of `metrics.jsonl` for one training step (EXPERIMENT.md). Entropies and divergences in nats per token. */
 export const stepRecord = z.object({
@@ -12,7 +13,8 @@ export const stepRecord = z.object({
   loss: measured,
   /** tau^2 KL(p || q); absent without teachers. */
   kd: measured.optional(),
-  ce: measured,
+  /** Absent from a step that has no text of a corpus. */
+  ce: measured.optional(),
   features: measured.optional(),
   /** tau^2 KL(earlier self || student); absent without retention. */
   retention: measured.optional(),
@@ -23,6 +25,8 @@ export const stepRecord = z.object({
   teacherEntropy: z.array(measured).optional(),
   /** Generalised Jensen-Shannon divergence of the teachers under alpha. */
   disagreement: measured.optional(),
+  /** Of a step that learns on the student's own text too. */
+  written: writtenFigures.optional(),
   gradNorm: measured,
   /** Of a run in half precision: the factor of the step's loss; where `gradNorm` is not finite there was no update. */
   lossScale: z.number().optional(),

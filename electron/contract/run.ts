@@ -201,7 +201,9 @@ export const runFiles = {
   events: 'events.jsonl',
   /** Per-document scores of the last evaluation. */
   heldOut: 'heldout.jsonl',
-  /** What else it found out. */
+  /** What the student of a run that learns on its own text wrote, now and then. */
+  writings: 'writings.jsonl',
+  /** What else the last evaluation found out. */
   detail: 'evaluation.json',
   checkpoints: 'checkpoints',
   /** What its teachers' outputs cost it, kept by a cluster's cell for whoever collects it. */

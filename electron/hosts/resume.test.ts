@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
@@ -92,7 +92,14 @@ function computed({ id }: Run) {
     steps: steps.map(({ seconds: _, tokensPerSecond: __, ...record }) => record),
     evaluations: evaluations.map(({ seconds: _, ...record }) => record),
     weights: folder.checkpoints().at(-1)!.files['model.safetensors'],
+    writings: written(folder.path),
   }
+}
+
+/** What a run says that its student wrote; undefined of one whose student does not. */
+function written(folder: string): string | undefined {
+  const file = join(folder, 'writings.jsonl')
+  return existsSync(file) ? readFileSync(file, 'utf8') : undefined
 }
 
 describe('a run killed with -9 and resumed computes what an undisturbed one does, bit for bit', () => {
@@ -134,6 +141,26 @@ describe('a run killed with -9 and resumed computes what an undisturbed one does
     [
       'in half precision of what waits, with its loss scale',
       { teachers: ['cook', 'clerk'], train: { ...train, precision: 'f16' } },
+    ],
+    [
+      'on text that its student writes',
+      {
+        corpus: [{ name: 'recipes' }, { name: 'sums' }],
+        teachers: ['cook', 'clerk'],
+        loss: { objective: 'reverse-kl', lambda: 1, features: false },
+        train: { ...train, source: { kind: 'student', prompts: { tokens: 6 }, tokens: 12 } },
+      },
+    ],
+    [
+      'on mixed text, half of it kept and written again now and then',
+      {
+        teachers: ['cook', 'clerk'],
+        train: {
+          ...train,
+          accumulate: 2,
+          source: { kind: 'mixed', prompts: { tokens: 6 }, tokens: 12, topP: 0.9, every: 3, buffer: 7 },
+        },
+      },
     ],
   ])('%s', async (name, changes) => {
     const expected = computed(await undisturbed(`${name.split(' ')[2]}-whole`, changes))

@@ -1,7 +1,7 @@
 import type { Experiment, RunConfig } from '#contract'
 import { tf } from '../backend/tf'
 import { logProbabilities } from './divergence'
-import { labelLogProbabilities, tokenCrossEntropy, type MixedLoss } from './losses'
+import { labelLogProbabilities, tokenCrossEntropy, type ApartWeights, type MixedLoss } from './losses'
 import { logitLoss } from './objective'
 import type { FusedTarget } from './teachers'
 
@@ -73,6 +73,7 @@ const placesOf = ({ foreign = [] }: Taught) => foreign.map(({ place }) => place)
  * @param labels the next tokens, int32 [tokens]
  * @param target of the teachers that have the student's tokenizer; absent when there are none
  * @param weights of the tokens (`tokenMean`); those of `foreign` have been made of them
+ * @param apart where the student wrote some of them, which foreign teachers do not read
  */
 export function lossWithForeign(
   setting: Pick<Experiment, 'loss'>,
@@ -82,8 +83,9 @@ export function lossWithForeign(
   own: number,
   foreign: readonly ForeignTarget[],
   weights?: tf.Tensor2D,
+  apart?: ApartWeights,
 ): MixedLoss {
-  if (!foreign.length) return logitLoss(setting, logits, labels, target, weights)
+  if (!foreign.length) return logitLoss(setting, logits, labels, target, weights, apart)
   const { loss } = setting
   // lambda s L_KD + (1 - lambda) L_CE is a mean of the two with other weights, but for a factor.
   const scale = target ? loss.lambda * own + 1 - loss.lambda : 1 - loss.lambda

@@ -70,9 +70,20 @@ export function tokenMean(values: tf.Tensor2D, weights: tf.Tensor2D | undefined)
   return tf.mean(weights ? tf.mul(values, weights) : values)
 }
 
+/**
+ * Of a step of which the student writes a part: what the labels count where the text is from a corpus, and what is told
+ * of the text that it wrote; [tokens, 1] each, as of `tokenMean`, or 0 throughout where there is nothing of the kind.
+ */
+export interface ApartWeights {
+  labels: tf.Tensor2D
+  written: tf.Tensor2D
+}
+
 /** L = lambda * L_KD + (1 - lambda) * L_CE, and its parts for the record. */
 export interface MixedLoss {
   loss: tf.Scalar
+  /** Minus the student's log-probability of what it wrote, nats a token; where it wrote some of the text. */
+  written?: tf.Scalar
   /** Absent without teachers. */
   kd?: tf.Scalar
   ce: tf.Scalar

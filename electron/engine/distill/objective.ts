@@ -3,7 +3,7 @@ import { tf } from '../backend/tf'
 import type { TeacherSignal } from '../teachers/source'
 import { gatedLambda } from './conflict'
 import { featureLoss, type FeatureStates, type LayerPair } from './features'
-import { mixedLoss, tokenCrossEntropy, tokenMean, type MixedLoss } from './losses'
+import { mixedLoss, tokenCrossEntropy, tokenMean, type ApartWeights, type MixedLoss } from './losses'
 import { tokenDivergence } from './studentDivergence'
 import type { FusedTarget } from './teachers'
 
@@ -97,6 +97,7 @@ export function withFeatures(
  * lambda * L_KD + (1 - lambda) * L_CE by the setting's objective, lambda one for all tokens or gated; else L_CE.
  *
  * @param weights of the tokens (`tokenMean`)
+ * @param apart where the student wrote some of them
  */
 export function logitLoss(
   { loss }: Setting,
@@ -104,6 +105,7 @@ export function logitLoss(
   labels: tf.Tensor1D,
   target: FusedTarget | undefined,
   weights?: tf.Tensor2D,
+  apart?: ApartWeights,
 ): MixedLoss {
   if (!target) {
     const ce = tokenMean(tokenCrossEntropy(logits, labels), weights)
@@ -115,7 +117,17 @@ export function logitLoss(
   const kd = tokenDivergence(loss, logits, target.p)
   const ce = tokenCrossEntropy(logits, labels)
   const lambda = gated ? gatedLambda(loss.lambda, target.disagreement, target.alpha.shape[1]) : loss.lambda
-  const mixed = tf.add<tf.Tensor2D>(tf.mul(kd, lambda), tf.mul(ce, tf.sub(1, lambda)))
+  const taught = tf.mul<tf.Tensor2D>(kd, lambda)
+  const labelled = tf.mul<tf.Tensor2D>(ce, tf.sub(1, lambda))
+  if (apart) {
+    return {
+      loss: tf.add(tokenMean(taught, weights), tokenMean(labelled, apart.labels)),
+      kd: tokenMean(kd, weights),
+      ce: tokenMean(ce, apart.labels),
+      written: tokenMean(ce, apart.written),
+    }
+  }
+  const mixed = tf.add<tf.Tensor2D>(taught, labelled)
   return { loss: tokenMean(mixed, weights), kd: tokenMean(kd, weights), ce: tokenMean(ce, weights) }
 }
 

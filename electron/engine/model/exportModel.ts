@@ -9,13 +9,9 @@ import {
   type Tokenizer,
 } from '#contract'
 import { copyFile, writeFileAtomic } from '../../files'
-import { idOfToken, loadTokenizer, tokenizerFile } from '../data/tokenizer'
-import {
-  readTokenizerSettings,
-  specialToken,
-  TEMPLATE,
-  type TokenizerSettings,
-} from '../data/tokenizerSettings'
+import { endTokens } from '../data/endTokens'
+import { loadTokenizer, tokenizerFile } from '../data/tokenizer'
+import { readTokenizerSettings, TEMPLATE, type TokenizerSettings } from '../data/tokenizerSettings'
 import type { Progress } from '../progress'
 import { configFiles, huggingFaceFiles, tokenizerConfig, type ExportedFile } from './exportHuggingFace'
 import { encodeOnnxModel } from './exportOnnx'
@@ -131,14 +127,7 @@ async function endsOf({ dataDir, model }: ExportJob, file: string): Promise<Ends
   const { bos } = await loadTokenizer(dataDir, model.tokenizer)
   const { kind } = model.tokenizer
   const settings: TokenizerSettings = kind === 'huggingface' ? readTokenizerSettings(file) : { special: {} }
-  // A document ends where the next begins; a chat of the model that a student began as, at its own token.
-  const eos = [...new Set([bos, endOf(file, settings) ?? bos])]
-  return { bos, eos, kind, settings }
-}
-
-function endOf(file: string, settings: TokenizerSettings): number | undefined {
-  const end = specialToken(settings, 'eos_token')
-  return end === undefined ? undefined : idOfToken(file, end)
+  return { bos, eos: endTokens(file, settings, bos), kind, settings }
 }
 
 /** What transformers wants to know of a tokenizer, beside its own file; nothing of one that it does not read. */

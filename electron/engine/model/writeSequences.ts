@@ -10,8 +10,8 @@ export interface WriteOptions extends Sampling {
   ends: readonly number[]
   /** The stream that a sequence draws from: of its own, so that it does not matter which others are written. */
   random: (row: number) => Random
-  /** Called for each token as it is written; of one sequence in their order. */
-  onToken?: (row: number, id: number) => void
+  /** Called for each token as it is written, with the logits [vocab] that it comes from; of one sequence in their order. */
+  onToken?: (row: number, id: number, logits: Float32Array) => void
 }
 
 /**
@@ -42,10 +42,11 @@ export async function writeSequences(
       reader.reset()
       let unread: readonly number[] = window
       while (ids.length < most) {
-        const id = nextToken(await reader.read(unread), options, own)
+        const logits = await reader.read(unread)
+        const id = nextToken(logits, options, own)
         ids.push(id)
         window.push(id)
-        onToken?.(row, id)
+        onToken?.(row, id, logits)
         if (ends.includes(id)) break
         unread = [id]
         if (reader.position < reader.context) continue

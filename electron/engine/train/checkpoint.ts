@@ -15,6 +15,7 @@ import {
   diskFull,
   isDiskFull,
   listCheckpoints,
+  readJson,
   sha256File,
   syncFolder,
   writeFileAtomic,
@@ -23,6 +24,7 @@ import {
 import { writeModel } from '../model/modelFolder'
 import { decodeSafetensors, encodeSafetensors } from '../model/safetensors'
 import type { Weights } from '../model/weights'
+import { keptWritings, type Written } from './source/figures'
 
 /** Everything a run needs to go on as if it had never stopped. */
 export interface TrainingState {
@@ -33,9 +35,13 @@ export interface TrainingState {
   projections: Weights
   /** Of a run in half precision. */
   lossScale?: LossScaleState
+  /** What the student wrote and is going to learn on again. */
+  written?: readonly Written[]
 }
 
 const STATE_FILES = ['model.safetensors', 'optimizer.safetensors', 'projections.safetensors'] as const
+/** Of a run that learns again on what its student wrote. */
+const WRITTEN_FILE = 'written.json'
 
 /**
  * Writes `step-000500/` below `folder`: first beside it under another name, then renamed, so that a checkpoint is
@@ -59,9 +65,11 @@ export async function writeCheckpoint(
     await writeModel(temporary, model, state.weights, lora)
     writeFileAtomic(join(temporary, 'optimizer.safetensors'), encodeSafetensors(state.moments))
     writeFileAtomic(join(temporary, 'projections.safetensors'), encodeSafetensors(state.projections))
+    const { lossScale, written } = state
+    if (written?.length) writeJsonAtomic(join(temporary, WRITTEN_FILE), parse(keptWritings, written))
     const files: Record<string, string> = {}
-    for (const name of STATE_FILES) files[name] = await sha256File(join(temporary, name))
-    const { lossScale } = state
+    for (const name of [...STATE_FILES, ...(written?.length ? [WRITTEN_FILE] : [])])
+      files[name] = await sha256File(join(temporary, name))
     const row: Checkpoint = {
       schemaVersion: SCHEMA_VERSION,
       ...about,
@@ -88,7 +96,7 @@ function sizeOf({ weights, moments, projections }: TrainingState): number {
 /** Reads a checkpoint's state; a file that is not the one written is bad input, named. */
 export async function readCheckpoint(folder: string, row: Checkpoint): Promise<TrainingState> {
   const path = join(folder, checkpointFolder(row.step))
-  const read = async (name: (typeof STATE_FILES)[number]): Promise<Weights> => {
+  const checked = async (name: string): Promise<string> => {
     const file = join(path, name)
     const digest = row.files[name]
     if (!digest)
@@ -99,6 +107,10 @@ export async function readCheckpoint(folder: string, row: Checkpoint): Promise<T
         file,
         expected: `SHA-256 ${digest}`,
       })
+    return file
+  }
+  const read = async (name: (typeof STATE_FILES)[number]): Promise<Weights> => {
+    const file = await checked(name)
     return decodeSafetensors(readFileSync(file), file)
   }
   const [weights, moments, projections] = [
@@ -106,7 +118,14 @@ export async function readCheckpoint(folder: string, row: Checkpoint): Promise<T
     await read('optimizer.safetensors'),
     await read('projections.safetensors'),
   ]
-  return { weights, moments, projections, ...(row.lossScale && { lossScale: row.lossScale }) }
+  const file = row.files[WRITTEN_FILE] && (await checked(WRITTEN_FILE))
+  return {
+    weights,
+    moments,
+    projections,
+    ...(row.lossScale && { lossScale: row.lossScale }),
+    ...(file && { written: parse(keptWritings, readJson(file), file) }),
+  }
 }
 
 /**

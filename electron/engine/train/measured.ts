@@ -7,12 +7,15 @@ import { tokenMean, type MixedLoss } from '../distill/losses'
 export type StepMetrics = Omit<StepRecord, 'tokens' | 'seconds' | 'tokensPerSecond'>
 
 /** What of it the device tells. */
-export type Measured = Omit<StepMetrics, 'step' | 'learningRate'>
+export interface Measured extends Omit<StepMetrics, 'step' | 'learningRate' | 'written'> {
+  /** Minus the student's log-probability of what it wrote, nats a token. */
+  writtenLoss?: number
+}
 
-/** The terms of the loss before their weights, kept beyond the graph of the gradients: kd, ce, features, retention, foreign... */
-export function keptLosses(o: Objective & Pick<MixedLoss, 'retention' | 'foreign'>): tf.Tensor[] {
+/** The terms of the loss before their weights, kept beyond the graph of the gradients: kd, ce, features, retention, written, foreign... */
+export function keptLosses(o: Objective & Pick<MixedLoss, 'retention' | 'written' | 'foreign'>): tf.Tensor[] {
   const kept = (part: tf.Tensor | undefined) => tf.keep(part ? tf.clone(part) : tf.scalar(0))
-  const losses = [o.kd, o.ce, o.features, o.retention].map(kept)
+  const losses = [o.kd, o.ce, o.features, o.retention, o.written].map(kept)
   return o.foreign ? [...losses, kept(o.foreign)] : losses
 }
 
@@ -24,7 +27,7 @@ export function weightsOf({ alpha, entropies, disagreement }: FusedTarget): Teac
 }
 
 /**
- * One vector, so that a step reads from the device once: [loss, kd, ce, features, retention, foreign..., disagreement,
+ * One vector, so that a step reads from the device once: [loss, kd, ce, features, retention, written, foreign..., disagreement,
  * alpha..., entropy...], the last three as means over the tokens where there are teachers.
  *
  * @param losses of `keptLosses`; disposed of
@@ -60,19 +63,26 @@ export function joined(
   return tables.length > 1 ? tf.concat(tables) : tables[0]
 }
 
+/** Where in the vector the foreign teachers' distances begin. */
+const FOREIGN = 6
+
 /** The vector's numbers by name. What is absent from the run is left out. */
 export function readMeasured(
   values: ArrayLike<number>,
   norm: number,
   run: { teachers: number; foreign: number; features: boolean; retention: boolean },
+  /** Of a step of which the student wrote a part, whether labels count in it. */
+  written?: { labelled: boolean },
 ): Measured {
   const at = (i: number) => measuredOf(values[i]!)
-  const measured: Measured = { loss: at(0), ce: at(2), gradNorm: measuredOf(norm) }
+  const measured: Measured = { loss: at(0), gradNorm: measuredOf(norm) }
+  if (written?.labelled ?? true) measured.ce = at(2)
+  if (written) measured.writtenLoss = values[5]!
   if (run.retention) measured.retention = at(4)
-  if (run.foreign) measured.foreign = Array.from({ length: run.foreign }, (_, j) => at(5 + j))
+  if (run.foreign) measured.foreign = Array.from({ length: run.foreign }, (_, j) => at(FOREIGN + j))
   const count = run.teachers
   if (!count) return measured
-  const next = 5 + run.foreign
+  const next = FOREIGN + run.foreign
   measured.kd = at(1)
   if (run.features) measured.features = at(3)
   measured.disagreement = at(next)

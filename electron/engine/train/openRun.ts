@@ -14,6 +14,7 @@ import { initialWeights, type Initial } from './initial'
 import { openBatchPlan, openTeachers, type TeachersRead } from './readings'
 import { findResumePoint, type ResumePoint } from './resume'
 import type { Emit } from './runLog'
+import { StudentText } from './source/studentText'
 
 export type RunJob = Extract<Job, { kind: 'run' }>
 
@@ -29,6 +30,8 @@ export interface OpenedRun extends TeachersRead {
   end: number
   backend: BackendInfo
   plan: BatchPlan
+  /** Of a run whose student writes some of what it learns on. */
+  studentText?: StudentText
   heldOut: HeldOut
   foreign: readonly ForeignTeacher[]
   /** The student that a continued run begins with. */
@@ -58,19 +61,20 @@ export async function openRun(job: RunJob, emit: Emit): Promise<OpenedRun> {
 
   const tokenizer = await loadTokenizer(dataDir, job.config.tokenizer)
   const plan = await openBatchPlan(dataDir, job.config, emit)
+  const progress = (phase: string, fraction: number) => emit({ type: 'progress', phase, fraction })
+  const kept = last?.state.written
+  const studentText = await StudentText.open(dataDir, job.config, tokenizer, kept, progress)
   const config = await withTemperatures(job, tokenizer, emit)
   const heldOut = await HeldOut.open(dataDir, config, tokenizer)
   const earlier = await readEarlier(dataDir, config)
-  const kept = await readBase(folder, config, last?.row.step)
+  const base = await readBase(folder, config, last?.row.step)
   const initial =
-    earlier ?? (kept ? { weights: kept, note: 'its base' } : await initialWeights(dataDir, config))
+    earlier ?? (base ? { weights: base, note: 'its base' } : await initialWeights(dataDir, config))
   const teachers = await openTeachers(job, config, { tokenizer, plan, heldOut, first: !last }, emit)
-  const foreign = await openForeignTeachers(dataDir, config, tokenizer, (phase, fraction) =>
-    emit({ type: 'progress', phase, fraction }),
-  )
+  const foreign = await openForeignTeachers(dataDir, config, tokenizer, progress)
   const { steps } = experiment.train
   const end = Math.min(job.until ?? steps, steps)
-  const read = { ...teachers, plan, heldOut, foreign, earlier, initial, last }
+  const read = { ...teachers, plan, studentText, heldOut, foreign, earlier, initial, last }
   return { dataDir, folder, checkpoints, config, end, backend, ...read }
 }
 

@@ -1,5 +1,6 @@
 import { tf } from '../backend/tf'
 import type { ForeignTarget } from '../distill/foreign'
+import type { ApartWeights } from '../distill/losses'
 import type { FusedTarget } from '../distill/objective'
 
 /** What is said of the tokens of one chunk. */
@@ -7,6 +8,8 @@ export interface Part {
   labels: tf.Tensor1D
   /** Of the tokens, [tokens, 1] (`tokenMean`); undefined where all count alike. */
   weights: tf.Tensor2D | undefined
+  /** Where the student wrote some of them. */
+  apart: ApartWeights | undefined
   target: FusedTarget | undefined
   foreign: readonly ForeignTarget[]
   /** What the student's earlier self says, [tokens, vocab]. */

@@ -2,7 +2,6 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import {
-  checkpointFolder,
   checkpointsAt,
   evaluatesAt,
   failed,
@@ -25,10 +24,11 @@ import { describeEnvironment } from '../environment'
 import { peakMemoryMb } from '../heap'
 import { createTables } from '../model/forward'
 import { toTensors } from '../model/weights'
-import { describeForeign, foreignOutputs } from '../teachers/foreign'
+import { foreignOutputs } from '../teachers/foreign'
 import { watchFrom, type Watch } from './alarms'
 import { shortOfMemory } from './alarms/shortOfMemory'
 import { readTeachers } from './alarms/teacherFigures'
+import { announce } from './announce'
 import { keepBase } from './base'
 import { keptAt, pruneCheckpoints, removeStale, writeCheckpoint } from './checkpoint'
 import type { Control } from './control'
@@ -96,7 +96,7 @@ class Training {
     this.begin()
     this.log = new RunLog(folder, last?.row.step ?? -1, emit)
     this.watch = watchFrom(config, folder)
-    this.announce()
+    announce(this.log, opened)
     this.student = new Student(config, last?.state, initial.weights)
     const tables = createTables(config.student, train.context)
     const retained = earlier && continued?.retention ? toTensors(earlier.weights) : undefined
@@ -119,23 +119,6 @@ class Training {
     const environment = describeEnvironment(backend)
     writeJsonAtomic(join(folder, runFiles.environment), environment)
     this.emit({ type: 'environment', environment })
-  }
-
-  private announce(): void {
-    const { log, config } = this
-    const { last, initial, foreign } = this.opened
-    if (last) {
-      const { row, passedOver } = last
-      for (const why of passedOver) log.warn(row.step, `${why}; on from ${checkpointFolder(row.step)}`)
-      return log.event('resumed', row.step)
-    }
-    log.event('started', 0)
-    if (config.temperatures) {
-      const fitted = config.teachers.map((row, k) => `${row.name} ${config.temperatures![k]!.toFixed(3)}`)
-      log.event('log', 0, `temperatures: ${fitted.join(', ')}`)
-    }
-    log.event('log', 0, `first weights: ${initial.note}`)
-    for (const teacher of foreign) log.event('log', 0, describeForeign(config, teacher))
   }
 
   /** What comes before a step: the teachers' outputs, and a look at the teachers and at a continued student. */
@@ -168,7 +151,11 @@ class Training {
     const { experiment } = this.config
     const started = performance.now()
     const next = this.at + 1
-    const [metrics, batch] = await Promise.all([this.training.run(next, this.batch), this.batchOf(next + 1)])
+    const own = await this.opened.studentText?.batch(next, this.batch, this.student)
+    const [{ writtenLoss, ...metrics }, batch] = await Promise.all([
+      this.training.run(next, own?.batch ?? this.batch),
+      this.batchOf(next + 1),
+    ])
     this.batch = batch
     const elapsed = (performance.now() - started) / 1000
     this.at = next
@@ -176,11 +163,13 @@ class Training {
     const { seconds, tokensPerStep } = this
     const record = {
       ...metrics,
+      ...own?.figures(writtenLoss),
       tokens: next * tokensPerStep,
       seconds,
       tokensPerSecond: tokensPerStep / elapsed,
     }
     this.log.step(record)
+    for (const one of own?.told ?? []) this.log.writing(one)
     if (record.lossScale && !isNumber(record.gradNorm))
       this.note(`gradients overflow at a loss scale of ${record.lossScale}: no update, half of it next`)
     const word = this.threading.word(this.student.optimizer.threading, elapsed)
@@ -220,7 +209,8 @@ class Training {
     const about = { step, tokens: step * tokensPerStep, seconds, crossEntropy, best }
     // A checkpoint must not be on the disk before the records that it goes on from.
     this.log.sync()
-    const state = await this.student.state()
+    const written = this.opened.studentText?.state
+    const state = { ...(await this.student.state()), ...(written?.length && { written }) }
     const checkpoint = await writeCheckpoint(checkpoints, config.student, state, about, this.lora)
     pruneCheckpoints(checkpoints, config.experiment.checkpoint.keep, best?.step)
     this.saved = step

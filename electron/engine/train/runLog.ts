@@ -10,6 +10,8 @@ import {
   type LoggedEvent,
   type StepRecord,
   type WorkerEvent,
+  type Writing,
+  writing,
 } from '#contract'
 import { filterJsonLines, JsonLinesWriter } from '../../files'
 
@@ -22,6 +24,9 @@ export type Emit = (event: WorkerEvent) => void
 export class RunLog {
   private readonly metrics: JsonLinesWriter
   private readonly events: JsonLinesWriter
+  /** There from the first one on. */
+  private writings: JsonLinesWriter | undefined
+  private readonly writingsFile: string
 
   /**
    * @param step records after this step belong to a future that a resumed run computes again; they are dropped; -1 drops all,
@@ -33,7 +38,9 @@ export class RunLog {
     private readonly emit: Emit,
   ) {
     const metrics = join(folder, runFiles.metrics)
-    filterJsonLines(metrics, (record) => (record as { step: number }).step <= step)
+    const past = (record: unknown) => (record as { step: number }).step <= step
+    this.writingsFile = join(folder, runFiles.writings)
+    for (const file of [metrics, this.writingsFile]) filterJsonLines(file, past)
     this.metrics = new JsonLinesWriter(metrics)
     const events = join(folder, runFiles.events)
     filterJsonLines(events, (entry) => ((entry as LoggedEvent).alarm?.step ?? -1) <= step)
@@ -48,6 +55,11 @@ export class RunLog {
   evaluation(record: EvaluationRecord): void {
     this.metrics.append(parse(evaluationRecord, record))
     this.emit({ type: 'evaluation', record })
+  }
+
+  writing(record: Writing): void {
+    this.writings ??= new JsonLinesWriter(this.writingsFile)
+    this.writings.append(parse(writing, record))
   }
 
   event(event: LoggedEvent['event'], step?: number, message?: string): void {
@@ -73,12 +85,14 @@ export class RunLog {
   sync(): void {
     this.metrics.sync()
     this.events.sync()
+    this.writings?.sync()
   }
 
   close(): void {
     this.sync()
     this.metrics.close()
     this.events.close()
+    this.writings?.close()
   }
 }
 

@@ -35,25 +35,21 @@ import {
   type StepMetrics,
 } from './measured'
 import { fusedOf, keptAll, type Part } from './parts'
-import { columnOf, weightsOfMask } from './mask'
+import { columnOf, countedColumns, countedOf, countedPart, type Counted, type Masks } from './mask'
 import { learningRate } from './schedule'
 import type { Student } from './student'
 
 /** Token ids and next-token labels of one step, [sequences * time] each. */
-export interface TokenBatch {
+export interface TokenBatch extends Masks {
   inputs: Int32Array
   targets: Int32Array
-  /** 1 where the target counts in the losses and in what is told of them, 0 where not; absent: all count. */
-  mask?: Float32Array
   /** Where each sequence is from; asked for where there are teachers of other tokenizers. */
   corpora?: Int32Array
   starts?: Int32Array
 }
 
 /** With the tokens' weights, the teachers' drawn for it, [tokens * K], where they are drawn, and what foreign ones read. */
-interface StepBatch extends Omit<TokenBatch, 'mask'> {
-  /** Of the mask: their mean over the step's tokens is 1, so that micro-batches and chunks of unlike many add up. */
-  weights?: Float32Array
+interface StepBatch extends Omit<TokenBatch, keyof Masks>, Counted {
   drawn?: Float32Array
   foreign: readonly ReadBatch[]
 }
@@ -93,14 +89,14 @@ export class TrainingStep {
   }
 
   /** Does step `step` (from 1) and resolves to its metrics. */
-  async run(step: number, batch: TokenBatch): Promise<StepMetrics> {
+  async run(step: number, batch: TokenBatch): Promise<StepMetrics & Pick<Measured, 'writtenLoss'>> {
     const rate = learningRate(this.experiment.train, step)
     const { accumulate, context } = this.experiment.train
     const foreign = this.foreign.map((teacher) => aligned(teacher, batch))
     const sequences = batch.inputs.length / context
     const drawn = drawnWeights(this.experiment, String(step), sequences, this.teachers.length)
-    const { mask, ...tokens } = batch
-    const whole = { ...tokens, weights: mask && weightsOfMask(mask), drawn, foreign }
+    const { mask, apart, ...tokens } = batch
+    const whole = { ...tokens, ...countedOf({ mask, apart }), drawn, foreign }
     // With a loss scale the gradients are looked at before the update, so that it is a graph of its own.
     const { lossScale } = this.student
     const factor = lossScale && { lossScale: lossScale.factor }
@@ -122,20 +118,20 @@ export class TrainingStep {
       rate,
       this.recurring(batch, stage),
     )
-    return this.named(metrics, norm)
+    return this.named(metrics, norm, batch)
   }
 
   /** What a step reads that the next one reads anew; undefined where teachers make their signals of something else. */
-  private recurring({ inputs, targets, weights, drawn }: StepBatch, stage: Stage) {
+  private recurring({ inputs, targets, weights, apart, drawn }: StepBatch, stage: Stage) {
     if (this.foreign.length || this.experiment.student.lora?.dropout) return undefined
     const arrays: (Int32Array | Float32Array)[] = [inputs, targets]
-    for (const array of [weights, drawn]) if (array) arrays.push(array)
+    for (const array of [weights, apart?.labels, apart?.written, drawn]) if (array) arrays.push(array)
     for (const teacher of this.teachers) {
       const prepared = teacher.prepare ? teacher.prepared?.() : []
       if (!prepared) return undefined
       arrays.push(...prepared)
     }
-    return { key: `${stage} ${this.student.lossScale?.factor} ${!!weights}`, arrays }
+    return { key: `${stage} ${this.student.lossScale?.factor} ${!!weights} ${!!apart}`, arrays }
   }
 
   /** Micro-batches, one after the other, so that only one's activations exist at a time; then the update. */
@@ -149,7 +145,7 @@ export class TrainingStep {
       const part = {
         inputs: batch.inputs.subarray(i * size, (i + 1) * size),
         targets: batch.targets.subarray(i * size, (i + 1) * size),
-        weights: batch.weights?.subarray(i * size, (i + 1) * size),
+        ...countedPart(batch, i * size, (i + 1) * size),
         drawn: batch.drawn?.subarray(i * size * columns, (i + 1) * size * columns),
         foreign: batch.foreign.map((one) => partOf(one, i, accumulate)),
       }
@@ -160,7 +156,7 @@ export class TrainingStep {
       total ??= new Float64Array(values.length)
       for (const [j, value] of values.entries()) total[j]! += value / accumulate
     }
-    return this.named(total!, await this.update(this.sum.mean(), step, rate))
+    return this.named(total!, await this.update(this.sum.mean(), step, rate), batch)
   }
 
   /** Resolves to the gradients' norm; if that is no number, a loss scale keeps the update from being done. */
@@ -186,7 +182,7 @@ export class TrainingStep {
 
   /** Gradients of the loss, and what `readMeasured` reads. */
   private gradients(
-    { inputs, targets, weights: counted, drawn, foreign }: StepBatch,
+    { inputs, targets, drawn, foreign, ...counted }: StepBatch,
     stage: Stage,
     stream: string,
   ): { gradients: Gradients; metrics: tf.Tensor1D } {
@@ -203,7 +199,7 @@ export class TrainingStep {
     const earlier = this.earlier && forward(this.config.student, this.earlier, tokens, this.tables)
     const variables = this.student.parameters()
     const weights = this.dropped(inputs.length, stream)
-    const all = counted && columnOf(counted)
+    const all = counted.weights && columnOf(counted.weights)
     const losses: tf.Tensor[] = []
     const { lossScale } = this.student
     const scale = lossScale && tf.scalar(lossScale.factor)
@@ -215,12 +211,12 @@ export class TrainingStep {
       const { normal, head, cap } = output.final
       const before = (chunk: Chunk) => {
         const labels = tf.tensor1d(targets.subarray(chunk.from, chunk.from + chunk.size), 'int32')
-        const weights = counted && columnOf(counted.subarray(chunk.from, chunk.from + chunk.size))
+        const { weights, apart } = countedColumns(counted, chunk)
         const target = this.target(signals, labels, weights, drawn, chunk)
         const others = this.foreign.map((teacher, j) => teacher.target(foreign[j]!, chunk, said[j]))
         const retained = retainedTarget(this.experiment, earlier?.final, chunk)
         // The backward pass reads them: they outlive the forward pass in which they are made.
-        parts.push(keptAll({ labels, weights, target, foreign: others, retained }))
+        parts.push(keptAll({ labels, weights, apart, target, foreign: others, retained }))
         return target ? Object.values(weightsOf(target)) : []
       }
       const lossOf = (product: tf.Tensor2D, i: number) => this.chunkLoss(softCap(product, cap), parts[i]!)
@@ -248,8 +244,9 @@ export class TrainingStep {
   }
 
   private chunkLoss(logits: tf.Tensor2D, part: Part): MixedLoss {
-    const { labels, weights, target, foreign, retained } = part
-    const mixed = lossWithForeign(this.experiment, logits, labels, target, this.share, foreign, weights)
+    const { labels, weights, apart, target, foreign, retained } = part
+    const { experiment, share } = this
+    const mixed = lossWithForeign(experiment, logits, labels, target, share, foreign, weights, apart)
     return withRetention(this.experiment, mixed, logits, retained, weights)
   }
 
@@ -283,13 +280,14 @@ export class TrainingStep {
     })
   }
 
-  private named(values: ArrayLike<number>, norm: number): Measured {
-    return readMeasured(values, norm, {
+  private named(values: ArrayLike<number>, norm: number, { apart }: StepBatch): Measured {
+    const run = {
       teachers: this.teachers.length,
       foreign: this.foreign.length,
       features: this.student.alignments().length > 0,
       retention: this.earlier !== undefined,
-    })
+    }
+    return readMeasured(values, norm, run, apart && { labelled: apart.labels.some((one) => one > 0) })
   }
 }
 

@@ -42,3 +42,68 @@ describe('objectives', () => {
     for (const skew of [0, 1, -1]) expect(skewed(skew)).toThrow(/loss\.skew/)
   })
 })
+
+describe('a source of text that its student writes', () => {
+  const writing = { kind: 'mixed', prompts: { tokens: 8 }, tokens: 32 }
+  const train = (changes: object) => ({ context: 64, batch: 4, source: { ...writing, ...changes } })
+  const student = { width: 8, layers: 1, heads: 1, context: 64 }
+
+  it('is taken where it can be written and taught', () => {
+    const { experiment } = resolve({ student, train: train({}) })
+    expect(experiment.train.source).toEqual({
+      ...{ kind: 'mixed', share: 0.5, prompts: { tokens: 8 }, tokens: 32 },
+      ...{ temperature: 1, topP: 1, every: 1, buffer: 0 },
+    })
+    expect(resolve({}).experiment.train.source.kind).toBe('corpus')
+  })
+
+  it.each<[string, Record<string, unknown>, RegExp]>([
+    [
+      'without teachers',
+      { teachers: [], tokenizer: 'bpe' },
+      /^e\.yaml: train\.source\.kind: .* learns from teachers alone; expected corpus; or teachers/,
+    ],
+    [
+      'with a lambda of 0',
+      { loss: { lambda: 0, features: false } },
+      /^e\.yaml: train\.source\.kind: .*loss\.lambda above 0$/,
+    ],
+    [
+      'with more to be written than there is room for',
+      { train: train({ tokens: 64 }) },
+      /^e\.yaml: train\.source\.tokens: 64 written .*; expected at most 63$/,
+    ],
+    [
+      'with prompts that are too long beside it',
+      { train: train({ prompts: { tokens: 33 } }) },
+      /^e\.yaml: train\.source\.prompts\.tokens: .*; expected at most 32$/,
+    ],
+    [
+      'with prompts of a corpus that is none of the mixture',
+      { train: train({ prompts: { corpus: 'sums' } }) },
+      /^e\.yaml: train\.source\.prompts\.corpus: "sums" is none of the corpora; expected recipes$/,
+    ],
+    [
+      'with a buffer that no step can be filled from',
+      { train: train({ buffer: 1 }) },
+      /^e\.yaml: train\.source\.buffer: .*expected 0, or at least 2$/,
+    ],
+    [
+      "with its teachers' outputs kept beforehand",
+      { cache: { mode: 'exact' } },
+      /^e\.yaml: cache\.mode: .*expected auto or off$/,
+    ],
+    [
+      'with a share of all',
+      { train: train({ share: 1 }) },
+      /^train\.source\.share: is too big; expected less than 1$/,
+    ],
+    [
+      'with a misspelt key',
+      { train: train({ topp: 0.9 }) },
+      /^train\.source\.topp: unknown key; expected "topP"$/,
+    ],
+  ])('is refused %s', (_, changes, message) => {
+    expect(() => resolve({ student, train: train({}), ...changes })).toThrow(message)
+  })
+})

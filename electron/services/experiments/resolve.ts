@@ -24,6 +24,7 @@ import { resolveContinuation } from '../runs'
 import { separateTeachers } from '../library'
 import { findNamed, freeName, newId } from '../identity'
 import { checkFeatures, checkFixedWeights, checkForeignReading, checkSampling, checkServed } from './checks'
+import { checkSource } from './source'
 
 /**
  * A definition with every name looked up in the library and every default filled in: what a run's `config.json` holds.
@@ -48,6 +49,7 @@ export function resolveExperiment(
   const { own, foreign } = separateTeachers(definition, teachers, tokenizer, library.tokenizers, file)
   checkFeatures(definition, own, file)
   checkServed(definition, own, file)
+  checkSource(definition, own, foreign.length, file)
   const student = origin?.student ?? modelOf(definition.student as SizedStudent, tokenizer)
   const corpora = resolveCorpora(definition.corpus, library, file)
   checkForeignReading(corpora, foreign, file)
@@ -106,6 +108,13 @@ function originOf(
   return { student: withLayers(model, layers), tokenizer, row: { id, name, digest, layers } }
 }
 
+/** Of a run by cross-entropy. */
+const LEARNS_ALONE = {
+  teachers: [] as string[],
+  loss: loss.parse({ lambda: 0, features: false }),
+  cache: teacherCache.parse({ mode: 'off' }),
+}
+
 /** A teacher's training is a run by cross-entropy alone, of kind `teacher`. */
 export function resolveTeacher(
   definition: TeacherDefinition,
@@ -113,6 +122,7 @@ export function resolveTeacher(
   file?: string,
 ): RunConfig {
   const { model, ...rest } = definition
+  checkSource({ ...LEARNS_ALONE, ...definition }, [], 0, file)
   const tokenizer = tokenizerNamed(definition.tokenizer, library, file)
   return {
     schemaVersion: SCHEMA_VERSION,
@@ -122,10 +132,8 @@ export function resolveTeacher(
     experiment: {
       ...rest,
       student: { ...model, init: 'random' },
-      teachers: [],
+      ...LEARNS_ALONE,
       weighting: weighting.parse({ strategy: 'uniform' }),
-      loss: loss.parse({ lambda: 0, features: false }),
-      cache: teacherCache.parse({ mode: 'off' }),
     },
     corpora: resolveCorpora(definition.corpus, library, file),
     tokenizer,

@@ -1,5 +1,5 @@
 import { statfsSync } from 'node:fs'
-import { readDigest, type AlignmentSetting, type Run, type RunConfig } from '#contract'
+import { readDigest, writes, type AlignmentSetting, type Run, type RunConfig } from '#contract'
 import { cacheBytes, calibrationPlan, heldOutPlan, trainingPlan, type StoredMode } from '../../files'
 
 /** Share of the free disk that a cache may take. */
@@ -31,22 +31,27 @@ export function sharedPasses(
   /** Bytes of a token, of each plan of training batches. */
   const perToken = new Map<string, number>()
   let alone = 0
-  let foreign = 0
+  let own = 0
   const keep = (key: string, bytes: number) => entries.set(key, Math.max(entries.get(key) ?? 0, bytes))
   for (const config of configs) {
     const { loss, cache } = config.experiment
     const layers = loss.features === false || loss.features.gamma === 0 ? 0 : 1
     const mode: StoredMode = cache.mode === 'auto' || cache.mode === 'off' ? autoCache : cache.mode
     // What teachers of other tokenizers say is not cached.
-    foreign += config.foreign?.length ?? 0
+    own += config.foreign?.length ?? 0
+    // Nor what they say of a text that no other run reads.
+    if (writes(config.experiment.train)) {
+      own += config.teachers.length
+      continue
+    }
     for (const teacher of config.teachers) {
       alone++
       const bytes = cacheBytes(config, teacher, mode, layers)
       const { key } = trainingPlan(config, teacher)
       passes.add(key)
       const { steps, batch, context } = config.experiment.train
-      const own = bytes.training / (steps * batch * context)
-      perToken.set(key, Math.max(perToken.get(key) ?? 0, own))
+      const each = bytes.training / (steps * batch * context)
+      perToken.set(key, Math.max(perToken.get(key) ?? 0, each))
       keep(key, bytes.training)
       for (const corpus of config.corpora)
         keep(heldOutPlan(config, teacher, readDigest(corpus)).key, bytes.heldOut / config.corpora.length)
@@ -55,8 +60,8 @@ export function sharedPasses(
   }
   const bytes = sum(entries)
   return {
-    passes: passes.size + foreign,
-    alone: alone + foreign,
+    passes: passes.size + own,
+    alone: alone + own,
     bytes,
     bytesPerToken: sum(perToken) / (perToken.size || 1),
     entries,

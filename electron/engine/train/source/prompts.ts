@@ -1,0 +1,102 @@
+import { badInput, tokenReadingOf, type RunConfig, type TrainSource } from '#contract'
+import { openText, type CorpusText } from '../../data/corpusText'
+import type { Progress } from '../../progress'
+import { createRandom } from '../../random'
+
+/** What the student goes on from. */
+export interface Prompt {
+  /** Begins as its document does, with BOS or what its template writes. */
+  ids: number[]
+  /** Which of the run's corpora it is from, and where in its ids it begins. */
+  corpus: number
+  start: number
+}
+
+/** Prompts in their corpus: [begin, end, begin, end, ...] in its ids. */
+export interface PromptSource {
+  corpus: number
+  weight: number
+  ids: Int32Array
+  places: Int32Array
+  /** At which a text of this corpus ends, beside the tokenizer's own ends. */
+  ends: readonly number[]
+}
+
+/**
+ * The prompts of the corpora that a definition draws from.
+ *
+ * @throws bad-input where a corpus has none that leaves room for what is to be written
+ */
+export async function openPrompts(
+  dataDir: string,
+  { experiment, corpora, tokenizer }: RunConfig,
+  progress?: Progress,
+): Promise<PromptSource[]> {
+  const { source, context } = experiment.train
+  const sources: PromptSource[] = []
+  for (const [corpus, { row, reading = tokenReadingOf(row), weight }] of corpora.entries()) {
+    if (source.prompts.corpus !== undefined && source.prompts.corpus !== row.name) continue
+    const apart = { ...reading, loss: row.conversations ? 'assistant' : 'all', packing: 'documents' } as const
+    const text = await openText(dataDir, { row, reading: apart }, tokenizer, 'train', progress)
+    const places = text.mask ? answers(text, context - source.tokens) : beginnings(text, source)
+    if (!places.length) {
+      throw badInput(`corpus "${row.name}" has no prompt`, {
+        field: 'train.source.prompts',
+        expected: text.mask
+          ? `a conversation with at most ${context - source.tokens} tokens before an answer`
+          : `a document with more than ${source.prompts.tokens} tokens`,
+      })
+    }
+    sources.push({ corpus, weight, ids: text.ids, places, ends: text.mask ? turnEnds(text) : [] })
+  }
+  return sources
+}
+
+/** The first tokens of every document that has more. */
+function beginnings({ documents }: CorpusText, { prompts }: TrainSource): Int32Array {
+  const places: number[] = []
+  for (let i = 0; i < documents!.length; i += 2) {
+    const [start, end] = [documents![i]!, documents![i + 1]!]
+    const stop = start + 1 + prompts.tokens
+    if (stop < end) places.push(start, stop)
+  }
+  return Int32Array.from(places)
+}
+
+/** All that stands before each answer of a conversation, where that is no more than there is room for. */
+function answers({ documents, mask }: CorpusText, room: number): Int32Array {
+  const places: number[] = []
+  for (let i = 0; i < documents!.length; i += 2) {
+    const [start, end] = [documents![i]!, documents![i + 1]!]
+    for (let at = start + 1; at < Math.min(end, start + room + 1); at++)
+      if (mask![at] && !mask![at - 1]) places.push(start, at)
+  }
+  return Int32Array.from(places)
+}
+
+/** The token with which answers end, where all of them end with one. */
+function turnEnds({ ids, mask }: CorpusText): number[] {
+  const ends = new Set<number>()
+  for (let at = 0; at < ids.length; at++) if (mask![at] && !mask![at + 1]) ends.add(ids[at]!)
+  return ends.size === 1 ? [...ends] : []
+}
+
+/** Draws the prompts of a step: a pure function of the seed and the step. */
+export function drawPrompts(
+  sources: readonly PromptSource[],
+  seed: number,
+  step: number,
+  count: number,
+): Prompt[] {
+  const random = createRandom(seed, `prompts/${step}`)
+  const total = sources.reduce((sum, { weight }) => sum + weight, 0)
+  return Array.from({ length: count }, () => {
+    let draw = random.next() * total
+    let chosen = 0
+    while (chosen < sources.length - 1 && draw >= sources[chosen]!.weight) draw -= sources[chosen++]!.weight
+    const { corpus, ids, places } = sources[chosen]!
+    const place = 2 * random.integer(places.length / 2)
+    const [start, end] = [places[place]!, places[place + 1]!]
+    return { corpus, start, ids: [...ids.subarray(start, end)] }
+  })
+}

@@ -1,0 +1,194 @@
+import { writes, writtenAt, type RunConfig, type Writing, type WrittenFigures } from '#contract'
+import type { Batch } from '../../data/batchPlan'
+import { endTokens } from '../../data/endTokens'
+import type { TextTokenizer } from '../../data/textTokenizer'
+import { tokenizerFile } from '../../data/tokenizer'
+import { readTokenizerSettings } from '../../data/tokenizerSettings'
+import { nativeModel } from '../../model/languageModel'
+import { writeSequences } from '../../model/writeSequences'
+import type { Progress } from '../../progress'
+import { createRandom } from '../../random'
+import type { TokenBatch } from '../step'
+import type { Student } from '../student'
+import { drawPrompts, openPrompts, type PromptSource } from './prompts'
+import { distinctOf, lengthOf, writtenFigures, type Written } from './figures'
+
+/** What a step learns on: of its sequences the last ones are those that the student wrote. */
+export interface SourcedBatch {
+  batch: TokenBatch
+  written: readonly Written[]
+  /** Of what was written for this step, now and then, what a person is to read. */
+  told: Writing[]
+  /**
+   * What the step's record says of it; nothing of a step without any.
+   *
+   * @param loss minus the log-probability that the learning student gives a written token, mean, nats
+   */
+  figures(loss: number | undefined): { written?: WrittenFigures }
+}
+
+/** How often in a run writings are kept to be read, and how many. */
+const TOLD = 50
+const TOLD_EACH = 4
+
+/**
+ * What a student writes of what it learns on. A step's writing is a function of the student's weights before it, the seed
+ * and the step, and what is kept to be learnt on again is part of the checkpoint: a resumed run reads the same text.
+ */
+export class StudentText {
+  private readonly ends: readonly number[]
+
+  private constructor(
+    private readonly config: RunConfig,
+    private readonly sources: readonly PromptSource[],
+    private readonly tokenizer: TextTokenizer,
+    ends: readonly number[],
+    /** What may be learnt on, the oldest first. */
+    private kept: Written[],
+  ) {
+    this.ends = [...new Set([...ends, ...sources.flatMap((source) => source.ends)])]
+  }
+
+  /**
+   * Undefined for a run whose text is its corpora's.
+   *
+   * @param kept of the checkpoint that it goes on from
+   * @throws bad-input where a corpus has no prompts
+   */
+  static async open(
+    dataDir: string,
+    config: RunConfig,
+    tokenizer: TextTokenizer,
+    kept: readonly Written[] = [],
+    progress?: Progress,
+  ): Promise<StudentText | undefined> {
+    if (!writes(config.experiment.train)) return undefined
+    const sources = await openPrompts(dataDir, config, progress)
+    const file = tokenizerFile(dataDir, config.tokenizer)
+    const settings = config.tokenizer.kind === 'huggingface' ? readTokenizerSettings(file) : { special: {} }
+    const ends = endTokens(file, settings, tokenizer.bos)
+    return new StudentText(config, sources, tokenizer, ends, [...kept])
+  }
+
+  /** What is to be in a checkpoint. */
+  get state(): readonly Written[] {
+    const { every, buffer } = this.config.experiment.train.source
+    return every > 1 || buffer > 0 ? this.kept : []
+  }
+
+  /** Prompts that there are. */
+  get prompts(): number {
+    return this.sources.reduce((sum, { places }) => sum + places.length / 2, 0)
+  }
+
+  /** The batch of a step, from 1, whose last sequences are the student's own. */
+  async batch(step: number, corpus: Batch, student: Pick<Student, 'weights'>): Promise<SourcedBatch> {
+    const { train, seed } = this.config.experiment
+    const { every, buffer } = train.source
+    const count = writtenAt(train, step)
+    let fresh: readonly Written[] = []
+    if ((step - 1) % every === 0) {
+      const most = Math.ceil(train.source.kind === 'student' ? train.batch : train.source.share * train.batch)
+      // Without a buffer what is written now is all that is learnt on until the next writing.
+      fresh = await this.write(step, every > 1 || buffer > 0 ? most : count, student)
+      this.kept = buffer > 0 ? [...this.kept, ...fresh].slice(-buffer) : [...fresh]
+    }
+    const random = createRandom(seed, `written/${step}`)
+    const places = this.kept.map((_, i) => i)
+    const written = Array.from(
+      { length: count },
+      () => this.kept[places.splice(random.integer(places.length), 1)[0]!]!,
+    )
+    return {
+      batch: withWritten(corpus, written, train),
+      written,
+      told: this.tells(step) ? fresh.slice(0, TOLD_EACH).map((one) => this.told(one)) : [],
+      figures: (loss) =>
+        written.length && loss !== undefined ? { written: writtenFigures(written, step, loss) } : {},
+    }
+  }
+
+  private async write(
+    step: number,
+    count: number,
+    { weights }: Pick<Student, 'weights'>,
+  ): Promise<Written[]> {
+    if (!count) return []
+    const { train, seed } = this.config.experiment
+    const { tokens, temperature, topP } = train.source
+    const prompts = drawPrompts(this.sources, train.dataSeed ?? seed, step, count)
+    const sums = new Float64Array(count)
+    const written = await writeSequences(
+      nativeModel(this.config.student, weights),
+      prompts.map(({ ids }) => ids),
+      {
+        tokens,
+        temperature,
+        topP,
+        ends: this.ends,
+        random: (row) => createRandom(seed, `write/${step}/${row}`),
+        onToken: (row, id, logits) => (sums[row]! += logProbabilityOf(logits, id)),
+      },
+    )
+    return written.map((ids, i) => {
+      const { ids: prompt, corpus, start } = prompts[i]!
+      const ended = this.ends.includes(ids[ids.length - 1]!)
+      return { prompt, ids, ended, logProbability: sums[i]! / ids.length, step, corpus, start }
+    })
+  }
+
+  /** Whether a step that writes is the first one of its part of the run to do so. */
+  private tells(step: number): boolean {
+    const { steps, source } = this.config.experiment.train
+    const part = (at: number) => Math.floor((at * TOLD) / steps)
+    return step === 1 || part(step) > part(step - source.every)
+  }
+
+  private told({ prompt, ids, step, ended, corpus }: Written): Writing {
+    const text = (all: readonly number[]) =>
+      this.tokenizer.decode(all.filter((id) => id !== this.tokenizer.bos))
+    const before = text(prompt)
+    const written = ids.slice(0, lengthOf({ ids, ended }))
+    const distinct = distinctOf(written)
+    return {
+      step,
+      corpus: this.config.corpora[corpus]!.row.name,
+      prompt: before,
+      text: text([...prompt, ...written]).slice(before.length),
+      tokens: ids.length,
+      ended,
+      ...(distinct !== undefined && { distinct }),
+    }
+  }
+}
+
+/** A batch whose last sequences are written ones: prompt, what was written, and filling that does not count. */
+export function withWritten(
+  corpus: Batch,
+  written: readonly Written[],
+  { batch, context }: { batch: number; context: number },
+): TokenBatch {
+  const [inputs, targets] = [corpus.inputs.slice(), corpus.targets.slice()]
+  const [corpora, starts] = [corpus.corpora.slice(), corpus.starts.slice()]
+  const labels = corpus.mask?.slice() ?? new Float32Array(batch * context).fill(1)
+  const own = new Float32Array(batch * context)
+  for (const [i, { prompt, ids, corpus: from, start }] of written.entries()) {
+    const row = batch - written.length + i
+    const [begin, end] = [row * context, (row + 1) * context]
+    for (const array of [inputs, targets, labels]) array.fill(0, begin, end)
+    const all = [...prompt, ...ids]
+    inputs.set(all.slice(0, -1), begin)
+    targets.set(all.slice(1), begin)
+    own.fill(1, begin + prompt.length - 1, begin + all.length - 1)
+    corpora[row] = from
+    starts[row] = start
+  }
+  const mask = labels.map((one, i) => one + own[i]!)
+  return { inputs, targets, mask, apart: { labels, written: own }, corpora, starts }
+}
+
+/** log softmax(logits)[id], nats. */
+function logProbabilityOf(logits: Float32Array, id: number): number {
+  const max = logits.reduce((a, b) => Math.max(a, b), -Infinity)
+  return logits[id]! - max - Math.log(logits.reduce((sum, z) => sum + Math.exp(z - max), 0))
+}
