@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, exportModel, rail, test } from './fixtures'
 
@@ -103,4 +103,39 @@ test('a student begins as a model of the library and trains adapters, which are 
     'adapter_model.safetensors',
     'base',
   ])
+})
+
+test('a corpus of conversations is shown as its template writes it, what counts of it marked', async ({
+  app,
+  host,
+}) => {
+  const path = join(host.dataDir, '..', 'chats.jsonl')
+  const turns = (i: number) => [
+    { role: 'user', content: `What is ${i}?` },
+    { role: 'assistant', content: `A number, ${i}.` },
+  ]
+  writeFileSync(path, Array.from({ length: 40 }, (_, i) => JSON.stringify({ messages: turns(i) })).join('\n'))
+  await rail(app, 'Corpora').click()
+  await app.getByRole('button', { name: 'Import', ...exact }).click()
+  await app.getByRole('textbox', { name: 'Path' }).fill(path)
+  await app.getByRole('button', { name: 'Import corpus' }).click()
+  await expect(app.getByRole('cell', { name: 'chats', ...exact })).toBeVisible()
+
+  await rail(app, 'Experiments').click()
+  await app.getByRole('link', { name: 'small', ...exact }).click()
+  await app.getByLabel('Corpora', exact).click()
+  await app.getByRole('option', { name: 'chats' }).click()
+  await app.keyboard.press('Escape')
+  const chats = app.getByRole('group', { name: 'chats' })
+  await chats.getByRole('button', { name: 'Preview chats' }).click()
+  await expect(app.getByText('has no chat template').first()).toBeVisible()
+  await chats.getByLabel('Template').click()
+  await app.getByRole('option', { name: 'chatml' }).click()
+  await expect(app.getByLabel('YAML')).toHaveValue(/name: chats, template: chatml/)
+  await app.getByLabel('Sequence length').fill('90')
+  await app.getByLabel('Sequence length').press('Tab')
+  await chats.getByRole('button', { name: 'Preview chats' }).click()
+  const first = app.getByRole('region', { name: 'Document 1' })
+  await expect(first).toContainText('<|im_start|>user\nWhat is 0?<|im_end|>')
+  await expect(first.locator('mark')).toHaveText('A number, 0.<|im_end|>')
 })

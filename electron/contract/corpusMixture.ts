@@ -8,7 +8,7 @@ export const packings = ['documents', 'windows'] as const
 export const namedTemplates = ['chatml'] as const
 
 /** How a corpus is read; what is left out is decided by what it holds (`tokenReadingOf`). */
-const corpusUse = {
+export const corpusUse = {
   /** Which tokens count in losses and metrics: the assistant's, with the end of its turns, or all. Of conversations: the assistant's. */
   loss: z.enum(lossTokens).optional(),
   /**

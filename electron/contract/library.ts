@@ -135,6 +135,20 @@ export const corpusPreview = z.strictObject({
 })
 export type CorpusPreview = z.output<typeof corpusPreview>
 
+/** How a run would read the first documents of a corpus: as its tokenizer and template write them. */
+export const readingPreview = z.strictObject({
+  documents: z.array(
+    z.strictObject({
+      tokens: z.number().int().nonnegative(),
+      /** Of those, how many count in losses and metrics. */
+      counted: z.number().int().nonnegative(),
+      /** The text in its order, cut after some hundreds of tokens: what counts, what is read alone, what no sequence reaches. */
+      parts: z.array(z.strictObject({ text: z.string(), as: z.enum(['counted', 'read', 'unread']) })),
+    }),
+  ),
+})
+export type ReadingPreview = z.output<typeof readingPreview>
+
 /** Pieces of a byte-level BPE that is trained here: at least the 256 bytes and what stands before documents. */
 export const tokenizerVocab = z.number().int().min(257).max(262_144)
 

@@ -54,6 +54,8 @@ async function perform(job: Job): Promise<unknown> {
       return (await import('./data/importCorpus')).importCorpus(job, progress)
     case 'preview-corpus':
       return (await import('./data/previewCorpus')).previewCorpus(job)
+    case 'preview-reading':
+      return (await import('./data/previewReading')).previewReading(job)
     case 'generate-corpus':
       return (await import('./data/grammar')).generateCorpus(job, progress)
     case 'train-tokenizer':

@@ -1,10 +1,20 @@
 import { z } from 'zod'
 import { servedImport } from '../served'
 import { binEntry } from '../bin'
+import { corpusUse } from '../corpusMixture'
 import { objectName } from '../experiment'
 import { cachedModel } from '../hub'
 import { exportDtypes, exportFormats, generateResult, modelScore } from '../job'
-import { corpus, corpusPreview, corpusReading, id, teacher, tokenizer, tokenizerVocab } from '../library'
+import {
+  corpus,
+  corpusPreview,
+  corpusReading,
+  id,
+  readingPreview,
+  teacher,
+  tokenizer,
+  tokenizerVocab,
+} from '../library'
 import { run } from '../run'
 import { task } from '../task'
 import { byId, method, none } from './method'
@@ -29,6 +39,17 @@ export const library = {
       count: z.number().int().max(50).default(10),
     }),
     z.object({ documents: z.array(z.string()), total: z.number() }),
+  ),
+  /** How a run would read its first documents: as tokenizer and template write them, and which tokens count. */
+  'corpora.reading': method(
+    z.strictObject({
+      corpus: objectName,
+      tokenizer: objectName,
+      ...corpusUse,
+      context: z.number().int().positive().default(128),
+      count: z.number().int().positive().max(20).default(3),
+    }),
+    readingPreview,
   ),
 
   /** The models that lie in the Hugging Face Hub's cache, to be picked for an import, and where it is. */

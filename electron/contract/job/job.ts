@@ -10,6 +10,7 @@ import {
   importTeacherJob,
   importTokenizerJob,
   previewCorpusJob,
+  previewReadingJob,
   trainTokenizerJob,
 } from './library'
 import { calibrateJob, disagreementJob, evaluateJob, exportJob, generateJob } from './models'
@@ -64,6 +65,7 @@ export const job = z.discriminatedUnion('kind', [
   prepareJob,
   importCorpusJob,
   previewCorpusJob,
+  previewReadingJob,
   generateCorpusJob,
   trainTokenizerJob,
   importTokenizerJob,

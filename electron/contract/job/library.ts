@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { tokenReading } from '../corpusMixture'
 import { objectName } from '../experiment'
 import { corpus, corpusReading, id, teacher, tokenizer, tokenizerVocab } from '../library'
 import { servedImport } from '../served'
@@ -22,6 +23,18 @@ export const previewCorpusJob = z.object({
   ...corpusReading,
   /** Those that tokens are counted under. */
   tokenizers: z.array(tokenizer),
+})
+
+/** Writes the first documents of a corpus as a run would read them. Result: a ReadingPreview. */
+export const previewReadingJob = z.object({
+  ...base,
+  kind: z.literal('preview-reading'),
+  corpus,
+  tokenizer,
+  reading: tokenReading,
+  /** Tokens of a sequence. */
+  context: z.number().int().positive(),
+  count: z.number().int().positive(),
 })
 
 /** Generates `bytes` of one domain of the built-in grammar. Result: a Corpus row. */

@@ -108,5 +108,6 @@ export function createByteBpe({ vocab, merges }: ByteBpe, file: string): TextTok
       return Buffer.concat(Array.from(ids, (id) => pieces[id] ?? NO_BYTES)).toString('utf8')
     },
     piece: (id) => pieces[id] ?? NO_BYTES,
+    special: (id) => (id === bos ? BOUNDARY : undefined),
   }
 }

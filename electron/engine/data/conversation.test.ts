@@ -10,6 +10,7 @@ import { chatml, renderConversation, type ChatTemplate } from './chatTemplate'
 import { conversationOf } from './conversation'
 import { openText } from './corpusText'
 import { importCorpus } from './importCorpus'
+import { previewReading } from './previewReading'
 import { loadTokenizer } from './tokenizer'
 import { trainTokenizer } from './trainTokenizer'
 
@@ -119,6 +120,19 @@ it('is imported by its shape, tokenized by a template, and read example by examp
     expect(decode(said)).toBe(answers.join(''))
     expect(text.startsWith('<|im_start|>user')).toBe(true)
   }
+
+  const how = { dataDir, threads: 0, kind: 'preview-reading', corpus, tokenizer, reading, count: 2 } as const
+  const { documents: shown } = await previewReading({ ...how, context: 1000 })
+  expect(shown[0]!.parts).toEqual([
+    { as: 'read', text: '<|im_start|>user\nWhat is 0 and 0?<|im_end|>\n<|im_start|>assistant\n' },
+    { as: 'counted', text: 'It is 0.<|im_end|>\n' },
+  ])
+  expect(shown).toHaveLength(2)
+  // What a sequence of 20 tokens does not reach is said of each.
+  const [cut] = (await previewReading({ ...how, context: 20 })).documents
+  expect(cut!.counted).toBe(0)
+  expect(cut!.parts.map(({ as }) => as)).toEqual(['read', 'unread'])
+  expect(cut!.parts.map(({ text }) => text).join('')).toBe(shown[0]!.parts.map(({ text }) => text).join(''))
 
   const context = 64
   const plan = createBatchPlan({

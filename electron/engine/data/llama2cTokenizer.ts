@@ -3,6 +3,7 @@ import { NO_BYTES } from './bytes'
 import type { TextTokenizer } from './textTokenizer'
 
 const BOS = 1
+const SPECIAL = ['<unk>', '<s>', '</s>']
 /** Tokens 3..258 are the bytes. */
 const FIRST_BYTE = 3
 
@@ -70,6 +71,7 @@ export function createLlama2cTokenizer(pieces: readonly Piece[]): TextTokenizer 
       return text.startsWith(' ') ? text.slice(1) : text
     },
     piece: (id) => outputs[id] ?? NO_BYTES,
+    special: (id) => SPECIAL[id],
   }
 }
 

@@ -8,4 +8,6 @@ export interface TextTokenizer {
   decode(ids: ArrayLike<number>): string
   /** The bytes that a token stands for; none for one that stands for no text. */
   piece(id: number): Uint8Array
+  /** What a token that stands for no text is written as where it is shown, as in a chat template: `<|im_end|>`. */
+  special(id: number): string | undefined
 }

@@ -155,6 +155,7 @@ function openHuggingFace(json: unknown, file: string): TextTokenizer {
         }),
       ),
     piece: (id) => (pieces ??= piecesOf(parsed)).get(id) ?? NO_BYTES,
+    special: (id) => added.find((one) => one.special && one.id === id)?.content,
   }
 }
 

@@ -18,6 +18,7 @@ const tokenizer = {
   encode: (text: string) => Int32Array.from(text, (letter) => letters.indexOf(letter)),
   decode: (ids: ArrayLike<number>) => Array.from(ids, (id) => letters[id]).join(''),
   piece: (id: number) => Buffer.from(letters[id] ?? ''),
+  special: () => undefined,
 }
 
 /** Documents of 5, 300 and 40 tokens, BOS before each. */

@@ -61,7 +61,7 @@ export function libraryCommands(program: Command): void {
       await perform(command.optsWithGlobals<GlobalOptions>(), preview ? 'read' : 'write', async (session) => {
         const { library } = session.rooms
         if (preview) {
-          const found = await library.inspect(options, controlOf(session))
+          const found = await library.previews.inspect(options, controlOf(session))
           return { json: found, text: previewText(found) }
         }
         const row = await library.importCorpus(options, controlOf(session))

@@ -1,6 +1,5 @@
-import { cpSync, createReadStream, existsSync, rmSync, statSync } from 'node:fs'
+import { cpSync, existsSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import {
   badInput,
   conflict,
@@ -12,10 +11,8 @@ import {
   type CachedModel,
   unreadableWarning,
   type Corpus,
-  type CorpusPreview,
   type Job,
   type ParsedParams,
-  type Result,
   type Run,
   type ServedImport,
   type Task,
@@ -28,11 +25,10 @@ import type { Context } from '../context'
 import { checkFree, find, nameFromPath, newId } from '../identity'
 import { importName } from './importName'
 import { forwardProgress, type JobOf, performJob, Slots, type TaskBoard, type TaskControl } from '../jobs'
+import { Previews, SILENT } from './previews'
 
 /** Imports at work at once, each in a process of its own of 100 MB and more; others wait. */
 const AT_ONCE = 4
-
-const SILENT: TaskControl = { signal: new AbortController().signal, progress: () => {} }
 
 export interface ImportTeacherOptions {
   path: string
@@ -45,11 +41,15 @@ export interface ImportTeacherOptions {
 
 /** Corpora, tokenizers and teachers: what experiments name. */
 export class Library {
+  readonly previews: Previews
   private readonly slots = new Slots(AT_ONCE)
+
   constructor(
     private readonly context: Context,
     private readonly tasks: TaskBoard,
-  ) {}
+  ) {
+    this.previews = new Previews(context)
+  }
 
   get corpora(): Corpus[] {
     return this.context.catalogue.data.corpora
@@ -76,12 +76,6 @@ export class Library {
     return started.row
   }
 
-  /** What an import would bring. */
-  inspect(params: ParsedParams<'corpora.inspect'>, control = SILENT): Promise<CorpusPreview> {
-    const job = { ...params, kind: 'preview-corpus' as const, tokenizers: this.tokenizers }
-    return performJob<CorpusPreview>(this.context, job, { signal: control.signal })
-  }
-
   importCorpus(params: ParsedParams<'corpora.import'>, control = SILENT): Promise<Corpus> {
     const name = params.name ?? nameFromPath(params.path)
     return this.addCorpus(name, control, (id) => ({ ...params, kind: 'import-corpus', id, name }))
@@ -104,20 +98,6 @@ export class Library {
     const row = await this.perform<Corpus>('corpora', id, job(id), control)
     this.add('corpora', row)
     return row
-  }
-
-  /** The first documents from `offset` on. */
-  async preview({ id, offset, count }: ParsedParams<'corpora.preview'>): Promise<Result<'corpora.preview'>> {
-    const row = find('corpus', this.corpora, id)
-    const file = join(paths.libraryItem(this.context.dataDir, 'corpora', row.id), 'documents.jsonl')
-    const documents: string[] = []
-    let index = 0
-    for await (const line of createInterface({ input: createReadStream(file) })) {
-      if (index >= offset + count) break
-      if (index >= offset) documents.push((JSON.parse(line) as { text: string }).text)
-      index++
-    }
-    return { documents, total: row.documents }
   }
 
   startTrainTokenizer(params: ParsedParams<'tokenizers.train'>): Task {

@@ -201,6 +201,7 @@ describe('a model on a task', () => {
     encode: (text: string) => Int32Array.from(Buffer.from(text)),
     decode: (ids: ArrayLike<number>) => Buffer.from(Array.from(ids).filter((id) => id < 256)).toString(),
     piece: (id: number) => Uint8Array.of(...(id < 256 ? [id] : [])),
+    special: () => undefined,
   }
   const choice = (prompt: string, choices: string[]): TaskExample & { kind: 'choice' } => ({
     kind: 'choice',

@@ -154,5 +154,6 @@ export function letters(vocab: number): TextTokenizer {
     encode: (text) => Int32Array.from(Buffer.from(text), (byte) => byte - 96),
     decode: (ids) => Buffer.concat(Array.from(ids, bytes)).toString(),
     piece: bytes,
+    special: () => undefined,
   }
 }

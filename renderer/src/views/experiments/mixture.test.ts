@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
-import { mixtureIn, mixtureOf } from './mixture'
+import { mixtureIn, mixtureOf, usedAs } from './mixture'
 
-const chat = { name: 'chat', loss: 'assistant', packing: 'documents', template: 'chatml' }
+const chat = { name: 'chat', loss: 'assistant', packing: 'documents', template: 'chatml' } as const
 
 it('keeps how a corpus is read when others come and go', () => {
   const both = mixtureOf(['chat', 'plays'], mixtureIn([chat]))
@@ -17,4 +17,13 @@ it('takes one name alone for a mixture of one, and nothing for none', () => {
   expect(mixtureOf(['plays', 'chat'], mixtureIn('plays'))).toEqual([{ name: 'plays' }, { name: 'chat' }])
   expect(mixtureOf([], mixtureIn('plays'))).toEqual([])
   expect(mixtureIn(undefined)).toEqual([])
+})
+
+it('says how one of them is read, and no more than differs', () => {
+  const both = [{ name: 'plays' }, chat]
+  expect(usedAs(both, 'plays', { packing: 'documents' })).toEqual([
+    { name: 'plays', packing: 'documents' },
+    chat,
+  ])
+  expect(usedAs([{ name: 'plays', weight: 3 }], 'plays', { weight: undefined })).toBe('plays')
 })
