@@ -16,16 +16,45 @@ export function writeFileAtomic(
   data: string | Uint8Array | readonly Uint8Array[],
   mode = 0o666,
 ): void {
-  mkdirSync(dirname(path), { recursive: true })
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
   const parts = typeof data === 'string' ? [Buffer.from(data)] : data instanceof Uint8Array ? [data] : data
   const size = parts.reduce((sum, { length }) => sum + length, 0)
+  fillFileAtomic(
+    path,
+    size,
+    (write) => {
+      let at = 0
+      for (const bytes of parts) {
+        write(at, bytes)
+        at += bytes.length
+      }
+    },
+    mode,
+  )
+}
+
+/**
+ * The same of a file that is never whole in memory.
+ *
+ * @param size of the file, in bytes
+ * @param fill writes its parts, each at its place
+ * @throws as `writeFileAtomic`, and what `fill` throws; then nothing is left
+ */
+export function fillFileAtomic(
+  path: string,
+  size: number,
+  fill: (write: (at: number, bytes: Uint8Array) => void) => void,
+  mode = 0o666,
+): void {
+  mkdirSync(dirname(path), { recursive: true })
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
   try {
     withRoom(path, size, () => {
       const file = openSync(temporary, 'w', mode)
       try {
-        for (const bytes of parts)
-          for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at, bytes.length - at)
+        fill((at, bytes) => {
+          for (let done = 0; done < bytes.length;)
+            done += writeSync(file, bytes, done, bytes.length - done, at + done)
+        })
         fsyncSync(file)
       } finally {
         closeSync(file)

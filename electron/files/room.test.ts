@@ -2,8 +2,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { failed } from '#contract'
-import { freeBytes, isDiskFull, JsonLinesWriter, megabytes, withRoom } from '.'
+import { experiment, failed, parse, type RunConfig } from '#contract'
+import { freeBytes, isDiskFull, JsonLinesWriter, megabytes, runBytes, withRoom } from '.'
 
 /** Linux' device that takes nothing. */
 const FULL = '/dev/full'
@@ -44,6 +44,45 @@ describe('room', () => {
 
   it('is said in megabytes, never in none', () => {
     expect([1, 1.05 * 2 ** 20, 10 * 2 ** 20 + 1].map(megabytes)).toEqual(['0.1 MB', '1.1 MB', '11 MB'])
+  })
+})
+
+describe('a run’s folder', () => {
+  /** A Llama of 10 ids, width 4, one layer with a feed-forward width of 6, tied: 10 x 4 + 4 x 16 + 3 x 24 + 3 x 4. */
+  const PARAMETERS = 188
+  const bytesOf = (student: Record<string, unknown>, continues?: object) => {
+    const definition = {
+      name: 'r',
+      corpus: 'c',
+      teachers: ['t'],
+      student,
+      train: { steps: 10 },
+      checkpoint: { every: 5, keep: 3 },
+    }
+    const model = {
+      family: 'llama',
+      vocab: 10,
+      width: 4,
+      layers: 1,
+      heads: 1,
+      kvHeads: 1,
+      hidden: 6,
+      tied: true,
+    }
+    const parsed = { experiment: parse(experiment, definition), student: model, continues }
+    return runBytes(parsed as unknown as RunConfig)
+  }
+  const LOGS = 10 * 400
+
+  it('takes weights and both moments of each checkpoint that is kept, and of the best', () => {
+    expect(bytesOf({ width: 4, layers: 1, heads: 1 })).toBe(3 * 12 * PARAMETERS + LOGS)
+  })
+
+  it('takes of adapters those alone, and the model that they stand beside once; a model that is gone on with, too', () => {
+    // Of rank 2 at the queries' matrix of 4 x 4: 2 x 4 and 4 x 2.
+    const adapters = { from: 'm', lora: { rank: 2, targets: ['query'] } }
+    expect(bytesOf(adapters)).toBe(3 * 12 * 16 + 4 * PARAMETERS + LOGS)
+    expect(bytesOf({ width: 4, layers: 1, heads: 1 }, {})).toBe((3 * 12 + 4) * PARAMETERS + LOGS)
   })
 })
 

@@ -1,6 +1,6 @@
 import { copyFileSync, existsSync, statfsSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { failed, parameterCount, type RetortError, type RunConfig } from '#contract'
+import { failed, parameterCount, trainedParameters, type RetortError, type RunConfig } from '#contract'
 
 const MB = 2 ** 20
 /** What a quota's end looks like, beside a full disk. */
@@ -61,15 +61,23 @@ export function copyFile(from: string, to: string): void {
   withRoom(to, statSync(from).size, () => copyFileSync(from, to))
 }
 
+const FLOAT = 4
 /** Weights, and AdamW's two moments of each. */
-const STATE = 3 * 4
+const STATE = 3
 /** Of a step in a run's logs. */
 const RECORD = 400
 
-/** Bytes that a run's folder takes at most: the checkpoints that are kept, the best one and the newest, and the logs. */
-export function runBytes({ experiment, student }: Pick<RunConfig, 'experiment' | 'student'>): number {
+/**
+ * Bytes that a run's folder takes at most: the checkpoints that are kept, the best one and the newest, the model that
+ * its adapters stand beside or that it goes on with, and the logs.
+ */
+export function runBytes(config: Pick<RunConfig, 'experiment' | 'student' | 'continues'>): number {
+  const { experiment, student, continues } = config
   const { train, checkpoint } = experiment
+  const { lora } = experiment.student
   const periodic = checkpoint.every ? Math.ceil(train.steps / checkpoint.every) : 1
   const kept = Math.min(checkpoint.keep, periodic) + 1
-  return kept * parameterCount(student) * STATE + train.steps * RECORD
+  const copies = (lora ? 1 : 0) + (continues ? 1 : 0)
+  const numbers = kept * STATE * trainedParameters(student, lora) + copies * parameterCount(student)
+  return numbers * FLOAT + train.steps * RECORD
 }

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readHuggingFace } from './huggingface'
 import { decodeLlama2c } from './llama2c'
 import { readModel } from './modelFolder'
-import { decodeSafetensors, encodeSafetensors } from './safetensors'
+import { decodeSafetensors } from './safetensors'
+import { encodeSafetensors } from './safetensorsWriter'
 
 let folder: string
 beforeAll(() => (folder = mkdtempSync(join(tmpdir(), 'retort-'))))

@@ -1,12 +1,13 @@
 import { weightShapes, type ModelConfig } from '#contract'
 import type { Link } from './families/family'
-import type { Weights, Weight } from './weights'
+import type { Stored, Weights, Weight } from './weights'
 
 /** Our weights from tensors that other tools have. */
 export function toOurs(config: ModelConfig, { ours, transposed, heads }: Link, theirs: Weight[]): Weights {
   const shapes = weightShapes(config)
   const turned = transposed ? theirs.map(transpose) : theirs
   if (ours.length === 1 && turned.length === 1) return new Map([[ours[0]!, turned[0]!]])
+  const half = commonHalf(turned)
   let data = joined(turned)
   if (heads) data = regrouped(data, heads, ours.length)
   const weights: Weights = new Map()
@@ -14,10 +15,16 @@ export function toOurs(config: ModelConfig, { ours, transposed, heads }: Link, t
   for (const name of ours) {
     const shape = shapes.get(name)!
     const size = sizeOf(shape)
-    weights.set(name, { shape, data: data.slice(at, at + size) })
+    weights.set(name, { shape, data: data.slice(at, at + size), ...half })
     at += size
   }
   return weights
+}
+
+/** The half precision that tensors have which make one, if they all have it. */
+export function commonHalf([first, ...rest]: readonly Stored[]): Pick<Stored, 'half'> {
+  const half = first?.half
+  return half && rest.every((other) => other.half === half) ? { half } : {}
 }
 
 /** The tensors that other tools have from our weights. */
@@ -36,6 +43,12 @@ export function toTheirs({ theirs, ours, transposed, heads }: Link, weights: Wei
       return [name, transposed ? transpose(tensor) : tensor]
     }),
   )
+}
+
+/** The shapes that ours have. */
+export function shapesOfOurs(config: ModelConfig, { ours }: Link): [string, number[]][] {
+  const shapes = weightShapes(config)
+  return ours.map((name) => [name, shapes.get(name)!])
 }
 
 /** The shape that theirs are expected to have, each. */
@@ -72,10 +85,10 @@ function regrouped(data: Float32Array, outer: number, inner: number): Float32Arr
   return result
 }
 
-function transpose({ shape, data }: Weight): Weight {
+function transpose({ shape, data, ...stored }: Weight): Weight {
   const [rows, columns] = shape as [number, number]
   const result = new Float32Array(data.length)
   for (let r = 0; r < rows; r++)
     for (let c = 0; c < columns; c++) result[c * rows + r] = data[r * columns + c]!
-  return { shape: [columns, rows], data: result }
+  return { ...stored, shape: [columns, rows], data: result }
 }

@@ -5,7 +5,7 @@ import type { TokenizerSettings } from '../data/tokenizerSettings'
 import { toTheirs } from './convert'
 import { familyTable } from './families'
 import { writeScaling } from './families/rope'
-import { safetensorsParts } from './safetensors'
+import { safetensorsParts } from './safetensorsWriter'
 import type { Weights } from './weights'
 
 type Dtype = 'f32' | 'bf16'

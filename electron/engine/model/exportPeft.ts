@@ -3,7 +3,7 @@ import { toTheirs } from './convert'
 import type { ExportedFile } from './exportHuggingFace'
 import { familyTable } from './families'
 import type { Link } from './families/family'
-import { safetensorsParts } from './safetensors'
+import { safetensorsParts } from './safetensorsWriter'
 import type { Weight, Weights } from './weights'
 
 /** Below an adapter's folder: the model that it stands beside, as a folder of transformers. */

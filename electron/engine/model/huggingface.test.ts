@@ -6,7 +6,7 @@ import { rotaries, type ModelConfig } from '#contract'
 import { huggingFaceConfig, huggingFaceWeights } from './exportHuggingFace'
 import { readHuggingFace } from './huggingface'
 import { frequencies } from './rotary'
-import { encodeSafetensors } from './safetensors'
+import { encodeSafetensors } from './safetensorsWriter'
 import { initialise } from './weights'
 
 const model: ModelConfig = {

@@ -3,32 +3,53 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { badInput, EMBEDDING, families, HEAD, parse, type Family as Name, type ModelConfig } from '#contract'
 import { readJson, WEIGHTS, WEIGHTS_INDEX } from '../../files'
-import { shapeOfTheirs, toOurs } from './convert'
+import { commonHalf, shapeOfTheirs, shapesOfOurs, toOurs } from './convert'
 import { familyTable } from './families'
 import { ConfigReader } from './families/configReader'
 import type { Family, Link } from './families/family'
 import { pickleAmong, refusePickle } from './pickle'
 import { openSafetensors, type Tensors } from './safetensors'
-import { checkFinite, type Weights } from './weights'
+import { checkFinite, type Stored, type Weights, type WeightSource } from './weights'
 
 const shardIndex = z.object({ weight_map: z.record(z.string(), z.string()) })
 
 /** Tensors of old checkpoints that are no weights: masks, and what rotary positions are made of. */
 const BUFFERS = /(^|\.)(rotary_emb\.inv_freq|attn\.(bias|masked_bias)|attention\.(bias|masked_bias))$/
 
+/** A model folder that is open: what it holds is known, its numbers are read when they are asked for. */
+export interface HuggingFaceFolder extends WeightSource {
+  config: ModelConfig
+  close(): void
+}
+
+/** @throws as `openHuggingFace`, and where a number is not finite */
+export function readHuggingFace(folder: string): { config: ModelConfig; weights: Weights } {
+  const { config, values, close } = openHuggingFace(folder)
+  try {
+    return { config, weights: new Map(values()) }
+  } finally {
+    close()
+  }
+}
+
 /**
- * Reads a model folder of transformers: `config.json`, and safetensors, whole or in shards, tensor by tensor.
+ * Opens a model folder of transformers: `config.json`, and safetensors, whole or in shards, whose weights are then read
+ * tensor by tensor.
  *
  * @throws bad-input naming the file and the key or tensor that is not known, missing, or of another shape
  */
-export function readHuggingFace(folder: string): { config: ModelConfig; weights: Weights } {
+export function openHuggingFace(folder: string): HuggingFaceFolder {
   const { family, config } = readConfig(folder)
   const shards = openShards(folder)
+  const close = () => {
+    for (const shard of shards) shard.close()
+  }
   try {
     checkLayers(config, shards, folder)
-    return readWeights(family, config, shards, folder)
-  } finally {
-    for (const shard of shards) shard.close()
+    return { ...sourceOf(family, config, shards, folder), close }
+  } catch (error) {
+    close()
+    throw error
   }
 }
 
@@ -90,64 +111,106 @@ function checkLayers({ layers }: ModelConfig, shards: readonly Tensors[], folder
   })
 }
 
-function readWeights(
+function sourceOf(
   family: Family,
-  config: ModelConfig,
+  announced: ModelConfig,
   shards: readonly Tensors[],
   folder: string,
-): { config: ModelConfig; weights: Weights } {
-  const places = placesOf(family, config, shards)
-  const weights: Weights = new Map()
-  const take = (name: string, link: Link) => {
-    const place = places.get(name)
-    const expected = shapeOfTheirs(config, link)
-    if (!place)
-      throw badInput('the tensor is missing', {
-        file: shards.length === 1 ? shards[0]!.file : join(folder, WEIGHTS_INDEX),
-        field: name,
-        expected: `shape [${expected.join(', ')}]`,
-      })
-    places.delete(name)
-    const { shard, stored } = place
-    const shape = shard.shapeOf(stored)
-    if (shape.join() !== expected.join())
-      throw badInput(`the tensor has shape [${shape.join(', ')}]`, {
-        file: shard.file,
-        field: stored,
-        expected: `[${expected.join(', ')}]`,
-      })
-    const tensor = shard.read(stored)
-    checkFinite(tensor.data, shard.file, stored)
-    return tensor
+): Omit<HuggingFaceFolder, 'close'> {
+  const places = placesOf(family, announced, shards)
+  const whole = shards.length === 1 ? shards[0]!.file : join(folder, WEIGHTS_INDEX)
+  const [links, config] = withOwnHead(family, announced, places, whole)
+  const tensors = new Map<string, Stored>()
+  for (const link of links) {
+    const half = commonHalf(link.theirs.map((name) => checked(config, link, name, places, whole)))
+    for (const [name, shape] of shapesOfOurs(config, link)) tensors.set(name, { shape, ...half })
   }
-  for (const link of family.links(config))
-    for (const [name, weight] of toOurs(
-      config,
-      link,
-      link.theirs.map((name) => take(name, link)),
-    ))
-      weights.set(name, weight)
-  const head = family.head ?? HEAD
-  if (config.tied && places.has(head)) {
-    // As transformers does: a head that is not the embedding stays its own, whatever the configuration says.
-    const own = take(head, { theirs: [head], ours: [EMBEDDING] })
-    const embedding = weights.get(EMBEDDING)!.data
-    if (own.data.some((value, i) => value !== embedding[i])) {
-      weights.set(HEAD, own)
-      config = { ...config, tied: false }
-    }
-  }
+  const known = new Set(links.flatMap(({ theirs }) => theirs))
+  if (config.tied) known.add(family.head ?? HEAD)
   for (const [name, { shard, stored }] of places) {
-    if (!BUFFERS.test(name))
+    if (!known.has(name) && !BUFFERS.test(name))
       throw badInput('the model has no such tensor', { file: shard.file, field: stored })
   }
-  return { config, weights }
+  function* values() {
+    for (const link of links) {
+      const theirs = link.theirs.map((name) => {
+        const { shard, stored } = places.get(name)!
+        const tensor = shard.read(stored)
+        checkFinite(tensor.data, shard.file, stored)
+        return tensor
+      })
+      yield* toOurs(config, link, theirs)
+    }
+  }
+  return { config, tensors, values }
+}
+
+type Places = ReadonlyMap<string, Place>
+
+/** @throws bad-input when a tensor is missing or of another shape */
+function checked(config: ModelConfig, link: Link, name: string, places: Places, whole: string): Stored {
+  const place = places.get(name)
+  const expected = shapeOfTheirs(config, link)
+  if (!place)
+    throw badInput('the tensor is missing', {
+      file: whole,
+      field: name,
+      expected: `shape [${expected.join(', ')}]`,
+    })
+  const found = place.shard.stored(place.stored)
+  if (found.shape.join() !== expected.join())
+    throw badInput(`the tensor has shape [${found.shape.join(', ')}]`, {
+      file: place.shard.file,
+      field: place.stored,
+      expected: `[${expected.join(', ')}]`,
+    })
+  return found
+}
+
+/** As transformers does: a head that is not the embedding stays its own, whatever the configuration says. */
+function withOwnHead(
+  family: Family,
+  config: ModelConfig,
+  places: Places,
+  whole: string,
+): [Link[], ModelConfig] {
+  const links = family.links(config)
+  const head = family.head ?? HEAD
+  if (!config.tied || !places.has(head)) return [links, config]
+  const embedding = links.find(({ ours }) => ours.includes(EMBEDDING))!
+  const own: Link = { theirs: [head], ours: [EMBEDDING] }
+  checked(config, own, head, places, whole)
+  checked(config, embedding, embedding.theirs[0]!, places, whole)
+  if (sameNumbers(places.get(head)!, places.get(embedding.theirs[0]!)!)) return [links, config]
+  return [[...links, { theirs: [head], ours: [HEAD] }], { ...config, tied: false }]
+}
+
+/** Numbers that are held against each other at a time. */
+const SOME = 1 << 20
+
+function sameNumbers(one: Place, other: Place): boolean {
+  const size = one.shard.stored(one.stored).shape.reduce((a, b) => a * b, 1)
+  for (let from = 0; from < size; from += SOME) {
+    const count = Math.min(SOME, size - from)
+    const [a, b] = [one, other].map(({ shard, stored }) => shard.readSome(stored, from, count)) as [
+      Float32Array,
+      Float32Array,
+    ]
+    if (a.some((value, i) => value !== b[i])) return false
+  }
+  return true
+}
+
+/** A tensor of a file, under the name that it has there. */
+interface Place {
+  shard: Tensors
+  stored: string
 }
 
 /** Where each tensor is, under the name that it has in a model with its head. */
-function placesOf(family: Family, config: ModelConfig, shards: readonly Tensors[]) {
+function placesOf(family: Family, config: ModelConfig, shards: readonly Tensors[]): Places {
   const known = new Set(family.links(config).flatMap(({ theirs }) => theirs))
-  const places = new Map<string, { shard: Tensors; stored: string }>()
+  const places = new Map<string, Place>()
   for (const shard of shards) {
     for (const stored of shard.names) {
       const whole = known.has(stored) || !known.has(family.prefix + stored) ? stored : family.prefix + stored

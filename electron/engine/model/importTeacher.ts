@@ -20,15 +20,14 @@ import { loadTokenizer } from '../data/tokenizer'
 import { checkServer } from '../teachers/served/importServed'
 import { partOf, type Progress } from '../progress'
 import { fetchModel, fetchTokenizer } from './hub/fetchModel'
-import { readConfig, readHuggingFace } from './huggingface'
-import { nativeModel, openLanguageModel } from './languageModel'
+import { openHuggingFace, readConfig } from './huggingface'
+import { openLanguageModel } from './languageModel'
 import { decodeLlama2c } from './llama2c'
 import { writeModel } from './modelFolder'
 import { checkOnnx, storeOnnx } from './onnx/importOnnx'
-import type { LanguageModel } from './reader'
 import { selfCheck } from './selfCheck'
 import { withVocabulary } from './vocabulary'
-import { toTensors, type Weights } from './weights'
+import type { WeightSource } from './weights'
 
 type ImportTeacherJob = Extract<Job, { kind: 'import-teacher' }>
 
@@ -36,7 +35,7 @@ interface Pretrained {
   source: Teacher['source']
   tokenizerPath: string
   /** Of a model that is run by ours; an ONNX file stays what it is, and a server where it is. */
-  native?: { config: ModelConfig; weights: Weights }
+  native?: WeightSource & { config: ModelConfig; close?(): void }
 }
 
 /** What of a model goes into its row, and how it is written into its folder; that gives the digest. */
@@ -85,6 +84,18 @@ async function importFiles(
 ): Promise<{ teacher: Teacher; tokenizer: Tokenizer }> {
   progress('reading the model', 0)
   const pretrained = readPretrained(job)
+  try {
+    return await importPretrained(pretrained, job, progress)
+  } finally {
+    pretrained.native?.close?.()
+  }
+}
+
+async function importPretrained(
+  pretrained: Pretrained,
+  job: ImportTeacherJob,
+  progress: Progress,
+): Promise<{ teacher: Teacher; tokenizer: Tokenizer }> {
   progress('reading the tokenizer', 0.5)
   const tokenizerFolder = join(job.dataDir, 'library', 'tokenizers', job.tokenizerId)
   const fresh = !existsSync(tokenizerFolder)
@@ -131,12 +142,13 @@ function readPretrained(job: ImportTeacherJob): Pretrained {
   const { tokenizerPath } = job
   switch (source) {
     case 'huggingface': {
-      const native = readHuggingFace(path)
+      const native = openHuggingFace(path)
       return { source, native, tokenizerPath: tokenizerPath ?? join(path, 'tokenizer.json') }
     }
     case 'llama2c': {
-      const native = decodeLlama2c(readFileSync(path), path)
-      const names = [`tok${native.config.vocab}.bin`, 'tokenizer.bin']
+      const { config, weights } = decodeLlama2c(readFileSync(path), path)
+      const native = { config, tensors: weights, values: () => weights }
+      const names = [`tok${config.vocab}.bin`, 'tokenizer.bin']
       return { source, native, tokenizerPath: tokenizerPath ?? tokenizerBeside(path, names) }
     }
     case 'onnx':
@@ -180,21 +192,18 @@ async function checked(
     const { model, check, write } = await checkServer(parseServedUrl(file), servedOf(job), dataDir, tokenizer)
     return { model, parameters: 0, write, check: () => Promise.resolve(check) }
   }
+  const check = (folder: string) => asked(job, tokenizer, folder)
   if (!native) {
     const onnx = await checkOnnx(file, tokenizer.vocab)
     const { config: model, parameters } = onnx
-    const check = (folder: string) => asked(job, tokenizer, () => openLanguageModel(folder))
     return { model, parameters, write: (folder) => storeOnnx(onnx, folder), check }
   }
-  const { weights } = native
   const config = withVocabulary(native.config, tokenizer.vocab, file)
-  // The weights that are in memory are not read a second time.
-  const open = () => Promise.resolve(nativeModel(config, toTensors(weights)))
   return {
     model: config,
     parameters: parameterCount(config),
-    write: (folder) => writeModel(folder, config, weights),
-    check: () => asked(job, tokenizer, open),
+    write: (folder) => writeModel(folder, config, native),
+    check,
   }
 }
 
@@ -228,13 +237,9 @@ async function store(
 const folderOf = ({ dataDir, id }: ImportTeacherJob) => join(dataDir, 'library', 'teachers', id)
 
 /** What the model that was written says. */
-async function asked(
-  job: ImportTeacherJob,
-  tokenizer: Tokenizer,
-  open: () => Promise<LanguageModel>,
-): Promise<ImportCheck> {
+async function asked(job: ImportTeacherJob, tokenizer: Tokenizer, folder: string): Promise<ImportCheck> {
   await startBackend('onnx', { threads: job.threads })
-  const model = await open()
+  const model = await openLanguageModel(folder)
   try {
     return await selfCheck(model, await loadTokenizer(job.dataDir, tokenizer))
   } finally {

@@ -13,7 +13,8 @@ import { generate } from './generate'
 import { createTables, forward } from './forward'
 import { decodeLlama2c, encodeLlama2c } from './llama2c'
 import { readModel, writeModel } from './modelFolder'
-import { decodeSafetensors, encodeSafetensors } from './safetensors'
+import { decodeSafetensors } from './safetensors'
+import { encodeSafetensors } from './safetensorsWriter'
 import { initialise, toTensors } from './weights'
 
 const data = resolve(import.meta.dirname, '../../../../shared/data')

@@ -23,10 +23,11 @@ import {
   type StoredLora,
   type Teacher,
 } from '#contract'
-import { copyFile, readJson, sha256, sha256File, writeFileAtomic, writeJsonAtomic } from '../../files'
+import { copyFile, readJson, sha256File, writeJsonAtomic } from '../../files'
 import { mergeAdapters } from './lora'
-import { openSafetensors, readSafetensors, safetensorsParts } from './safetensors'
-import { checkLayers, checkWeights, type Weight, type Weights } from './weights'
+import { openSafetensors, readSafetensors } from './safetensors'
+import { writeSafetensors } from './safetensorsWriter'
+import { checkLayers, checkWeights, type Weight, type Weights, type WeightSource } from './weights'
 
 export const [CONFIG, WEIGHTS] = ['model.json', 'model.safetensors'] as const
 
@@ -38,24 +39,25 @@ const storedConfig = modelConfig.extend({
 const storedOnnxConfig = onnxModelConfig.extend({ schemaVersion: z.literal(SCHEMA_VERSION) })
 
 /**
- * Writes `model.json` and `model.safetensors`; returns the SHA-256 of the latter.
+ * Writes `model.json` and `model.safetensors`, in which weights that were read from half precision stay in it; returns
+ * the SHA-256 of the latter.
  *
  * @param lora of weights that are adapters'
  */
 export async function writeModel(
   folder: string,
   config: ModelConfig,
-  weights: Weights,
+  weights: Weights | WeightSource,
   lora?: StoredLora,
 ): Promise<string> {
-  const parts = safetensorsParts(weights)
-  writeFileAtomic(join(folder, WEIGHTS), parts)
+  const file = join(folder, WEIGHTS)
+  writeSafetensors(file, weights instanceof Map ? { tensors: weights, values: () => weights } : weights)
   writeJsonAtomic(join(folder, CONFIG), {
     schemaVersion: SCHEMA_VERSION,
     ...config,
     ...(lora && { lora }),
   })
-  return sha256(parts)
+  return sha256File(file)
 }
 
 /** Where the model lies that the adapters of a folder stand beside: in it, or with the run whose checkpoint it is. */

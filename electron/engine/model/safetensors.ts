@@ -1,16 +1,15 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync } from 'node:fs'
 import { z } from 'zod'
 import { badInput } from '#contract'
-import { storedAs } from './storedTypes'
-import type { Weights } from './weights'
+import { halfValues } from '../teachers/cache/half'
+import type { Stored, Weight, Weights } from './weights'
 
 /**
  * The safetensors format: eight bytes of header length, a JSON header of name to {dtype, shape, data_offsets}, then
- * the data. What is read is F32, F16 or BF16; what is written is F32 or BF16, sorted by name, so that the same weights give
- * the same bytes.
+ * the data. What is read is F32, F16 or BF16.
  */
-const BYTES = { F32: 4, F16: 2, BF16: 2 } as const
-type StoredType = keyof typeof BYTES
+const HALVES = { F32: undefined, F16: 'f16', BF16: 'bf16' } as const
+type StoredType = keyof typeof HALVES
 const MAX_HEADER = 100_000_000
 /** Bytes of a half-precision tensor that are read at a time. */
 const PART = 1 << 22
@@ -20,30 +19,6 @@ const entry = z.object({
   shape: z.array(z.number().int().nonnegative()),
   data_offsets: z.tuple([z.number().int().nonnegative(), z.number().int().nonnegative()]),
 })
-
-/** A file's bytes in parts, one after the other: in f32 the weights' own arrays, not copied. */
-export function safetensorsParts(weights: Weights, dtype: 'f32' | 'bf16' = 'f32'): Uint8Array[] {
-  const names = [...weights.keys()].sort()
-  const header: Record<string, unknown> = { __metadata__: { format: 'pt' } }
-  let offset = 0
-  const bodies = names.map((name) => storedAs(dtype, weights.get(name)!.data, name))
-  for (const [i, name] of names.entries()) {
-    const { shape } = weights.get(name)!
-    const end = offset + bodies[i]!.length
-    header[name] = { dtype: dtype.toUpperCase(), shape, data_offsets: [offset, end] }
-    offset = end
-  }
-  const text = Buffer.from(JSON.stringify(header))
-  const padded = Math.ceil(text.length / 8) * 8
-  const head = Buffer.alloc(8 + padded, ' ')
-  head.writeBigUInt64LE(BigInt(padded), 0)
-  text.copy(head, 8)
-  return [head, ...bodies]
-}
-
-export function encodeSafetensors(weights: Weights): Uint8Array {
-  return Buffer.concat(safetensorsParts(weights))
-}
 
 /** @throws bad-input naming file and tensor when the header or a range does not hold */
 export function decodeSafetensors(bytes: Uint8Array, file: string): Weights {
@@ -117,7 +92,7 @@ interface Place {
 export class Tensors {
   private readonly places = new Map<string, Place>()
   /** One for all tensors: what is thrown away is given back late. */
-  private part: Buffer | undefined
+  private part: Uint16Array | undefined
 
   constructor(private readonly source: Source) {
     const { header, start } = readHeader(source)
@@ -147,23 +122,19 @@ export class Tensors {
     return this.source.file
   }
 
-  shapeOf(name: string): number[] {
-    return this.places.get(name)!.shape
-  }
-
   /** @throws bad-input when the tensor is of another type than can be read, or its range is not its shape's */
-  read(name: string): { shape: number[]; data: Float32Array } {
+  stored(name: string): Stored {
     const { file } = this.source
     const { dtype, shape, begin, end } = this.places.get(name)!
-    if (!Object.hasOwn(BYTES, dtype)) {
+    if (!Object.hasOwn(HALVES, dtype)) {
       throw badInput(`the dtype ${dtype} is not supported`, {
         file,
         field: name,
         expected: 'F32, F16 or BF16',
       })
     }
-    const size = shape.reduce((a, b) => a * b, 1)
-    const expected = size * BYTES[dtype as StoredType]
+    const half = HALVES[dtype as StoredType]
+    const expected = sizeOf(shape) * (half ? 2 : 4)
     if (end - begin !== expected) {
       throw badInput(`the data has ${end - begin} bytes`, {
         file,
@@ -171,30 +142,51 @@ export class Tensors {
         expected: `${expected} bytes for its shape`,
       })
     }
-    const data = new Float32Array(size)
-    if (dtype === 'F32') this.source.read(begin, new Uint8Array(data.buffer))
-    else this.readHalf(begin, data, dtype === 'BF16')
-    return { shape, data }
+    return { shape, ...(half && { half }) }
+  }
+
+  /** @throws as `stored` */
+  read(name: string): Weight {
+    const stored = this.stored(name)
+    return { ...stored, data: this.values(name, stored, 0, sizeOf(stored.shape)) }
+  }
+
+  /**
+   * Some of a tensor's numbers.
+   *
+   * @param from the first of them, in the order in which they lie
+   * @throws as `stored`
+   */
+  readSome(name: string, from: number, count: number): Float32Array {
+    return this.values(name, this.stored(name), from, count)
   }
 
   close(): void {
     this.source.close?.()
   }
 
+  private values(name: string, { half }: Stored, from: number, count: number): Float32Array {
+    const { begin } = this.places.get(name)!
+    const data = new Float32Array(count)
+    if (half) this.readHalf(begin + 2 * from, data, half === 'bf16')
+    else this.source.read(begin + 4 * from, new Uint8Array(data.buffer))
+    return data
+  }
+
   private readHalf(begin: number, data: Float32Array, brain: boolean): void {
     const bits = new Uint32Array(data.buffer)
-    const part = (this.part ??= Buffer.alloc(PART))
-    for (let from = 0; from < data.length; from += PART / 2) {
-      const count = Math.min(PART / 2, data.length - from)
-      this.source.read(begin + 2 * from, part.subarray(0, 2 * count))
-      for (let i = 0; i < count; i++) {
-        const half = part.readUInt16LE(i * 2)
-        if (brain) bits[from + i] = half << 16
-        else data[from + i] = float16(half)
-      }
+    const part = (this.part ??= new Uint16Array(PART / 2))
+    const values = brain ? undefined : halfValues()
+    for (let from = 0; from < data.length; from += part.length) {
+      const count = Math.min(part.length, data.length - from)
+      this.source.read(begin + 2 * from, new Uint8Array(part.buffer, 0, 2 * count))
+      if (values) for (let i = 0; i < count; i++) data[from + i] = values[part[i]!]!
+      else for (let i = 0; i < count; i++) bits[from + i] = part[i]! << 16
     }
   }
 }
+
+const sizeOf = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1)
 
 function readHeader(source: Source): { header: Record<string, unknown>; start: number } {
   const { file, size } = source
@@ -228,14 +220,4 @@ function checkOverlap(places: ReadonlyMap<string, Place>, file: string): void {
     if (before && before[1].end > begin)
       throw badInput(`the data overlaps that of ${before[0]}`, { file, field: name })
   }
-}
-
-/** IEEE 754 binary16. */
-function float16(half: number): number {
-  const sign = half & 0x8000 ? -1 : 1
-  const exponent = (half >> 10) & 0x1f
-  const fraction = half & 0x3ff
-  if (exponent === 0) return sign * fraction * 2 ** -24
-  if (exponent === 31) return fraction ? NaN : sign * Infinity
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
 }

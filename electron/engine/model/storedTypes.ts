@@ -1,5 +1,6 @@
 import { badInput, type ExportDtype } from '#contract'
-import { toHalf } from '../teachers/cache/half'
+import { fromHalf, toHalf } from '../teachers/cache/half'
+import type { Half, Weight } from './weights'
 
 /** The largest finite number of float16. */
 const LARGEST_HALF = 65504
@@ -25,6 +26,20 @@ export function storedAs(dtype: ExportDtype, data: Float32Array, name: string): 
       checkRange(data, name)
       return toBlocks(data)
   }
+}
+
+/** Numbers as they lay in the file that they come from: halves where they were read from halves. */
+export function storedAsRead({ data, half }: Weight, name: string): Uint8Array {
+  const bytes = storedAs(half ?? 'f32', data, name)
+  if (half && !holds(half, bytes, data)) throw new Error(`"${name}" has numbers that ${half} does not hold`)
+  return bytes
+}
+
+function holds(half: Half, bytes: Uint8Array, data: Float32Array): boolean {
+  if (half === 'bf16')
+    return new Uint32Array(data.buffer, data.byteOffset, data.length).every((bits) => !(bits & 0xffff))
+  const again = fromHalf(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength))
+  return again.every((value, i) => value === data[i])
 }
 
 function checkRange(data: Float32Array, name: string): void {

@@ -4,9 +4,24 @@ import { createRandom } from '../random'
 
 /** A model's weights on the host, by our names (contract/weights.ts). */
 export type Weights = Map<string, Weight>
-export interface Weight {
-  shape: number[]
+export interface Weight extends Stored {
   data: Float32Array
+}
+
+/** A tensor of a file: what it is known by before its numbers are read. */
+export interface Stored {
+  shape: number[]
+  /** The half precision that its numbers come from and all of which it holds; f32 where there is none. */
+  half?: Half
+}
+
+export type Half = 'f16' | 'bf16'
+
+/** Weights one after the other, of a model that need not be in memory whole. */
+export interface WeightSource {
+  tensors: ReadonlyMap<string, Stored>
+  /** Each of them once, in any order. */
+  values(): Iterable<readonly [string, Weight]>
 }
 
 /** Standard deviation of the first weights, GPT-2's. */

@@ -22,7 +22,8 @@ import {
   writeJsonAtomic,
 } from '../../files'
 import { writeModel } from '../model/modelFolder'
-import { decodeSafetensors, encodeSafetensors } from '../model/safetensors'
+import { decodeSafetensors } from '../model/safetensors'
+import { encodeSafetensors } from '../model/safetensorsWriter'
 import type { Weights } from '../model/weights'
 import { keptWritings, type Written } from './source/figures'
 

@@ -132,6 +132,7 @@ function rowsOf(found: Weight | undefined, shape: number[]): Weight | undefined 
   const [rows, ...rest] = found.shape
   if (rest.join() !== shape.slice(1).join() || rows! < shape[0]!) return undefined
   return {
+    ...found,
     shape,
     data: found.data.slice(
       0,

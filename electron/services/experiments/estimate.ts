@@ -1,17 +1,15 @@
 import {
   learnsFromTeachers,
   parameterCount,
-  trainedParameters,
   type Estimate,
   type Run,
   type RunConfig,
   type Teacher,
 } from '#contract'
-import { CALIBRATION_TOKENS } from '../../files'
+import { CALIBRATION_TOKENS, runBytes } from '../../files'
 import { allTeachers } from '../library'
 import { peakMemory } from '../memory'
 
-const BYTES = 4
 const MB = 2 ** 20
 
 /** Floating-point operations of one forward pass over `tokens` tokens: 2 a weight and token, and attention. */
@@ -43,11 +41,8 @@ const NEAREST = 5
  * @param cached whether it reads its teachers' outputs from the cache, which others have filled
  */
 export function estimateRun(config: RunConfig, measured: readonly MeasuredRun[], cached = false): Estimate {
-  const { train, checkpoint } = config.experiment
+  const { train } = config.experiment
   const parameters = parameterCount(config.student)
-  const { lora } = config.experiment.student
-  const trained = trainedParameters(config.student, lora)
-  const kept = Math.min(checkpoint.keep, checkpoint.every ? Math.ceil(train.steps / checkpoint.every) : 1) + 1
   const { start, steps, evaluations } = partsOf(config, measured, cached) ?? {}
   return {
     parameters,
@@ -55,9 +50,7 @@ export function estimateRun(config: RunConfig, measured: readonly MeasuredRun[],
     flopsPerStep: stepFlops(config),
     seconds: steps === undefined ? undefined : (start ?? 0) + steps + (evaluations ?? 0),
     memoryMb: peakMemory(config),
-    diskMb: Math.round(
-      (kept * trained * BYTES * 3 + (lora ? parameters * BYTES : 0)) / MB + (train.steps * 400) / MB,
-    ),
+    diskMb: Math.round(runBytes(config) / MB),
     ...askedOf(config),
   }
 }

@@ -28,8 +28,13 @@ export function toHalf(values: Float32Array): Buffer {
 
 let table: Float32Array | undefined
 
+/** What each half is, by its 16 bits. */
+export function halfValues(): Float32Array {
+  return (table ??= Float32Array.from({ length: 65536 }, (_, h) => halfValue(h)))
+}
+
 export function fromHalf(bytes: Buffer): Float32Array {
-  table ??= Float32Array.from({ length: 65536 }, (_, h) => halfValue(h))
+  const table = halfValues()
   const out = new Float32Array(bytes.length / 2)
   for (let i = 0; i < out.length; i++) out[i] = table[bytes.readUInt16LE(i * 2)]!
   return out
