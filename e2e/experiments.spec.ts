@@ -28,6 +28,43 @@ test('new and duplicated experiments open filled, and a new one can run as it is
   }
 })
 
+test('all that is wrong stands at its field at once, is listed, and is led to', async ({ app }) => {
+  await rail(app, 'Experiments').click()
+  await app.getByRole('link', { name: 'small', ...exact }).click()
+  const yaml = app.getByLabel('YAML')
+  await expect(yaml).toHaveValue(/^name: small\n/)
+  const text = await yaml.inputValue()
+  await yaml.fill(
+    text
+      .replace('heads: 2', 'heads: 3')
+      .replace('cook', 'kook')
+      .replace('warmup', 'warmpu')
+      .concat('loss: { lambda: 1.5 }\n'),
+  )
+  const summary = app.getByRole('list', { name: 'What is wrong' })
+  await expect(summary.getByRole('listitem')).toHaveText([
+    /^Teachers: no teacher named "kook"/,
+    /^Heads: 3 heads do not divide the width 16/,
+    /^Distillation share λ: is too big; expected at most 1/,
+    /^train\.warmpu: unknown key; expected "warmup"/,
+  ])
+  const lambda = app.getByLabel('Distillation share λ')
+  await expect(lambda).toHaveAttribute('aria-invalid', 'true')
+  await expect(lambda).toHaveAccessibleDescription(/is too big; expected at most 1/)
+  await summary.getByRole('button', { name: 'Heads' }).click()
+  await expect(app.getByLabel('Heads', exact)).toBeFocused()
+  await summary.getByRole('button', { name: 'train.warmpu' }).click()
+  await expect(yaml).toBeFocused()
+  const marked = 'area => area.value.slice(area.selectionStart, area.selectionEnd)'
+  expect(await yaml.evaluate(marked)).toBe('warmpu: 4')
+  // Nothing starts; the keyboard is where the first of them is.
+  await app.getByRole('button', { name: 'Run', ...exact }).click()
+  await expect(app.getByLabel('Teachers', exact)).toBeFocused()
+  await yaml.fill(text)
+  await expect(summary).toBeHidden()
+  await expect(app.getByLabel('Estimate')).toBeVisible()
+})
+
 test('two tabs on one experiment do not undo each other without a word', async ({ app, context, host }) => {
   const open = async (page: typeof app) => {
     await rail(page, 'Experiments').click()

@@ -1,12 +1,19 @@
 import { z } from 'zod'
 
-/** What an error looks like once it has crossed a process boundary. */
-export const errorShape = z.object({
+/** One thing that is wrong. */
+export const problemShape = z.object({
   code: z.enum(['bad-input', 'not-found', 'conflict', 'failed']),
   message: z.string(),
   file: z.string().optional(),
   field: z.string().optional(),
   expected: z.string().optional(),
+})
+export type Problem = z.infer<typeof problemShape>
+
+/** What an error looks like once it has crossed a process boundary. */
+export const errorShape = problemShape.extend({
+  /** What else is wrong with the same input. */
+  others: z.array(problemShape).optional(),
 })
 export type ErrorShape = z.infer<typeof errorShape>
 
@@ -21,6 +28,8 @@ export class RetortError extends Error {
   readonly file?: string
   readonly field?: string
   readonly expected?: string
+  /** What else is wrong with the same input. */
+  readonly others: readonly Problem[]
 
   constructor(shape: ErrorShape, options?: { cause?: unknown }) {
     super(inert(shape.message), options)
@@ -29,12 +38,52 @@ export class RetortError extends Error {
     this.file = shape.file
     this.field = shape.field
     this.expected = shape.expected
+    this.others = shape.others ?? []
   }
 
   /** The plain object that crosses a process boundary. */
   toShape(): ErrorShape {
-    const { code, message, file, field, expected } = this
-    return { code, message, file, field, expected }
+    const { code, message, file, field, expected, others } = this
+    return { code, message, file, field, expected, ...(others.length && { others: [...others] }) }
+  }
+}
+
+/** Anything thrown, as all that is wrong: the first, then the others. */
+export function problemsOf(error: unknown): Problem[] {
+  const { others = [], ...first } = toErrorShape(error)
+  return [first, ...others]
+}
+
+/** As many problems as are told at once: a file of another kind has one a line. */
+const MOST_PROBLEMS = 20
+
+/** Errors of one input as one: the first, with what is wrong besides; what two of them say is told once. */
+export function together(errors: readonly RetortError[]): RetortError {
+  const all = errors.flatMap(problemsOf)
+  const [first, ...others] = all.filter(
+    ({ message }, i) => all.findIndex((other) => other.message === message) === i,
+  )
+  return new RetortError({ ...first!, others: others.slice(0, MOST_PROBLEMS - 1) })
+}
+
+/** Does what can be done part by part, and tells all the bad input of the parts at once. */
+export class Faults {
+  readonly errors: RetortError[] = []
+
+  /** What `act` makes; undefined where its input is bad. */
+  attempt<T>(act: () => T): T | undefined {
+    try {
+      return act()
+    } catch (error) {
+      if (!(error instanceof RetortError) || error.code !== 'bad-input') throw error
+      this.errors.push(error)
+      return undefined
+    }
+  }
+
+  /** @throws bad-input when a part had some */
+  raise(): void {
+    if (this.errors.length) throw together(this.errors)
   }
 }
 

@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { badInput, nearest, type RetortError } from './errors'
+import { badInput, nearest, together, type RetortError } from './errors'
 
 /**
- * Parses what came from outside. Throws one `bad-input` error that names the file, the path of the first wrong
- * field, and what was expected there; an unknown key also names the nearest known one.
+ * Parses what came from outside. Throws a `bad-input` error that names the file, the path of each wrong field, and what
+ * was expected there (the first, then the `others`); an unknown key also names the nearest known one.
  */
 export function parse<S extends z.ZodType>(schema: S, value: unknown, file?: string): z.output<S> {
   const result = schema.safeParse(value)
@@ -12,20 +12,37 @@ export function parse<S extends z.ZodType>(schema: S, value: unknown, file?: str
 }
 
 function toBadInput(schema: z.ZodType, error: z.ZodError, file?: string): RetortError {
-  // A misspelt key is told before the key that is missing for it.
-  const issues = error.issues.map(deepest)
-  const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]!
-  const path = issue.path.map(String)
-  if (issue.code === 'unrecognized_keys') {
-    const key = shortened(issue.keys[0]!)
-    const known = keysAt(schema, path)
-    const hint = nearest(key, known)
-    const field = [...path, key].join('.')
-    const expected = hint ? `"${hint}"` : known.length ? `one of ${known.join(', ')}` : undefined
-    return badInput('unknown key', { file, field, expected })
-  }
-  const { what, expected } = describe(issue)
-  return badInput(what, { file, field: path.join('.') || undefined, expected })
+  const issues = error.issues.slice(0, MOST_ISSUES).flatMap(deepest)
+  const misspelt = issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys' ? issue.keys.map((key) => unknownKey(schema, issue, key)) : [],
+  )
+  // A misspelt key is told before all else, and in place of the key that is missing for it.
+  const meant = new Set(misspelt.map(({ meant }) => meant))
+  const wrong = issues.flatMap((issue) => {
+    if (issue.code === 'unrecognized_keys') return []
+    const field = issue.path.map(String).join('.') || undefined
+    const { what, expected } = describe(issue)
+    return what.startsWith(MISSING) && meant.has(field) ? [] : [badInput(what, { file, field, expected })]
+  })
+  const unknown = misspelt.map(({ field, expected }) => badInput('unknown key', { file, field, expected }))
+  return together([...unknown, ...wrong])
+}
+
+/** As many of zod's issues as are looked at. */
+const MOST_ISSUES = 1000
+const MISSING = 'is missing'
+
+function unknownKey(
+  schema: z.ZodType,
+  { path }: Issue,
+  unknown: string,
+): { field: string; meant?: string; expected?: string } {
+  const key = shortened(unknown)
+  const at = (name: string) => [...path.map(String), name].join('.')
+  const known = keysAt(schema, path.map(String))
+  const hint = nearest(key, known)
+  if (hint) return { field: at(key), meant: at(hint), expected: `"${hint}"` }
+  return { field: at(key), expected: known.length ? `one of ${known.join(', ')}` : undefined }
 }
 
 /** What a value should have been, in our words. */
@@ -40,7 +57,7 @@ function describe(issue: Issue): { what: string; expected?: string } {
   if (wanted !== undefined && given !== undefined) {
     const expected = KINDS[wanted] ?? wanted
     return given === 'undefined'
-      ? { what: 'is missing', expected }
+      ? { what: MISSING, expected }
       : { what: `is ${KINDS[given] ?? given}`, expected }
   }
   const [, options] =
@@ -87,15 +104,16 @@ const shortened = (key: string) => (key.length > LONGEST_KEY ? `${key.slice(0, L
 
 type Issue = z.core.$ZodIssue
 
-/** A union reports one branch each; the branch that got furthest is the one the author meant. */
-function deepest(issue: Issue): Issue {
-  if (issue.code !== 'invalid_union') return issue
-  let best: Issue | undefined
+/** A union reports each branch; what is wrong in the branch that got furthest is what the author meant. */
+function deepest(issue: Issue): Issue[] {
+  if (issue.code !== 'invalid_union') return [issue]
+  const depth = (branch: readonly Issue[]) => branch[0]?.path.length ?? 0
+  let best: Issue[] = []
   for (const branch of issue.errors) {
-    const inner = branch[0] && deepest(branch[0])
-    if (inner && inner.path.length > (best?.path.length ?? 0)) best = inner
+    const inner = branch.flatMap(deepest)
+    if (depth(inner) > depth(best)) best = inner
   }
-  return best ? ({ ...best, path: [...issue.path, ...best.path] } as Issue) : issue
+  return best.length ? best.map((one) => ({ ...one, path: [...issue.path, ...one.path] })) : [issue]
 }
 
 /** The known keys of the object schema that sits at `path`. */

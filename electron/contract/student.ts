@@ -164,8 +164,8 @@ function checkStudent(spec: z.output<typeof studentFields>, context: z.core.$Ref
   const wrong = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message })
   if (spec.from !== undefined) {
     const { from: _, layers, lora: __, ...others } = spec
-    const [extra] = Object.entries(others).find(([, value]) => value !== undefined) ?? []
-    if (extra) wrong(extra, 'a student that begins from a model has that of the model')
+    for (const [extra, value] of Object.entries(others))
+      if (value !== undefined) wrong(extra, 'a student that begins from a model has that of the model')
     if (typeof layers === 'number') wrong('layers', 'expected all, every-other or a list of layers from 0')
     return
   }

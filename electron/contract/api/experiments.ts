@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { binEntry } from '../bin'
-import { errorShape } from '../errors'
+import { problemShape } from '../errors'
 import { estimate } from '../estimate'
 import { experiment, objectName } from '../experiment'
 import { experimentRow } from '../experimentRow'
@@ -27,7 +27,7 @@ export const experiments = {
   'experiments.check': method(
     z.strictObject({ definition: z.string() }),
     z.object({
-      problems: z.array(errorShape),
+      problems: z.array(problemShape),
       resolved: experiment.optional(),
       estimate: estimate.optional(),
     }),

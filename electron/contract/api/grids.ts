@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { binEntry } from '../bin'
-import { errorShape } from '../errors'
+import { problemShape } from '../errors'
 import { objectName } from '../experiment'
 import { grid, gridEstimate, gridPreset, gridRow } from '../grid'
 import { gridExport, gridExportFormats, gridFigures, gridResults } from '../gridResults'
@@ -35,7 +35,7 @@ export const grids = {
   'grids.check': method(
     z.strictObject({ definition: z.string() }),
     z.object({
-      problems: z.array(errorShape),
+      problems: z.array(problemShape),
       resolved: grid.optional(),
       estimate: gridEstimate.optional(),
     }),

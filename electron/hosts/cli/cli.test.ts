@@ -339,6 +339,23 @@ describe('bad input gets one line, exit status 2, and nothing is written', () =>
     expect(contents()).toEqual(before)
   })
 
+  it('a line for each thing that is wrong: names that the library does not have beside what does not parse', () => {
+    const before = contents()
+    const text = experiment('many', 'sed: 4').replace('[cook]', '[kook]').replace('recipes', 'recipe')
+    const { status, stderr } = retort('run', file('many.yaml', text), '--set', 'loss.lambda=2')
+    const lines = stderr.trim().split('\n')
+    for (const message of [
+      /many\.yaml: sed: unknown key; expected "seed"$/,
+      /many\.yaml: loss\.lambda: is too big; expected at most 1$/,
+      /many\.yaml: teachers\.0: .*did you mean "cook"/,
+      /many\.yaml: corpus: .*did you mean "recipes"/,
+    ])
+      expect(lines.filter((line) => message.test(line))).toHaveLength(1)
+    expect(lines).toHaveLength(4)
+    expect(status).toBe(2)
+    expect(contents()).toEqual(before)
+  })
+
   it('a checkpoint that was cut off is passed over by name; where none is whole the run is refused', () => {
     const { id } = done('run', file('g.yaml', experiment('g'))) as { id: string }
     const checkpoints = join(dataDir, 'runs', id, 'checkpoints')

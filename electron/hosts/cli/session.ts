@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { toErrorShape, type Backend, type CELL_STOPPED, type ErrorShape } from '#contract'
+import { problemsOf, toErrorShape, type Backend, type CELL_STOPPED, type ErrorShape } from '#contract'
 import { createServices, type Rooms, type Services } from '../../services'
 import { defaultDataDir } from '../../store/dataDirectory'
 import { nodeWorkerLauncher } from '../nodeWorker'
@@ -69,7 +69,7 @@ export async function perform(
   })
 }
 
-/** Prints an outcome, or an error in one line. */
+/** Prints an outcome, or an error: a line for each thing that is wrong. */
 export async function report(options: GlobalOptions, command: () => Promise<Outcome>): Promise<void> {
   try {
     const { json, text, status } = await command()
@@ -77,8 +77,7 @@ export async function report(options: GlobalOptions, command: () => Promise<Outc
     process.exitCode = status ?? 0
   } catch (error) {
     process.exitCode = exitStatus(error)
-    const { message } = toErrorShape(error)
-    process.stderr.write(`${message}\n`)
+    for (const { message } of problemsOf(error)) process.stderr.write(`${message}\n`)
     if (process.env.RETORT_DEBUG && error instanceof Error) process.stderr.write(`${error.stack}\n`)
   }
 }

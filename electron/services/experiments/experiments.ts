@@ -1,7 +1,9 @@
 import {
   conflict,
   methodSettings,
-  toErrorShape,
+  problemsOf,
+  RetortError,
+  together,
   type AlarmSignature,
   type Experiment,
   type ExperimentRow,
@@ -18,6 +20,7 @@ import { estimateRun, type MeasuredRun } from './estimate'
 import { checkFree, find, freeName, newId } from '../identity'
 import { checkMemory, memoryAdvice, memoryLimit } from '../memory'
 import type { RunOrigin, RunQueue } from '../queue'
+import { unknownNames } from './names'
 import { resolveExperiment, resolveTeacher } from './resolve'
 
 /** Definitions in the library, and what starts runs of them. */
@@ -82,17 +85,27 @@ export class ExperimentService {
 
   check({ definition }: ParsedParams<'experiments.check'>): Result<'experiments.check'> {
     try {
-      const resolved = parseExperiment(definition)
+      const resolved = this.parsed(parseExperiment, definition)
       try {
         const config = resolveExperiment(resolved, libraryRows(this.context))
         const memory = memoryAdvice(config, this.memoryLimit())
         const estimate = { ...estimateRun(config, this.measured()), memoryAdvice: memory }
         return { problems: [], resolved, estimate }
       } catch (error) {
-        return { problems: [toErrorShape(error)], resolved }
+        return { problems: problemsOf(error), resolved }
       }
     } catch (error) {
-      return { problems: [toErrorShape(error)] }
+      return { problems: problemsOf(error) }
+    }
+  }
+
+  /** @throws bad-input with all that is wrong with it: names that the library does not have too */
+  private parsed<T>(parse: (text: string, file?: string) => T, text: string, file?: string): T {
+    try {
+      return parse(text, file)
+    } catch (error) {
+      if (!(error instanceof RetortError)) throw error
+      throw together([error, ...unknownNames(text, libraryRows(this.context), file)])
     }
   }
 
@@ -102,7 +115,7 @@ export class ExperimentService {
     file?: string,
   ): Run {
     const row = id === undefined ? undefined : this.get(id)
-    const parsed = parseExperiment(definition ?? row?.definition ?? '', file)
+    const parsed = this.parsed(parseExperiment, definition ?? row?.definition ?? '', file)
     const config = resolveExperiment(parsed, libraryRows(this.context), file, name)
     if (!force) checkMemory(config, this.memoryLimit(), { file })
     return this.queue.add(config, { experiment: row?.id, ...origin })
@@ -110,7 +123,7 @@ export class ExperimentService {
 
   /** @param force also when it needs more memory than may be had */
   startTeacher(definition: string, file?: string, force = false): Run {
-    const parsed = parseTeacher(definition, file)
+    const parsed = this.parsed(parseTeacher, definition, file)
     checkFree('teacher', this.context.catalogue.data.teachers, parsed.name)
     const config = resolveTeacher(parsed, libraryRows(this.context), file)
     if (!force) checkMemory(config, this.memoryLimit(), { file })

@@ -1,13 +1,13 @@
 import {
   badInput,
   chosenLayers,
-  tokenReadingOf,
+  Faults,
   layeredModel,
   loss,
   SCHEMA_VERSION,
-  sharesVocabulary,
   studentArchitecture,
   teacherCache,
+  together,
   weighting,
   withLayers,
   type Experiment,
@@ -15,7 +15,6 @@ import {
   type ModelSpec,
   type RunConfig,
   type SizedStudent,
-  type Teacher,
   type TeacherDefinition,
   type Tokenizer,
 } from '#contract'
@@ -25,13 +24,14 @@ import { separateTeachers } from '../library'
 import { findNamed, freeName, newId } from '../identity'
 import { checkFeatures, checkFixedWeights, checkForeignReading, checkSampling, checkServed } from './checks'
 import { checkSource } from './source'
+import { corporaNamed, studentTokenizer, teachersNamed, tokenizerNamed } from './names'
 
 /**
  * A definition with every name looked up in the library and every default filled in: what a run's `config.json` holds.
  *
  * @param file for error messages, where the definition came from
- * @throws bad-input naming the field: an unknown name, settings that do not go with teachers of other tokenizers, a run
- *   that cannot be continued
+ * @throws bad-input naming the field of everything that is wrong: an unknown name, settings that do not go with teachers
+ *   of other tokenizers, a run that cannot be continued
  */
 export function resolveExperiment(
   definition: Experiment,
@@ -39,25 +39,37 @@ export function resolveExperiment(
   file?: string,
   name?: string,
 ): RunConfig {
-  checkSampling(definition, file)
-  const teachers = definition.teachers.map((teacher, i) =>
-    findNamed('teacher', library.teachers, teacher, { file, field: `teachers.${i}` }),
-  )
-  const origin = originOf(definition, library, file)
-  const tokenizer = origin?.tokenizer ?? studentTokenizer(definition, teachers, library, file)
-  checkFixedWeights(definition, file)
-  const { own, foreign } = separateTeachers(definition, teachers, tokenizer, library.tokenizers, file)
-  checkFeatures(definition, own, file)
-  checkServed(definition, own, file)
-  checkSource(definition, own, foreign.length, file)
+  const faults = new Faults()
+  faults.attempt(() => checkSampling(definition, file))
+  faults.attempt(() => checkFixedWeights(definition, file))
+  const teachers = teachersNamed(definition.teachers, library, file, faults)
+  const corpora = corporaNamed(definition.corpus, library, file, faults)
+  const begun = faults.attempt(() => originOf(definition, library, file))
+  const derived = definition.student.from !== undefined
+  // Whose tokenizer it is cannot be told without what failed.
+  const tokenizer =
+    derived || !teachers
+      ? begun?.tokenizer
+      : faults.attempt(() => studentTokenizer(definition, teachers, library, file))
+  if (!teachers || !corpora || !tokenizer) throw together(faults.errors)
+  const origin = derived ? begun : undefined
   const student = origin?.student ?? modelOf(definition.student as SizedStudent, tokenizer)
-  const corpora = resolveCorpora(definition.corpus, library, file)
-  checkForeignReading(corpora, foreign, file)
-  const continues = resolveContinuation(definition, { student, tokenizer, corpora }, library, file)
-  const identity = runIdentity(name ?? definition.name, library)
+  const separate = () => separateTeachers(definition, teachers, tokenizer, library.tokenizers, file)
+  const separated = faults.attempt(separate)
+  const { own, foreign } = separated ?? { own: [], foreign: [] }
+  if (separated) {
+    faults.attempt(() => checkFeatures(definition, own, file))
+    faults.attempt(() => checkServed(definition, own, file))
+    faults.attempt(() => checkSource(definition, own, foreign.length, file))
+    faults.attempt(() => checkForeignReading(corpora, foreign, file))
+  }
+  const continues = faults.attempt(() =>
+    resolveContinuation(definition, { student, tokenizer, corpora }, library, file),
+  )
+  faults.raise()
   return {
     schemaVersion: SCHEMA_VERSION,
-    ...identity,
+    ...runIdentity(name ?? definition.name, library),
     kind: 'student',
     method: methodOf(definition),
     experiment: definition,
@@ -122,8 +134,11 @@ export function resolveTeacher(
   file?: string,
 ): RunConfig {
   const { model, ...rest } = definition
-  checkSource({ ...LEARNS_ALONE, ...definition }, [], 0, file)
-  const tokenizer = tokenizerNamed(definition.tokenizer, library, file)
+  const faults = new Faults()
+  faults.attempt(() => checkSource({ ...LEARNS_ALONE, ...definition }, [], 0, file))
+  const tokenizer = faults.attempt(() => tokenizerNamed(definition.tokenizer, library, file))
+  const corpora = corporaNamed(definition.corpus, library, file, faults)
+  if (!tokenizer || !corpora || faults.errors.length) throw together(faults.errors)
   return {
     schemaVersion: SCHEMA_VERSION,
     ...runIdentity(definition.name, library),
@@ -135,7 +150,7 @@ export function resolveTeacher(
       ...LEARNS_ALONE,
       weighting: weighting.parse({ strategy: 'uniform' }),
     },
-    corpora: resolveCorpora(definition.corpus, library, file),
+    corpora,
     tokenizer,
     teachers: [],
     student: modelOf(model, tokenizer),
@@ -146,69 +161,6 @@ export function resolveTeacher(
 function runIdentity(wanted: string, { runs }: LibraryRows): { id: string; name: string } {
   const name = freeName(runs, wanted)
   return { id: newId(name, runs), name }
-}
-
-function resolveCorpora(
-  mixture: Experiment['corpus'],
-  { corpora }: LibraryRows,
-  file: string | undefined,
-): RunConfig['corpora'] {
-  return mixture.map(({ name, weight, ...use }, i) => {
-    const field = mixture.length === 1 ? 'corpus' : `corpus.${i}.name`
-    const row = findNamed('corpus', corpora, name, { file, field })
-    const only = use.loss === 'assistant' ? 'loss' : use.template && 'template'
-    if (only && !row.conversations) {
-      const expected = 'a corpus of conversations'
-      throw badInput(`corpus "${name}" holds text without turns`, {
-        file,
-        field: `corpus.${i}.${only}`,
-        expected,
-      })
-    }
-    const reading = tokenReadingOf(row, use)
-    const plain = !row.conversations && reading.packing === 'windows'
-    return { weight, row, ...(!plain && { reading }) }
-  })
-}
-
-/** The definition's tokenizer, or that of the teachers, where they agree. */
-function studentTokenizer(
-  definition: Experiment,
-  teachers: readonly Teacher[],
-  library: LibraryRows,
-  file: string | undefined,
-): Tokenizer {
-  if (definition.tokenizer) return tokenizerNamed(definition.tokenizer, library, file)
-  const theirs = teachers.flatMap(
-    (teacher) => library.tokenizers.find(({ id }) => id === teacher.tokenizer) ?? [],
-  )
-  const distinct = theirs.filter((row, i) => theirs.findIndex((other) => sharesVocabulary(row, other)) === i)
-  if (distinct.length === 1) return distinct[0]!
-  const known = distinct.length ? distinct : library.tokenizers
-  throw badInput(
-    distinct.length
-      ? "the teachers have different tokenizers; the student's must be named"
-      : 'without teachers the tokenizer must be named',
-    {
-      file,
-      field: 'tokenizer',
-      expected: known.map(({ name }) => name).join(', ') || 'a tokenizer; the library has none',
-    },
-  )
-}
-
-/** A tokenizer's name or id, or those of a teacher whose tokenizer is meant. */
-function tokenizerNamed(
-  name: string,
-  { tokenizers, teachers }: LibraryRows,
-  file: string | undefined,
-): Tokenizer {
-  const teacher = teachers.find((row) => row.name === name || row.id === name)
-  const known = tokenizers.some((row) => row.name === name || row.id === name)
-  return findNamed('tokenizer', tokenizers, known || !teacher ? name : teacher.tokenizer, {
-    file,
-    field: 'tokenizer',
-  })
 }
 
 function modelOf(spec: ModelSpec, tokenizer: Tokenizer): ModelConfig {

@@ -7,12 +7,14 @@ import {
   grid,
   nearest,
   parse,
+  problemsOf,
   RetortError,
   type AxisValues,
   type Experiment,
   type ExperimentRow,
   type Grid,
   type Halving,
+  type Problem,
 } from '#contract'
 import { evaluationMetrics } from '../comparison'
 import { readPath, readYaml, setPath } from '../experiments'
@@ -206,15 +208,19 @@ export function blamingAxis<T>(axes: Record<string, unknown>, file: string | und
     return act()
   } catch (error) {
     if (!(error instanceof RetortError)) throw error
-    const { field = '' } = error
-    const within = (a: string, b: string) => a === b || a.startsWith(`${b}.`)
-    const path = Object.keys(axes).find((axis) => within(field, axis) || within(axis, field))
-    const blamed = path === undefined ? 'base' : `axes.${path}`
-    const value = path === undefined ? '' : `value ${JSON.stringify(axes[path])}: `
-    const place = file === undefined ? blamed : `${file}: ${blamed}`
-    const message = `${place}: ${value}${error.message}`
-    throw new RetortError({ ...error.toShape(), message, file, field: blamed })
+    const [first, ...others] = problemsOf(error).map((problem) => blame(axes, file, problem))
+    throw new RetortError({ ...first!, others })
   }
+}
+
+function blame(axes: Record<string, unknown>, file: string | undefined, problem: Problem): Problem {
+  const { field = '' } = problem
+  const within = (a: string, b: string) => a === b || a.startsWith(`${b}.`)
+  const path = Object.keys(axes).find((axis) => within(field, axis) || within(axis, field))
+  const blamed = path === undefined ? 'base' : `axes.${path}`
+  const value = path === undefined ? '' : `value ${JSON.stringify(axes[path])}: `
+  const place = file === undefined ? blamed : `${file}: ${blamed}`
+  return { ...problem, message: `${place}: ${value}${problem.message}`, file, field: blamed }
 }
 
 /** `grid: strategy=entropy, teachers=a+b, seed=1`, for lists and reports. */

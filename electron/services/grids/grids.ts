@@ -1,6 +1,6 @@
 import {
   conflict,
-  toErrorShape,
+  problemsOf,
   type GridEstimate,
   type GridRow,
   type ParsedParams,
@@ -53,10 +53,10 @@ export class GridService {
         const estimate = this.cells.estimate(this.cells.resolve(expanded))
         return { problems: [], resolved: expanded.grid, estimate }
       } catch (error) {
-        return { problems: [toErrorShape(error)], resolved: expanded.grid }
+        return { problems: problemsOf(error), resolved: expanded.grid }
       }
     } catch (error) {
-      return { problems: [toErrorShape(error)] }
+      return { problems: problemsOf(error) }
     }
   }
 

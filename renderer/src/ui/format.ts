@@ -1,13 +1,23 @@
-import { isNumber, measuredOf, notFiniteSigns, numberOf, type Measured, type MemoryAdvice } from '#contract'
+import {
+  isNumber,
+  measuredOf,
+  notFiniteSigns,
+  numberOf,
+  problemsOf,
+  type Measured,
+  type MemoryAdvice,
+} from '#contract'
 
 /** `1 run`, `2 runs`. */
 export function plural(amount: number, noun: string): string {
   return `${amount.toLocaleString('en-GB')} ${noun}${amount === 1 ? '' : 's'}`
 }
 
-/** What a call was refused with, or what broke. */
+/** All that a call was refused for, or what broke. */
 export function errorText(reason: unknown): string {
-  return reason instanceof Error ? reason.message : String(reason)
+  return problemsOf(reason)
+    .map(({ message }) => message)
+    .join('; ')
 }
 
 /** Four significant digits; what is no finite number as what it is, what was not measured as a dash. */

@@ -1,4 +1,4 @@
-import { isMap, parseDocument } from 'yaml'
+import { isMap, isNode, isScalar, isSeq, parseDocument, type Document } from 'yaml'
 
 /** The value at a path of a definition's YAML. */
 export function valueAt(text: string, path: string): unknown {
@@ -30,3 +30,33 @@ export function withValue(text: string, path: string, value: unknown): string {
 }
 
 const isEmpty = (group: unknown): boolean => isMap(group) && !group.items.length
+
+/**
+ * Where a path stands in the text, from its key's first character to behind its value's last; of a path that is not there
+ * what is nearest around it. Without a path: where the text ceases to be YAML.
+ */
+export function placeOf(text: string, path?: string): [from: number, to: number] | undefined {
+  const document = parseDocument(text)
+  if (path === undefined) return document.errors[0]?.pos
+  const keys = path.split('.')
+  for (let length = keys.length; length > 0; length--) {
+    const found = rangeOf(document, keys.slice(0, length))
+    if (found) return found
+  }
+  return undefined
+}
+
+function rangeOf(document: Document, keys: readonly string[]): [number, number] | undefined {
+  const group = keys.length === 1 ? document.contents : document.getIn(keys.slice(0, -1), true)
+  const last = keys.at(-1)!
+  if (isSeq(group)) {
+    const item = group.items[Number(last)]
+    return isNode(item) && item.range ? [item.range[0], item.range[1]] : undefined
+  }
+  const pair = isMap(group)
+    ? group.items.find(({ key }) => isScalar(key) && String(key.value) === last)
+    : undefined
+  if (!pair || !isScalar(pair.key) || !pair.key.range) return undefined
+  const value = isNode(pair.value) ? pair.value.range : undefined
+  return [pair.key.range[0], value?.[1] ?? pair.key.range[1]]
+}
