@@ -1,291 +1,212 @@
-import {
-  attentionScale,
-  EMBEDDING,
-  headSize,
-  HEAD,
-  layerWeight,
-  LLAMA,
-  rotaries,
-  windowOf,
-  windowsOf,
-  type ModelConfig,
-} from '#contract'
+import { rotaries, windowsOf, type ModelConfig } from '#contract'
 import { newReplay } from '../backend'
-import type { Recurring } from '../backend/replay'
+import type { Replay } from '../backend/replay'
 import { tf } from '../backend/tf'
-import { embedded, finalOf, FORBIDDEN, type Final, type Parameters } from './forward'
-import { bucket, KvCache } from './kvCache'
-import { decoderLayer, groupsOf, MATRICES, type LayerPass, type Rotations, type Together } from './layer'
-import { softCap } from './layers'
-import { mergedMatrix } from './lora'
-import type { TextReader } from './reader'
+import { decoderPass, LANES, type PassInput, type RotationData } from './decoderPass'
+import { FORBIDDEN, maskOf, type Parameters } from './forward'
+import { bucket, KvCache, type Place } from './kvCache'
+import type { Reading, TextReader, Turn } from './reader'
 import { rotaryRows, turningPoint } from './rotary'
 
-/** The shortest graph compiled: shorter prompts are padded. */
-const SHORTEST_PROMPT = 16
+/** Numbers of slots that a pass looks at: a graph is compiled for each. */
+const SLOTS = [2, 8, LANES]
+/** Numbers before the others of a pass: the first counts passes, so that Replay tells one from the next. */
+const BEFORE = 16
 
-/** Matrices with the same input as a decoder multiplies with them: side by side, [in, out]. */
-interface Joined {
-  matrix: tf.Tensor2D
-  bias?: tf.Tensor1D
-  /** The columns of each. */
-  widths: number[]
+interface Text {
+  slot: number
+  ids: number[]
 }
-
-/** Masks of a window: `past` [room], what of the cache is filled and near enough; `fresh` [count, count], no look ahead. */
-interface Masks {
-  past?: tf.Tensor1D
-  fresh: tf.Tensor2D
-}
-
-/** What is other data in each pass. */
-interface Given {
-  /** The position of the first token, then the ids: [1 + count]. */
-  ids: Int32Array
-  /** Tokens of the pass, of which `real` are no padding. */
-  count: number
-  real: number
-  /** Of each rotary position, [count, dimensions]: cosines and sines of keys, and those of queries, scaled. */
-  rotations: { dimensions: number; arrays: readonly Float32Array[] }[]
-  /** By window, which places of the cache may be looked at: [room]; none at the beginning. */
-  past: Map<number, Float32Array>
-}
-
-type Said = Record<'logits' | 'fresh', tf.Tensor>
 
 /**
- * Reads tokens against a KV cache. Tokens read together make one pass (a prompt), a single one makes one pass over the
- * cache; lengths are rounded up to a few sizes, so that a handful of compiled graphs serve every position.
+ * Reads texts against a KV cache. The beginning of a text makes one pass, a token of each of the texts that are read on
+ * makes another; lengths are rounded up to a few sizes, so that a handful of compiled graphs serve every position.
  *
  * A pass gets the cache as an input and gives the keys and values of the new tokens only, which are then written in their
- * places: the cache is never copied. Weights are [in, out], because ONNX Runtime multiplies a single row with such a
- * matrix directly and packs a transposed one first.
+ * places: the cache is never copied, nor are the weights. What it says of a text has the same bits whatever is read
+ * beside it, unless it is read alone.
  */
 export class Decoder implements TextReader {
-  private readonly joined: Map<string, Joined>[]
-  private readonly head: tf.Tensor2D
-  private readonly own: tf.Tensor[] = []
-  private readonly size: number
-  /** Tokens read. */
-  private ids: number[] = []
+  readonly width: number
+  private readonly texts = new Map<number, Text>()
   private readonly cache: KvCache
   private readonly windows: ReadonlySet<number>
-  /** Passes of a single token are alike but for their data. */
-  private readonly replay = tf.getBackend() === 'onnx' ? newReplay() : undefined
+  private readonly alone: boolean
+  /** By the shape of a pass: those of one shape are alike but for their data. */
+  private readonly replays = new Map<string, Replay>()
+  /** Of beginnings, by their lengths. */
+  private readonly masks = new Map<number, Map<number, tf.Tensor2D>>()
+  private passes = 0
 
   /** @param parameters must stay as they are while the decoder is used; it does not dispose of them */
   constructor(
     private readonly config: ModelConfig,
     private readonly parameters: Parameters,
+    { texts, length }: Reading = { texts: 'one', length: config.context },
   ) {
-    this.size = headSize(config)
-    this.cache = new KvCache(config)
+    this.alone = texts === 'one'
+    this.cache = new KvCache(config, texts === 'one' ? 1 : Math.min(texts, LANES), length)
+    this.width = this.cache.slots
     this.windows = windowsOf(config)
-    this.joined = Array.from({ length: config.layers }, (_, layer) => {
-      return new Map(groupsOf(config).map((group) => [group.join(), this.join(layer, group)]))
-    })
-    this.head = this.keep(() => {
-      const rows = parameters.get(config.tied ? EMBEDDING : HEAD) as tf.Tensor2D
-      return tf.transpose(config.rows ? tf.slice(rows, [0, 0], [config.vocab, -1]) : rows)
-    })
   }
 
   get context(): number {
     return this.config.context
   }
 
-  get position(): number {
-    return this.ids.length
+  position(text: number): number {
+    return this.texts.get(text)?.ids.length ?? 0
   }
 
-  reset(): void {
-    this.ids = []
+  forget(text: number): void {
+    const gone = this.texts.get(text)
+    if (!gone) return
+    this.texts.delete(text)
+    // Those that are left stand in the first slots.
+    const last = [...this.texts.values()].find(({ slot }) => slot === this.texts.size)
+    if (!last || gone.slot === this.texts.size) return
+    this.cache.move(last.slot, gone.slot)
+    last.slot = gone.slot
   }
 
   dispose(): void {
-    tf.dispose(this.own)
+    tf.dispose([...this.masks.values()].flatMap((masks) => [...masks.values()]))
   }
 
-  /** @param ids one, or several from position 0 on */
-  async read(ids: readonly number[]): Promise<Float32Array> {
+  async read(turns: readonly Turn[]): Promise<Float32Array[]> {
+    const said = new Map<number, Float32Array>()
+    const goOn = turns.filter((turn) => turn.ids.length === 1 && this.goesOn(turn))
+    if (goOn.length) await this.step(goOn, said)
+    for (const { text, ids } of turns) {
+      if (said.has(text)) continue
+      const all = [...(this.texts.get(text)?.ids ?? []), ...ids]
+      this.forget(text)
+      said.set(text, await this.begin(text, all))
+    }
+    return turns.map(({ text }) => said.get(text)!)
+  }
+
+  /** Whether the keys that are kept are those of the longer text too: at a turning point they were turned otherwise. */
+  private goesOn({ text, ids }: Turn): boolean {
     const turning = turningPoint(this.config)
-    if (this.position && this.position <= turning && this.position + ids.length > turning) {
-      // The keys that are kept were turned as those of a short text.
-      const all = [...this.ids, ...ids]
-      this.reset()
-      return this.read(all)
-    }
-    const count = ids.length === 1 ? 1 : bucket(ids.length, SHORTEST_PROMPT, this.config.context)
-    const given = this.given(ids, count)
-    const { logits, fresh } =
-      this.replay && this.position && count === 1
-        ? fromMap(await this.replay.run(this.recurring(given)))
-        : tf.tidy(() => this.pass(given))
-    const [values, rows] = [(await logits.data()) as Float32Array, (await fresh.data()) as Float32Array]
-    tf.dispose([logits, fresh])
-    this.cache.write(rows, count, this.position, ids.length)
-    this.ids.push(...ids)
-    return values
+    const position = this.position(text)
+    return position > 0 && !(position <= turning && position + ids.length > turning)
   }
 
-  private recurring(given: Given): Recurring {
-    const { ids, rotations, past } = given
-    return {
-      key: `${this.cache.room}`,
-      arrays: [ids, ...rotations.flatMap(({ arrays }) => arrays), ...past.values(), this.cache.data],
-      compute: () => new Map(Object.entries(this.pass(given))),
-    }
-  }
-
-  /**
-   * What is other data in each pass.
-   *
-   * @param count tokens of the pass; those beyond `ids` are padding
-   */
-  private given(ids: readonly number[], count: number): Given {
-    const { config, position } = this
-    // The position before them: the same token again is other data nevertheless.
-    const padded = new Int32Array(1 + count)
-    padded.set([position, ...ids])
-    const rows = rotaryRows(config, position, count, position + ids.length)
-    const scale = attentionScale(config, 0)
-    const rotations = rotaries(config).map(({ dimensions }, i) => {
-      const { cosine, sine } = rows[i]!
-      const arrays = [cosine, sine, cosine.map((c) => c * scale), sine.map((s) => s * scale)] as const
-      return { dimensions, arrays }
-    })
-    const past = new Map<number, Float32Array>()
-    for (const window of position ? this.windows : []) {
-      const mask = new Float32Array(this.cache.room).fill(FORBIDDEN, position)
-      past.set(window, mask.fill(FORBIDDEN, 0, Math.max(0, position + 1 - window)))
-    }
-    return { ids: padded, count, real: ids.length, rotations, past }
-  }
-
-  /** @returns logits [vocab], and keys and values of the new tokens, [2 * layers * kvHeads, count, head size] */
-  private pass(given: Given): Said {
-    const { config, parameters, position } = this
-    const { count, real, past } = given
-    const rotations = given.rotations.map(({ dimensions, arrays }): Rotations => {
-      const [cosine, sine, ...query] = arrays.map((data) => tf.tensor2d(data, [count, dimensions])) as [
-        tf.Tensor2D,
-        tf.Tensor2D,
-        tf.Tensor2D,
-        tf.Tensor2D,
-      ]
-      return { key: { cosine, sine }, query: { cosine: query[0], sine: query[1] } }
-    })
-    const masks = new Map<number, Masks>()
-    const fresh: tf.Tensor[] = []
-    let x = embedded(config, parameters, tf.tensor1d(given.ids.subarray(1), 'int32'), position, count)
-    for (let layer = 0; layer < config.layers; layer++) {
-      const window = windowOf(config, layer)
-      if (!masks.has(window)) masks.set(window, this.masks(count, window, past.get(window)))
-      x = decoderLayer(config, layer, x, this.layerPass(layer, count, rotations, masks.get(window)!, fresh))
-    }
-    const last = count === 1 ? x : (tf.gather(x, tf.tensor1d([real - 1], 'int32')) as tf.Tensor2D)
-    const logits = this.logits(finalOf(config, parameters, last))
-    return { logits: tf.reshape(logits, [config.vocab]), fresh: tf.concat(fresh, 0) }
-  }
-
-  private logits({ normal, cap }: Final): tf.Tensor2D {
-    return softCap(tf.matMul<tf.Tensor2D>(normal, this.head), cap)
-  }
-
-  private layerPass(
-    layer: number,
-    count: number,
-    rotations: readonly Rotations[],
-    masks: Masks,
-    fresh: tf.Tensor[],
-  ): LayerPass {
-    const joined = this.joined[layer]!
-    return {
-      batch: 1,
-      time: count,
-      rotations,
-      project(x, matrices) {
-        const { matrix, bias, widths } = joined.get(matrices.join())!
-        const product = tf.matMul<tf.Tensor2D>(x, matrix)
-        const all = bias ? tf.add<tf.Tensor2D>(product, bias) : product
-        return widths.length === 1 ? [all] : tf.split<tf.Tensor2D>(all, widths, 1)
-      },
-      vector: (which) => this.parameters.get(layerWeight(layer, which)) as tf.Tensor1D | undefined,
-      attend: (query, key, value) => {
-        const shape = [this.config.kvHeads, count, this.size] as [number, number, number]
-        const [k, v] = [key, value].map((x) => tf.reshape(x, shape) as tf.Tensor3D) as [
-          tf.Tensor3D,
-          tf.Tensor3D,
-        ]
-        fresh.push(k, v)
-        return this.attend(layer, query, k, v, masks)
-      },
-    }
-  }
-
-  /** Attention over the cache and the new tokens: query [1, heads, count, size], key and value [kvHeads, count, size]. */
-  private attend(
-    layer: number,
-    query: tf.Tensor4D,
-    key: tf.Tensor3D,
-    value: tf.Tensor3D,
-    masks: Masks,
-  ): tf.Tensor4D {
-    const { size, cache } = this
+  /** Reads a token of each of some texts. */
+  private async step(turns: readonly Turn[], said: Map<number, Float32Array>): Promise<void> {
+    const { cache, config } = this
+    const slots = this.alone
+      ? 1
+      : Math.min(
+          SLOTS.find((size) => size >= this.texts.size)!,
+          this.width,
+        )
+    const texts = this.alone ? 1 : LANES
     const { room } = cache
-    const { heads, kvHeads, architecture } = this.config
-    const [, , count] = query.shape
-    const { cap } = (architecture ?? LLAMA).attention
-    // The queries of a key's group in a row: grouped-query attention without repeating keys.
-    const grouped = tf.reshape(query, [kvHeads, (heads / kvHeads) * count, size])
-    const scored = (keys: tf.Tensor3D, mask: tf.Tensor, transposed: boolean) =>
-      tf.add(softCap(tf.matMul<tf.Tensor3D>(grouped, keys, false, transposed), cap), mask)
-    const scores = [scored(key, masks.fresh, true)]
-    if (masks.past)
-      scores.unshift(scored(tf.tensor3d(cache.keys[layer]!, [kvHeads, size, room]), masks.past, false))
-    const weights = tf.softmax(tf.concat(scores, 2)) as tf.Tensor3D
-    let mixed: tf.Tensor
-    if (masks.past) {
-      const values = tf.tensor3d(cache.values[layer]!, [kvHeads, room, size])
-      const [past, now] = tf.split(weights, [room, count], 2)
-      mixed = tf.add(tf.matMul(past!, values), tf.matMul(now!, value))
+    const numbers = this.numbers(texts, 1, slots * room)
+    for (const { text, ids } of turns) {
+      const { slot, ids: before } = this.texts.get(text)!
+      const position = before.length
+      numbers.set(slot, ids, position)
+      for (const [window, mask] of numbers.masks) {
+        mask.fill(FORBIDDEN, slot * room + position, (slot + 1) * room)
+        mask.fill(FORBIDDEN, slot * room, slot * room + Math.max(0, position + 1 - window))
+      }
+    }
+    const layers = Array.from({ length: config.layers }, (_, layer) => layer)
+    const past = {
+      slots,
+      room,
+      keys: layers.map((layer) => cache.keys(layer, slots)),
+      values: layers.map((layer) => cache.values(layer, slots)),
+      masks: numbers.masks,
+    }
+    const arrays = [numbers.integers, numbers.floats, cache.data]
+    const input = { texts, count: 1, ...numbers, past }
+    const { logits, fresh } = await this.run(`${slots}/${room}`, arrays, input)
+    const places = turns.map(({ text, ids }): Place => {
+      const own = this.texts.get(text)!
+      const place = { row: own.slot, slot: own.slot, position: own.ids.length, count: 1 }
+      own.ids.push(...ids)
+      said.set(text, logits.subarray(own.slot * config.vocab, (own.slot + 1) * config.vocab))
+      return place
+    })
+    cache.write({ data: fresh, rows: slots, stride: 1 }, places)
+  }
+
+  /** Reads a text from its first token on. One at a time: of others beside it, its length would depend. */
+  private async begin(text: number, ids: readonly number[]): Promise<Float32Array> {
+    const count = ids.length === 1 && this.alone ? 1 : bucket(ids.length, LANES, Infinity)
+    const numbers = this.numbers(1, count, 0)
+    numbers.set(0, ids, 0)
+    const last = numbers.integers.subarray(1, 2).fill(ids.length - 1)
+    const input = { texts: 1, count, ...numbers, past: { last, masks: this.masksOf(count) } }
+    const { logits, fresh } = await this.run(`${count}`, [numbers.integers, numbers.floats], input)
+    const slot = this.texts.size
+    this.texts.set(text, { slot, ids: [...ids] })
+    this.cache.write({ data: fresh, rows: 1, stride: count }, [
+      { row: 0, slot, position: 0, count: ids.length },
+    ])
+    return logits
+  }
+
+  /** Numbers of a pass in two arrays, and the parts that its tensors are made of. */
+  private numbers(texts: number, count: number, mask: number) {
+    const { config } = this
+    const tokens = texts * count
+    const tables = rotaries(config)
+    const dimensions = tables.reduce((sum, table) => sum + table.dimensions, 0)
+    const floats = new Float32Array(BEFORE + 2 * tokens * dimensions + mask * this.windows.size)
+    const integers = new Int32Array(BEFORE + 2 * tokens)
+    floats[0] = integers[0] = ++this.passes
+    let at = BEFORE
+    const part = (size: number) => floats.subarray(at, (at += size))
+    const rotations = tables.map(({ dimensions }): RotationData => {
+      const size = tokens * dimensions
+      return { dimensions, cosine: part(size), sine: part(size) }
+    })
+    const masks = new Map(mask ? [...this.windows].map((window) => [window, part(mask)]) : [])
+    const ids = integers.subarray(BEFORE, BEFORE + tokens)
+    const positions = integers.subarray(BEFORE + tokens)
+    /** The tokens of a text of the pass, from a position on. */
+    const set = (text: number, own: readonly number[], position: number) => {
+      ids.set(own, text * count)
+      for (let i = 0; i < own.length; i++) positions[text * count + i] = position + i
+      for (const [i, rows] of rotaryRows(config, position, own.length, position + own.length).entries()) {
+        const begin = text * count * rotations[i]!.dimensions
+        rotations[i]!.cosine.set(rows.cosine, begin)
+        rotations[i]!.sine.set(rows.sine, begin)
+      }
+    }
+    return { floats, integers, ids, positions, rotations, masks, set }
+  }
+
+  private masksOf(count: number): ReadonlyMap<number, tf.Tensor2D> {
+    let masks = this.masks.get(count)
+    if (!masks) {
+      const mask = (window: number) => tf.keep(tf.tensor2d(maskOf(count, window), [count, count]))
+      masks = new Map([...this.windows].map((window) => [window, mask(window)]))
+      this.masks.set(count, masks)
+    }
+    return masks
+  }
+
+  private async run(key: string, arrays: (Float32Array | Int32Array)[], input: PassInput) {
+    const compute = () => decoderPass(this.config, this.parameters, input)
+    let said: ReadonlyMap<string, tf.Tensor> = new Map()
+    if (tf.getBackend() === 'onnx') {
+      if (!this.replays.has(key)) this.replays.set(key, newReplay())
+      said = await this.replays.get(key)!.run({ key, arrays, compute })
     } else {
-      mixed = tf.matMul(weights, value)
+      tf.tidy(() => {
+        said = compute()
+        said.forEach((tensor) => tf.keep(tensor))
+      })
     }
-    return tf.reshape(mixed, [1, heads, count, size])
+    const [logits, fresh] = [said.get('logits')!, said.get('fresh')!]
+    const numbers = [(await logits.data()) as Float32Array, (await fresh.data()) as Float32Array] as const
+    tf.dispose([logits, fresh])
+    return { logits: numbers[0], fresh: numbers[1] }
   }
-
-  private masks(count: number, window: number, past: Float32Array | undefined): Masks {
-    const rows = (this.config.heads / this.config.kvHeads) * count
-    const mask = new Float32Array(rows * count)
-    for (let i = 0; i < rows; i++) {
-      const at = i % count
-      mask.fill(FORBIDDEN, i * count + at + 1, (i + 1) * count)
-      mask.fill(FORBIDDEN, i * count, i * count + Math.max(0, at + 1 - window))
-    }
-    const fresh = tf.tensor2d(mask, [rows, count])
-    return past ? { fresh, past: tf.tensor1d(past) } : { fresh }
-  }
-
-  private join(layer: number, group: Together): Joined {
-    const matrices = () => group.map((which) => mergedMatrix(this.parameters, layerWeight(layer, which)))
-    const biases = group.map(
-      (which) => this.parameters.get(layerWeight(layer, MATRICES[which])) as tf.Tensor1D,
-    )
-    return {
-      matrix: this.keep(() => tf.transpose(tf.concat(matrices()))),
-      ...(biases[0] && { bias: this.keep(() => tf.concat(biases)) }),
-      widths: group.map((which) => this.parameters.get(layerWeight(layer, which))!.shape[0]!),
-    }
-  }
-
-  private keep<T extends tf.Tensor>(make: () => T): T {
-    const tensor = tf.keep(tf.tidy(make))
-    this.own.push(tensor)
-    return tensor
-  }
-}
-
-function fromMap(results: ReadonlyMap<string, tf.Tensor>): Said {
-  return { logits: results.get('logits')!, fresh: results.get('fresh')! }
 }

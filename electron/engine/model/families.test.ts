@@ -6,9 +6,9 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { startBackend } from '../backend'
 import { tf } from '../backend/tf'
 import { openTokenizer } from '../data/tokenizer'
+import { createRandom } from '../random'
 import { encodeOnnxModel } from './exportOnnx'
 import { createTables, forward } from './forward'
-import { generate } from './generate'
 import { argMax } from './sampling'
 import { huggingFaceConfig, huggingFaceWeights } from './exportHuggingFace'
 import { readHuggingFace } from './huggingface'
@@ -16,6 +16,7 @@ import { nativeModel } from './languageModel'
 import { encodeSafetensors } from './safetensorsWriter'
 import { withVocabulary } from './vocabulary'
 import { toTensors } from './weights'
+import { writeAlone, writeSequences } from './writeSequences'
 
 const folder = resolve(import.meta.dirname, '../../../../shared/data/families')
 const names = existsSync(folder) ? readdirSync(folder).sort() : []
@@ -78,20 +79,23 @@ describe.each(names)('%s, as transformers saves and computes it', (name) => {
     expect(greedy.map((_, i) => argMax(Float32Array.from(rows[ids.length - 1 + i]!)))).toEqual(greedy)
   })
 
-  it('writes the same 16 tokens with its KV cache', async () => {
+  it('writes the same 16 tokens with its KV cache, alone and beside others', async () => {
     const { config, weights } = open(name)
     const { ids, greedy } = expectedOf(name)
     const model = nativeModel(config, toTensors(weights))
-    const said = await generate({
-      model,
-      promptIds: ids,
+    const options = {
       tokens: greedy.length,
       temperature: 0,
       topP: 1,
-      seed: 1,
-    })
+      ends: [],
+      random: () => createRandom(1, ''),
+    }
+    const alone = (prompt: number[]) => writeAlone(model, prompt, options)
+    expect(await alone(ids)).toEqual(greedy)
+    const others = [ids.slice(0, 5), ids.slice(2)]
+    const together = await writeSequences(model, [others[0]!, ids, others[1]!], options)
+    expect(together).toEqual([await alone(others[0]!), greedy, await alone(others[1]!)])
     model.dispose()
-    expect(said.ids).toEqual(greedy)
   })
 
   it('gives the same logits as an ONNX file', async () => {

@@ -62,7 +62,8 @@ export function createTables(config: ModelConfig, time: number): Tables {
   return { time, rotations, masks, dispose: () => tf.dispose([rotations, ...masks.values()]) }
 }
 
-function maskOf(time: number, window: number): Float32Array {
+/** Of a causal look within a window, [time, time]. */
+export function maskOf(time: number, window: number): Float32Array {
   const mask = new Float32Array(time * time)
   for (let i = 0; i < time; i++) {
     mask.fill(FORBIDDEN, i * time + i + 1, (i + 1) * time)
@@ -177,13 +178,18 @@ export function finalOf(config: ModelConfig, parameters: Parameters, x: tf.Tenso
   return { normal, head, cap: logits.cap }
 }
 
-/** A layer's pass over whole sequences, but for its attention. */
+/**
+ * A layer's pass over whole sequences, but for its attention.
+ *
+ * @param product x [tokens, in] times a matrix [out, in]
+ */
 export function wholePass(
   config: ModelConfig,
   parameters: Parameters,
   layer: number,
   batch: number,
   { time, rotations }: Pick<Tables, 'time' | 'rotations'>,
+  product = (x: tf.Tensor2D, matrix: tf.Tensor2D) => tf.matMul<tf.Tensor2D>(x, matrix, false, true),
 ): Omit<LayerPass, 'attend'> {
   return {
     batch,
@@ -191,14 +197,9 @@ export function wholePass(
     rotations,
     project: (x, matrices) =>
       matrices.map((which) => {
-        const product = tf.matMul<tf.Tensor2D>(
-          x,
-          parameters.get(layerWeight(layer, which)) as tf.Tensor2D,
-          false,
-          true,
-        )
+        const plain = product(x, parameters.get(layerWeight(layer, which)) as tf.Tensor2D)
         const more = adapted(x, parameters, layer, which, matrices)
-        const sum = more ? tf.add<tf.Tensor2D>(product, more) : product
+        const sum = more ? tf.add<tf.Tensor2D>(plain, more) : plain
         const bias = parameters.get(layerWeight(layer, MATRICES[which]))
         return bias ? tf.add<tf.Tensor2D>(sum, bias) : sum
       }),

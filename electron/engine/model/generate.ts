@@ -2,7 +2,7 @@ import { badInput } from '#contract'
 import { createRandom } from '../random'
 import type { LanguageModel } from './reader'
 import type { Sampling } from './sampling'
-import { writeSequences } from './writeSequences'
+import { writeAlone } from './writeSequences'
 
 export interface GenerateOptions extends Sampling {
   model: Pick<LanguageModel, 'textReader'>
@@ -15,14 +15,14 @@ export interface GenerateOptions extends Sampling {
   onToken?: (id: number) => void
 }
 
-/** Continues one prompt (writeSequences), and times it. */
+/** Continues one prompt, and times it. */
 export async function generate(
   options: GenerateOptions,
 ): Promise<{ ids: number[]; tokensPerSecond: number }> {
   const { model, promptIds, seed, stopIds: ends = [], onToken } = options
   if (!promptIds.length) throw badInput('the prompt is empty', { field: 'prompt' })
   const started = performance.now()
-  const [written] = await writeSequences(model, [promptIds], {
+  const written = await writeAlone(model, promptIds, {
     ...options,
     ends,
     random: () => createRandom(seed, 'generate'),
@@ -30,6 +30,6 @@ export async function generate(
       if (!ends.includes(id)) onToken?.(id)
     },
   })
-  const ids = written!.filter((id) => !ends.includes(id))
+  const ids = written.filter((id) => !ends.includes(id))
   return { ids, tokensPerSecond: ids.length / ((performance.now() - started) / 1000) }
 }

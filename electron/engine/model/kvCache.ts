@@ -1,69 +1,110 @@
 import { headSize, type ModelConfig } from '#contract'
 
-/** The shortest cache that a graph is compiled for; shorter ones are masked. */
+/** The shortest cache that a graph is compiled for; shorter ones are masked. Longer ones are multiples of it. */
 const SHORTEST = 64
+/** Memory for the caches of texts that are read side by side. */
+const MOST_BYTES = 2 ** 30
+/** Numbers before the cache's own: the first counts what was written, so that Replay tells one cache from the next. */
+const BEFORE = 16
 
-/**
- * Keys and values of the tokens that were read, on the host, in one array. Keys lie transposed, because ONNX Runtime
- * multiplies a single row with such a matrix directly and packs the other first.
- */
+/** Keys or values of new tokens: [2 * layers * rows * kvHeads, stride, head size], keys before values in each layer. */
+export interface NewRows {
+  data: Float32Array
+  rows: number
+  stride: number
+}
+
+/** Where the first `count` tokens of one of the rows belong. */
+export interface Place {
+  row: number
+  slot: number
+  position: number
+  count: number
+}
+
+/** Keys and values of the tokens of several texts that were read, on the host, in one array; each text has a slot. */
 export class KvCache {
-  /** Tokens that there is room for. */
+  /** Tokens of a text that there is room for. */
   room = 0
-  /** All of it: of each layer its keys, then its values. */
-  data = new Float32Array()
-  /** Per layer [kvHeads, head size, room]. */
-  keys: Float32Array[] = []
-  /** Per layer [kvHeads, room, head size]. */
-  values: Float32Array[] = []
-  private readonly size: number
-
-  constructor(private readonly config: ModelConfig) {
-    this.size = headSize(config)
-  }
+  /** All of it. Of each layer the keys of all texts, then their values: [texts, kvHeads, room, head size]. */
+  data = new Float32Array(BEFORE)
+  readonly slots: number
+  private readonly longest: number
+  /** Numbers of a token: of one layer's keys. */
+  private readonly row: number
 
   /**
-   * Writes the first `count` of the new tokens' keys and values from `position` on, and makes room for them.
-   *
-   * @param rows [2 * layers * kvHeads, stride, head size]
+   * @param texts side by side at most; fewer, where their caches would take too much memory
+   * @param length of a text at most, in tokens
    */
-  write(rows: Float32Array, stride: number, position: number, count: number): void {
-    this.reserve(position + count)
-    const { room, size } = this
+  constructor(
+    private readonly config: ModelConfig,
+    texts: number,
+    length: number,
+  ) {
+    this.longest = SHORTEST * Math.ceil(Math.min(length, config.context) / SHORTEST)
+    this.row = config.kvHeads * headSize(config)
+    const bytes = 8 * config.layers * this.row * this.longest
+    this.slots = Math.max(1, Math.min(texts, Math.floor(MOST_BYTES / bytes)))
+  }
+
+  /** The keys of a layer in the first slots. */
+  keys(layer: number, slots: number): Float32Array {
+    return this.part(2 * layer, slots)
+  }
+
+  values(layer: number, slots: number): Float32Array {
+    return this.part(2 * layer + 1, slots)
+  }
+
+  /** Writes new tokens' keys and values, and makes room for them. */
+  write({ data: from, rows, stride }: NewRows, places: readonly Place[]): void {
+    this.reserve(Math.max(...places.map(({ position, count }) => position + count)))
+    const { data, room } = this
     const { kvHeads, layers } = this.config
-    for (let layer = 0; layer < layers; layer++) {
-      const [keys, values] = [this.keys[layer]!, this.values[layer]!]
-      for (let head = 0; head < kvHeads; head++) {
-        const key = (2 * layer * kvHeads + head) * stride * size
-        const value = ((2 * layer + 1) * kvHeads + head) * stride * size
-        values.set(rows.subarray(value, value + count * size), (head * room + position) * size)
-        for (let t = 0; t < count; t++) {
-          for (let i = 0; i < size; i++)
-            keys[(head * size + i) * room + position + t] = rows[key + t * size + i]!
+    const size = this.row / kvHeads
+    data[0]!++
+    for (let part = 0; part < 2 * layers; part++) {
+      for (const { row, slot, position, count } of places) {
+        for (let head = 0; head < kvHeads; head++) {
+          const at = ((part * rows + row) * kvHeads + head) * stride * size
+          const to = this.begin(part, slot) + (head * room + position) * size
+          data.set(from.subarray(at, at + count * size), to)
         }
       }
     }
   }
 
+  /** Copies what a slot holds to another one. */
+  move(from: number, to: number): void {
+    for (let part = 0; part < 2 * this.config.layers; part++) {
+      const at = this.begin(part, from)
+      this.data.copyWithin(this.begin(part, to), at, at + this.room * this.row)
+    }
+  }
+
+  private begin(part: number, slot: number): number {
+    return BEFORE + (part * this.slots + slot) * this.room * this.row
+  }
+
+  private part(part: number, slots: number): Float32Array {
+    return this.data.subarray(this.begin(part, 0), this.begin(part, slots))
+  }
+
   /** Makes it long enough, in one of a few lengths. */
   private reserve(length: number): void {
     if (length <= this.room) return
-    const { size, room: before, keys, values } = this
-    const { layers, kvHeads, context } = this.config
-    const room = bucket(length, SHORTEST, context)
-    const each = kvHeads * size * room
-    this.data = new Float32Array(2 * layers * each)
-    const part = (at: number) => this.data.subarray(at * each, (at + 1) * each)
-    /** The same rows, each longer. */
-    const widen = (old: Float32Array | undefined, wide: Float32Array, count: number, row: number) => {
-      const [from, to] = [before * row, room * row]
-      for (let i = 0; old && i < count; i++) wide.set(old.subarray(i * from, (i + 1) * from), i * to)
-      return wide
-    }
-    const every = Array.from({ length: layers }, (_, layer) => layer)
-    this.keys = every.map((l) => widen(keys[l], part(2 * l), kvHeads * size, 1))
-    this.values = every.map((l) => widen(values[l], part(2 * l + 1), kvHeads, size))
-    this.room = room
+    const { data: before, room, row, slots } = this
+    const { layers, kvHeads } = this.config
+    const longer = bucket(length, SHORTEST, this.longest)
+    const heads = 2 * layers * slots * kvHeads
+    const [from, to] = [room, longer].map((tokens) => (tokens * row) / kvHeads) as [number, number]
+    const data = new Float32Array(BEFORE + heads * to)
+    data[0] = before[0]!
+    for (let i = 0; from && i < heads; i++)
+      data.set(before.subarray(BEFORE + i * from, BEFORE + (i + 1) * from), BEFORE + i * to)
+    this.data = data
+    this.room = longer
   }
 }
 

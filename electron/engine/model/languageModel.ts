@@ -76,7 +76,7 @@ export function nativeModel(config: ModelConfig, parameters: ReadonlyMap<string,
         dispose: () => tables.dispose(),
       }
     },
-    textReader: () => new Decoder(config, parameters),
+    textReader: (reading) => new Decoder(config, parameters, reading),
     dispose: () => tf.dispose([...parameters.values()]),
   }
 }

@@ -9,16 +9,32 @@ export interface LogitReader {
   dispose(): void
 }
 
-/** Reads a text token after token, to continue it. */
+/** What is read next of a text, whatever number it goes by: its beginning, or one token more. */
+export interface Turn {
+  text: number
+  ids: readonly number[]
+}
+
+/** What a reader of texts is to make room for. */
+export interface Reading {
+  /** So many side by side; or one alone, which is faster, but rounded otherwise than beside others. */
+  texts: number | 'one'
+  /** Of the longest, in tokens. */
+  length: number
+}
+
+/** Reads texts side by side token after token, to continue them. */
 export interface TextReader {
-  /** Tokens that it remembers at most. */
+  /** Tokens of a text that it remembers at most. */
   readonly context: number
-  /** Tokens read. */
-  readonly position: number
-  /** Reads more tokens, not more than there is room for; resolves to the logits [vocab] of what comes after the last. */
-  read(ids: readonly number[]): Promise<Float32Array>
-  /** Forgets what was read. */
-  reset(): void
+  /** Texts that it remembers at most. */
+  readonly width: number
+  /** Tokens read of a text. */
+  position(text: number): number
+  /** Reads more of some texts, of none more than there is room for; resolves to the logits [vocab] of what comes next. */
+  read(turns: readonly Turn[]): Promise<Float32Array[]>
+  /** Forgets what was read of a text. */
+  forget(text: number): void
   dispose(): void
 }
 
@@ -31,6 +47,7 @@ export interface LanguageModel {
   /** Of a forward pass, where the layers are known. */
   flopsPerToken?: number
   reader(time: number): LogitReader
-  textReader(): TextReader
+  /** For one text of any length, unless something else is said. */
+  textReader(reading?: Reading): TextReader
   dispose(): void
 }

@@ -253,8 +253,8 @@ describe('an ONNX teacher', () => {
       expect(row).toHaveLength(vocab)
       for (const [id, z] of row.entries()) expect(Math.abs(z - whole[t]![id]!)).toBeLessThan(1e-5)
     }
-    const last = await model.textReader().read([1, 4, 2])
-    expect(Array.from(last, (z) => z.toFixed(4))).toEqual(said[2]!.map((z) => z.toFixed(4)))
+    const [last] = await model.textReader().read([{ text: 0, ids: [1, 4, 2] }])
+    expect(Array.from(last!, (z) => z.toFixed(4))).toEqual(said[2]!.map((z) => z.toFixed(4)))
     model.dispose()
   })
 

@@ -84,9 +84,9 @@ describe('a student with adapters', () => {
     expect(largest(own, await logitsOf(model, toTensors(base)))).toBeGreaterThan(1e-3)
     const reader = nativeModel(model, student.weights).textReader()
     const first = Array.from(batch(3).inputs.subarray(0, 8))
-    await reader.read(first.slice(0, 7))
-    const said = await reader.read(first.slice(7))
-    expect(Math.max(...own[7]!.map((value, i) => Math.abs(value - said[i]!)))).toBeLessThan(1e-5)
+    await reader.read([{ text: 0, ids: first.slice(0, 7) }])
+    const [said] = await reader.read([{ text: 0, ids: first.slice(7) }])
+    expect(Math.max(...own[7]!.map((value, i) => Math.abs(value - said![i]!)))).toBeLessThan(1e-5)
     // One adapter by hand: W + 5/3 B A.
     const name = layerWeight(1, 'value')
     const [a, b] = (['A', 'B'] as const).map((which) => weights.get(adapterName(name, which))!.data)

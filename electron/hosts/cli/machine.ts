@@ -62,7 +62,7 @@ function describeBench(result: AnyBenchResult): string {
     case 'teacher':
       return `${result.config} as a teacher: ${show(result.msPerPass)} ms a pass, ${show(result.tokensPerSecond)} tokens/s`
     case 'generation':
-      return `${result.config}: ${show(result.tokensPerSecond)} tokens/s with the KV cache, ${show(result.tokensPerSecondWithoutCache)} without it (${show(result.ratio)} times), ${result.sameTokens ? 'the same tokens' : 'OTHER TOKENS'}`
+      return `${result.config}: ${show(result.tokensPerSecond)} tokens/s with the KV cache, ${show(result.tokensPerSecondWithoutCache)} without it (${show(result.ratio)} times), ${result.sameTokens ? 'the same tokens' : 'OTHER TOKENS'}; ${result.together.map(({ sequences, tokensPerSecond }) => `${sequences} side by side: ${show(tokensPerSecond)} tokens/s`).join(', ')}`
     case 'grid':
       return describeGrid(result)
     case 'tokenizer':

@@ -55,14 +55,24 @@ const swish: Kernel = ({ x }) =>
   })
 
 /**
- * Rotary positions 0, 1, ..., the halves of a head rotated against each other (Hugging Face's convention).
- * x [batch, heads, time, size]; cosine and sine [time, size], both halves alike
+ * Rotary positions, the halves of a head rotated against each other (Hugging Face's convention).
+ * x [batch, heads, time, size]; cosine and sine [time, size], or of each sequence [batch, 1, time, size], both halves
+ * alike
  */
 const rotary: Kernel = ({ x, cosine, sine }) => {
-  const [time, size] = cosine!.shape as [number, number]
-  const half = (table: Value) =>
-    node('Slice', [table, integers([0, 0]), integers([time, size / 2])], [time, size / 2], 'float32')
-  return node('RotaryEmbedding', [x!, integers([0]), half(cosine!), half(sine!)], x!.shape, 'float32', {
+  const [batch, , time] = x!.shape as [number, number, number]
+  const size = cosine!.shape.at(-1)!
+  const ofEach = cosine!.shape.length === 4
+  const rows = ofEach ? batch * time : time
+  const half = (table: Value) => {
+    // Not the builder's: of a known table that would be one more input of the graph for each layer.
+    const flat = ofEach ? node('Reshape', [table, integers([rows, size])], [rows, size], 'float32') : table
+    return node('Slice', [flat, integers([0, 0]), integers([rows, size / 2])], [rows, size / 2], 'float32')
+  }
+  const places = ofEach
+    ? reshape(integers(Array.from({ length: rows }, (_, i) => i)), [batch, time])
+    : integers([0])
+  return node('RotaryEmbedding', [x!, places, half(cosine!), half(sine!)], x!.shape, 'float32', {
     attributes: { interleaved: 0 },
     domain: 'com.microsoft',
   })

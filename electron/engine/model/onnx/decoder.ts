@@ -1,5 +1,5 @@
 import { failed, type OnnxModelConfig } from '#contract'
-import type { TextReader } from '../reader'
+import type { TextReader, Turn } from '../reader'
 import { LOGITS } from './signature'
 import { firstLine, type OnnxSession, type Past } from './session'
 
@@ -7,11 +7,13 @@ import { firstLine, type OnnxSession, type Past } from './session'
 const UNKNOWN = 1024
 
 /**
- * Continues a text with an ONNX model: with its KV cache, where it was exported with one, else by reading all of the text
- * anew for each token.
+ * Continues one text at a time with an ONNX model: with its KV cache, where it was exported with one, else by reading all
+ * of the text anew for each token.
  */
 export class OnnxDecoder implements TextReader {
   readonly context: number
+  readonly width = 1
+  private text: number | undefined
   private ids: number[] = []
   private past: Past | undefined
 
@@ -25,11 +27,19 @@ export class OnnxDecoder implements TextReader {
     this.context = model.context ?? UNKNOWN
   }
 
-  get position(): number {
-    return this.ids.length
+  position(text: number): number {
+    return text === this.text ? this.ids.length : 0
   }
 
-  async read(ids: readonly number[]): Promise<Float32Array> {
+  async read(turns: readonly Turn[]): Promise<Float32Array[]> {
+    const said: Float32Array[] = []
+    for (const turn of turns) said.push(await this.readOn(turn))
+    return said
+  }
+
+  private async readOn({ text, ids }: Turn): Promise<Float32Array> {
+    if (text !== this.text) this.dispose()
+    this.text = text
     const remember = this.session.remembers
     this.ids.push(...ids)
     const wanted = Int32Array.from(remember ? ids : this.ids)
@@ -43,12 +53,13 @@ export class OnnxDecoder implements TextReader {
     return said.said[LOGITS]!.data.slice(last, last + vocab)
   }
 
-  reset(): void {
-    this.ids = []
-    this.past = undefined
+  forget(text: number): void {
+    if (text === this.text) this.dispose()
   }
 
   dispose(): void {
-    this.reset()
+    this.text = undefined
+    this.ids = []
+    this.past = undefined
   }
 }
