@@ -10,6 +10,7 @@ let furnished: Furnished
 let dataDir: string
 let services: Services
 let run: Run
+let routed: Run
 
 const shape = { width: 16, layers: 1, heads: 2, context: 24 }
 const train = { steps: 20, batch: 4, context: 24, learningRate: 0.01, warmup: 2 }
@@ -31,16 +32,22 @@ beforeAll(async () => {
     student: shape,
     teachers: ['cook', 'clerk'],
   }
-  run = await furnished.completed(services.rooms.experiments.start({ definition: stringify(definition) }).id)
-}, 90_000)
+  const done = (changes: object) =>
+    furnished.completed(
+      services.rooms.experiments.start({ definition: stringify({ ...definition, ...changes }) }).id,
+    )
+  run = await done({})
+  const weighting = { strategy: 'routed', routes: { recipes: 'cook', sums: 'clerk' } }
+  routed = await done({ name: 'routed', weighting })
+}, 120_000)
 afterAll(() => furnished.close())
 
-const ask = (first = 0, corpus?: string) =>
-  services.call('runs.disagreement', { id: run.id, first, ...(corpus && { corpus }) })
+const ask = (first = 0, corpus?: string, id = run.id) =>
+  services.call('runs.disagreement', { id, first, ...(corpus && { corpus }) })
 
 /** Asks until the task that computes the page has ended. */
-async function page(first = 0, corpus?: string): Promise<DisagreementPage> {
-  const answer = await ask(first, corpus)
+async function page(first = 0, corpus?: string, id?: string): Promise<DisagreementPage> {
+  const answer = await ask(first, corpus, id)
   if ('page' in answer) return answer.page
   await new Promise<void>((resolve) => {
     services.onPush((_, push) => {
@@ -48,7 +55,7 @@ async function page(first = 0, corpus?: string): Promise<DisagreementPage> {
         resolve()
     })
   })
-  const then = await ask(first, corpus)
+  const then = await ask(first, corpus, id)
   if (!('page' in then)) throw new Error('the task has not left a page')
   return then.page
 }
@@ -85,6 +92,25 @@ it('the teacher of the text has most weight on it, and each corpus has its own d
     expect(corpus).toBe(id)
     const weights = documents.flatMap(({ tokens }) => tokens.map(({ alpha }) => alpha[k]!))
     expect(weights.reduce((a, b) => a + b) / weights.length).toBeGreaterThan(0.5)
+  }
+})
+
+it('of a routed run each corpus has its own teacher, in training, evaluation and here, and none disagrees', async () => {
+  const { corpora } = routed.evaluation!
+  expect(corpora.map(({ alpha }) => alpha)).toEqual([
+    [1, 0],
+    [0, 1],
+  ])
+  expect(routed.method).toBe('routed')
+  for (const [k, { id }] of routed.corpora.entries()) {
+    const { documents } = await page(0, id, routed.id)
+    const tokens = documents.flatMap((one) => one.tokens)
+    expect(tokens.length).toBeGreaterThan(20)
+    for (const { alpha, disagreement, target, teachers } of tokens) {
+      expect(alpha[k]).toBe(1)
+      expect(disagreement).toBeLessThan(1e-5)
+      expect(target).toEqual(teachers[k])
+    }
   }
 })
 

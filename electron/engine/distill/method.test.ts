@@ -119,7 +119,7 @@ describe('weights by hand', () => {
     ]
     for (const strategy of weightingStrategies) {
       for (const fusion of ['arithmetic', 'geometric']) {
-        for (const row of alphaOf({ strategy, fusion, weights: [1, 2, 3] }, extreme)) {
+        for (const row of alphaOf({ strategy, fusion, weights: [1, 2, 3], routes: { a: 'b' } }, extreme)) {
           expect(
             row.every((x) => Number.isFinite(x) && x >= 0),
             strategy,

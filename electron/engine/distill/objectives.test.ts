@@ -1,11 +1,12 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { loss as lossSchema, weighting as weightingSchema } from '#contract'
+import { experiment, loss as lossSchema, parse, weighting as weightingSchema } from '#contract'
 import { startBackend } from '../backend'
 import { tf } from '../backend/tf'
 import { chunkedLoss, chunksOf } from './chunks'
 // Made by objectives.py beside it, torch 2.15 in float64.
 import cases from './fixtures/objectives.json'
 import { fuseTeachers, logitLoss } from './objective'
+import { drawnWeights } from './weighting'
 
 const [SEQUENCES, TIME, WIDTH, VOCAB, TEACHERS] = [4, 3, 4, 11, 3]
 const TOKENS = SEQUENCES * TIME
@@ -29,10 +30,18 @@ const labels = Int32Array.from(whole(4, VOCAB))
 const mask = whole(5, 3).map((x) => (x ? 1 : 0))
 const counted = mask.filter(Boolean).length
 const raw = lehmer(6, TOKENS * TEACHERS).map((x) => x + 1.001)
-const drawn = Float32Array.from(raw, (x, i) => {
+const random = Float32Array.from(raw, (x, i) => {
   const first = i - (i % TEACHERS)
   return x / raw.slice(first, first + TEACHERS).reduce((a, b) => a + b)
 })
+const routed = drawnWeights(
+  parse(experiment, {
+    ...{ name: 'e', student: { width: 8, layers: 1, heads: 1 }, teachers: ['a', 'b', 'c'] },
+    corpus: [{ name: 'plays' }, { name: 'web' }, { name: 'code' }],
+    weighting: { strategy: 'routed', routes: { plays: 'c', web: 'a', code: 'b' } },
+  }),
+  { stream: '', tokens: TOKENS, time: TIME, teachers: TEACHERS, corpora: [0, 1, 1, 2] },
+)!
 
 type Case = (typeof cases)[number]
 const settingsOf = ({ objective, strategy, tau = 1, conflict, fusion, granularity }: Case) => ({
@@ -40,13 +49,16 @@ const settingsOf = ({ objective, strategy, tau = 1, conflict, fusion, granularit
     ...{ objective, tau, conflict, lambda: 0.7, beta: 0.3, skew: 0.2, topK: 4, quantile: 0.75 },
     features: false,
   }),
-  weighting: weightingSchema.parse({ strategy, fusion, granularity, weights: [1, 2, 4], temperature: 0.5 }),
+  weighting: weightingSchema.parse({
+    ...{ strategy, fusion, granularity, weights: [1, 2, 4], routes: { plays: 'a' }, temperature: 0.5 },
+  }),
 })
 
 /** Loss, its two parts, and the gradients by hidden states and head. */
 async function evaluate(one: Case, logits: number): Promise<number[][]> {
   const { loss, weighting } = settingsOf(one)
   const parts: tf.Tensor[] = []
+  const drawn = one.strategy === 'routed' ? routed : random
   const together = weighting.granularity === 'batch' || loss.conflict === 'drop'
   const chunks = chunksOf(SEQUENCES, TIME, VOCAB, { logits: together ? ALL : logits, whole: true })
   const rows = (table: Float32Array, from: number, size: number, columns: number) =>

@@ -27,7 +27,7 @@ export interface FusionContext {
   labels?: tf.Tensor1D
   /** Of the tokens (`tokenMean`), [tokens, 1]: for what is averaged over them. */
   weights?: tf.Tensor2D
-  /** Of the weighting `random`, [tokens, K]. */
+  /** Of the weightings `random` and `routed`, [tokens, K]. */
   drawn?: tf.Tensor2D
   /** Per teacher what it said itself, where that is known. */
   statistics?: readonly TeacherSignal['statistics'][]

@@ -1,4 +1,4 @@
-import type { Experiment, Weighting } from '#contract'
+import { routedTeachers, type Experiment, type Weighting } from '#contract'
 import { tf } from '../backend/tf'
 import { createRandom, type Random } from '../random'
 
@@ -15,7 +15,7 @@ export interface TeacherEvidence {
   toConsensus(): tf.Tensor2D
   /** CE_k: minus the log-probability of the label at temperature 1, nats, [tokens, K]. */
   labelLoss(): tf.Tensor2D
-  /** Weights drawn by `drawWeights`, [tokens, K]. */
+  /** Weights that are there before a teacher speaks (`drawnWeights`), [tokens, K]. */
   drawn(): tf.Tensor2D
 }
 
@@ -31,6 +31,7 @@ export interface TeacherEvidence {
  * - `label-confidence`: (1 - softmax_k(CE_k / T_w)) / (K - 1), CA-MKD (Zhang et al. 2022); 1 for one teacher
  * - `oracle`: all weight on the lowest CE_k, shared by ties; an upper bound, as it knows the answer
  * - `random`: drawn anew every step, a control
+ * - `routed`: all weight on the teacher that the sequence's corpus is routed to
  *
  * With granularity `sequence` or `batch`, H, KL or CE is averaged over the tokens of the sequence or of the batch
  * first, so that all of its tokens get the same weights.
@@ -59,6 +60,7 @@ export function weigh(
     case 'inverse-entropy':
       return normalise(tf.reciprocal(tf.add<tf.Tensor2D>(pooled(evidence.entropies), EPSILON)))
     case 'random':
+    case 'routed':
       return evidence.drawn()
   }
   if (teachers === 1) return tf.ones([tokens, 1])
@@ -104,19 +106,62 @@ export function drawWeights(
   return weights
 }
 
+/** A batch whose teachers' weights are there before a teacher speaks. */
+export interface DrawnBatch {
+  /** Names the random stream. */
+  stream: string
+  /** Of all its sequences. */
+  tokens: number
+  /** Tokens a sequence. */
+  time: number
+  teachers: number
+  /** Which of the experiment's corpora each sequence is from, or all of them are. */
+  corpora: ArrayLike<number> | number | undefined
+}
+
 /**
- * The weights of the strategy `random` for a batch, [tokens * teachers]: a function of the seed and the stream's name
- * alone. Undefined for the other strategies, and without teachers.
+ * The weights of a batch that no teacher's word decides, [tokens * teachers]: of `random` a function of the seed and the
+ * stream's name alone, of `routed` of the corpora. Undefined for the other strategies, and without teachers.
  */
 export function drawnWeights(
-  { seed, weighting, train }: Pick<Experiment, 'seed' | 'weighting' | 'train'>,
-  stream: string,
-  sequences: number,
-  teachers: number,
+  experiment: Pick<Experiment, 'seed' | 'weighting' | 'corpus' | 'teachers'>,
+  batch: DrawnBatch,
 ): Float32Array | undefined {
-  if (weighting.strategy !== 'random' || !teachers) return undefined
+  const { seed, weighting } = experiment
+  const { stream, tokens, time, teachers } = batch
+  if (!teachers) return undefined
+  if (weighting.strategy === 'routed') return routedWeights(routedTeachers(experiment), batch)
+  if (weighting.strategy !== 'random') return undefined
   const random = createRandom(seed, `weighting/${stream}`)
-  return drawWeights(random, weighting.granularity, sequences, train.context, teachers)
+  return drawWeights(random, weighting.granularity, tokens / time, time, teachers)
+}
+
+/** @param routes each corpus' teacher */
+function routedWeights(
+  routes: readonly number[],
+  { tokens, time, teachers, corpora }: DrawnBatch,
+): Float32Array {
+  if (corpora === undefined) throw new Error('routed teachers need the corpus of each sequence')
+  const weights = new Float32Array(tokens * teachers)
+  for (let token = 0; token < tokens; token++) {
+    const corpus = typeof corpora === 'number' ? corpora : corpora[Math.floor(token / time)]!
+    weights[token * teachers + routes[corpus]!] = 1
+  }
+  return weights
+}
+
+/**
+ * The mean weight of each teacher where the strategy says it of any text, [teachers]: of `random` all alike, of `routed`
+ * the share of the text that is its own. Undefined for the other strategies.
+ */
+export function meanDrawn({ corpus, teachers, weighting }: Experiment): number[] | undefined {
+  if (weighting.strategy === 'random') return teachers.map(() => 1 / teachers.length)
+  if (weighting.strategy !== 'routed') return undefined
+  const routes = routedTeachers({ corpus, teachers, weighting })
+  const total = corpus.reduce((sum, { weight }) => sum + weight, 0)
+  return teachers.map((_, k) =>
+    corpus.reduce((sum, { weight }, i) => sum + (routes[i] === k ? weight / total : 0), 0),
+  )
 }
 
 function normalise(weights: tf.Tensor2D): tf.Tensor2D {

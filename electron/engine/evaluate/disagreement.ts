@@ -19,12 +19,11 @@ import { logProbabilities } from '../distill/divergence'
 import { labelLogProbabilities as labelValues } from '../distill/losses'
 import { fuseTeachers } from '../distill/objective'
 import { ownWeighting } from '../distill/foreign'
-import { drawWeights } from '../distill/weighting'
+import { drawnWeights } from '../distill/weighting'
 import { createTables, forward } from '../model/forward'
 import { readModel } from '../model/modelFolder'
 import { toTensors } from '../model/weights'
 import type { Progress } from '../progress'
-import { createRandom } from '../random'
 import { openLiveTeacher } from '../teachers/live'
 import { prepareTeachers, type TeacherSource } from '../teachers/source'
 import { pieceReader, textOfEach } from './pieces'
@@ -152,22 +151,17 @@ function documentAt(ids: Int32Array, bos: number, document: number): { start: nu
  */
 function table(reader: Reader, window: WindowBatch, batch: number, document: number): tf.Tensor2D {
   const { config, teachers, student, corpus } = reader
-  const { weighting, loss, seed } = config.experiment
+  const { loss } = config.experiment
   const { tau } = loss
   const context = window.inputs.length / batch
   const tokens = tf.tensor2d(window.inputs, [batch, context], 'int32')
   const labels = tf.tensor1d(window.targets, 'int32')
   const logits = teachers.map((teacher) => teacher.signal(tokens).logits)
-  const drawn =
-    weighting.strategy === 'random'
-      ? drawWeights(
-          createRandom(seed, `weighting/disagreement/${corpus}/${document}`),
-          weighting.granularity,
-          batch,
-          context,
-          teachers.length,
-        )
-      : undefined
+  const drawn = drawnWeights(config.experiment, {
+    stream: `disagreement/${corpus}/${document}`,
+    ...{ tokens: labels.size, time: context, teachers: teachers.length },
+    corpora: config.corpora.findIndex(({ row }) => row.id === corpus),
+  })
   const { p, alpha, disagreement } = fuseTeachers(ownWeighting(config), tau, logits, batch, {
     labels,
     temperatures: config.temperatures,

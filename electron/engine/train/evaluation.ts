@@ -161,11 +161,16 @@ export class HeldOut {
     })
   }
 
-  /** The weights of the strategy `random`: the same at every evaluation. */
+  /**
+   * Weights that are drawn are the same at every evaluation; routed ones are all on the corpus' own teacher, so that each
+   * split is compared with that teacher alone.
+   */
   draw(split: Split, { at, inputs }: WindowPart, teachers: number): Float32Array | undefined {
     const { experiment } = this.config
+    const { batch, context: time } = experiment.train
     const stream = `held-out/${split.id}/${at.batch}`
-    const drawn = drawnWeights(experiment, stream, experiment.train.batch, teachers)
+    const read = { stream, tokens: batch * time, time, corpora: this.splits.indexOf(split) }
+    const drawn = drawnWeights(experiment, { ...read, teachers })
     return drawn?.subarray(at.first * teachers, (at.first + inputs.length) * teachers)
   }
 

@@ -1,13 +1,16 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { experiment, parse, tableMethods, weightingStrategies } from '#contract'
+import { experiment, parse, tableMethods, weightingStrategies, type RunConfig } from '#contract'
 import { startBackend } from '../backend'
 import { losses, runConfig } from './testing'
 
 /** The method's invariants, on real training steps. */
 
 const off = { tau: 2, lambda: 0.7, features: false as const }
-const weights = (strategy: string, teachers: number) =>
-  strategy === 'fixed' ? { weights: Array.from({ length: teachers }, (_, k) => k + 1) } : {}
+/** What some strategies ask for. */
+const given = (teachers: number) => ({
+  weights: Array.from({ length: teachers }, (_, k) => k + 1),
+  routes: { text: 'teacher 0' },
+})
 
 function expectNear(actual: (number | null)[], expected: (number | null)[], tolerance: number): void {
   expect(actual.length).toBe(expected.length)
@@ -23,7 +26,7 @@ describe('on real steps', () => {
   it('with one teacher every weighting is plain distillation from it', async () => {
     const plain = await losses(runConfig({ weighting: { strategy: 'uniform' }, loss: off }, 1), 3)
     for (const strategy of weightingStrategies) {
-      const weighting = { strategy, ...weights(strategy, 1) }
+      const weighting = { strategy, ...given(1) }
       expectNear(await losses(runConfig({ weighting, loss: off }, 1), 3), plain, 1e-6)
     }
   })
@@ -31,7 +34,7 @@ describe('on real steps', () => {
   it('with copies of one teacher every weighting gives the loss of that teacher', async () => {
     const one = await losses(runConfig({ weighting: { strategy: 'uniform' }, loss: off }, 1), 3)
     for (const strategy of weightingStrategies) {
-      const weighting = { strategy, ...weights(strategy, 3) }
+      const weighting = { strategy, ...given(3) }
       const copies = await losses(runConfig({ weighting, loss: off }, 3), 3, [100, 100, 100])
       expectNear(copies, one, 2e-6)
     }
@@ -40,8 +43,9 @@ describe('on real steps', () => {
   it('the order of the teachers changes nothing beyond rounding', async () => {
     // Drawn weights belong to places, given ones are reordered with their teachers.
     for (const strategy of weightingStrategies.filter((name) => name !== 'random')) {
-      const run = (seeds: number[], given: number[]) => {
-        const weighting = { strategy, ...(strategy === 'fixed' && { weights: given }) }
+      const run = (seeds: number[], weights: number[]) => {
+        const routes = { text: `teacher ${weights.indexOf(3)}` }
+        const weighting = { strategy, weights, routes }
         return losses(runConfig({ weighting, loss: off }, 3), 2, seeds)
       }
       expectNear(await run([102, 100, 101], [3, 1, 2]), await run([100, 101, 102], [1, 2, 3]), 3e-6)
@@ -63,6 +67,31 @@ describe('on real steps', () => {
     const once = await run({})
     expect(await run({})).toEqual(once)
     expectNear(await run({ train: { ...train, accumulate: 2 } }), once, 1e-5)
+  })
+
+  it('a routed row learns from its corpus’ teacher alone', async () => {
+    const corpus = [{ name: 'text' }, { name: 'code' }]
+    const routed = (routes: Record<string, string>) =>
+      runConfig({ corpus, weighting: { strategy: 'routed', routes }, loss: off })
+    const of = (config: RunConfig, rows: number[], seeds?: number[]) =>
+      losses(config, 2, seeds, Int32Array.from(rows))
+    const apart = routed({ text: 'teacher 0', code: 'teacher 1' })
+    for (const [place, name] of [
+      [0, 'teacher 0'],
+      [1, 'teacher 1'],
+    ] as const) {
+      const all = routed({ text: name, code: name })
+      expect(await of(apart, [place, place, place, place])).toEqual(await of(all, [0, 1, 0, 1]))
+      const alone = await losses(runConfig({ weighting: { strategy: 'uniform' }, loss: off }, 1), 2, [
+        100 + place,
+      ])
+      expectNear(await of(apart, [place, place, place, place]), alone, 1e-6)
+    }
+    const mixed = await of(apart, [0, 1, 1, 0])
+    expect(mixed).not.toEqual(await of(apart, [1, 0, 0, 1]))
+    const parts = routed({ text: 'teacher 0', code: 'teacher 1' })
+    parts.experiment.train.accumulate = 2
+    expectNear(await of(parts, [0, 1, 1, 0]), mixed, 1e-5)
   })
 
   it('every method of the table learns', async () => {

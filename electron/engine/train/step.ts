@@ -43,12 +43,12 @@ import type { Student } from './student'
 export interface TokenBatch extends Masks {
   inputs: Int32Array
   targets: Int32Array
-  /** Where each sequence is from; asked for where there are teachers of other tokenizers. */
+  /** Where each sequence is from; asked for where teachers are routed, or have other tokenizers. */
   corpora?: Int32Array
   starts?: Int32Array
 }
 
-/** With the tokens' weights, the teachers' drawn for it, [tokens * K], where they are drawn, and what foreign ones read. */
+/** With the tokens' weights, the teachers', [tokens * K], where they are drawn or routed, and what foreign ones read. */
 interface StepBatch extends Omit<TokenBatch, keyof Masks>, Counted {
   drawn?: Float32Array
   foreign: readonly ReadBatch[]
@@ -93,8 +93,8 @@ export class TrainingStep {
     const rate = learningRate(this.experiment.train, step)
     const { accumulate, context } = this.experiment.train
     const foreign = this.foreign.map((teacher) => aligned(teacher, batch))
-    const sequences = batch.inputs.length / context
-    const drawn = drawnWeights(this.experiment, String(step), sequences, this.teachers.length)
+    const read = { stream: String(step), tokens: batch.inputs.length, time: context, corpora: batch.corpora }
+    const drawn = drawnWeights(this.experiment, { ...read, teachers: this.teachers.length })
     const { mask, apart, ...tokens } = batch
     const whole = { ...tokens, ...countedOf({ mask, apart }), drawn, foreign }
     // With a loss scale the gradients are looked at before the update, so that it is a graph of its own.

@@ -96,18 +96,20 @@ export function teacherSource(config: RunConfig, k: number, seed = 100 + k, shar
 export function batch(step: number, size = 32) {
   const random = createRandom(step, 'test-batch')
   const draw = () => Int32Array.from({ length: size }, () => random.integer(model.vocab))
-  return { inputs: draw(), targets: draw() }
+  return { inputs: draw(), targets: draw(), corpora: new Int32Array(size / model.context) }
 }
 
 export async function losses(
   config: RunConfig,
   steps: number,
   seeds = config.teachers.map((_, k) => 100 + k),
+  corpora?: Int32Array,
 ): Promise<number[]> {
   const student = new Student(config)
   const teachers = seeds.map((seed, k) => teacherSource(config, k, seed))
   const step = new TrainingStep(config, student, createTables(model, 8), teachers)
   const result = []
-  for (let i = 1; i <= steps; i++) result.push(numberOf((await step.run(i, batch(1))).loss))
+  for (let i = 1; i <= steps; i++)
+    result.push(numberOf((await step.run(i, { ...batch(1), ...(corpora && { corpora }) })).loss))
   return result
 }

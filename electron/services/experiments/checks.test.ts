@@ -4,7 +4,7 @@ import { resolveExperiment } from './resolve'
 import { corpus, smallTeacher, tokenizer } from './testing'
 
 const library = {
-  corpora: [corpus],
+  corpora: [corpus, { ...corpus, id: 'sums', name: 'sums' }],
   tokenizers: [tokenizer('bpe', 'a')],
   teachers: [smallTeacher('cook', 'bpe'), smallTeacher('baker', 'bpe')],
   runs: [],
@@ -21,6 +21,38 @@ function resolve(changes: Record<string, unknown> = {}) {
   }
   return resolveExperiment(parse(experiment, definition), library, 'e.yaml')
 }
+
+describe('routes', () => {
+  const corpora = [{ name: 'recipes' }, { name: 'sums' }]
+  const routed =
+    (routes: object | undefined, changes: object = {}) =>
+    () =>
+      resolve({ corpus: corpora, weighting: { strategy: 'routed', routes }, ...changes })
+  const both = { recipes: 'cook', sums: 'baker' }
+
+  it('lead from every corpus to a teacher, which may have several or none', () => {
+    expect(routed(both)().method).toBe('routed')
+    expect(routed({ recipes: 'cook', sums: 'cook' })).not.toThrow()
+    // Of other strategies they are kept for a grid, unread.
+    expect(resolve({ weighting: { strategy: 'entropy', routes: { plays: 'nobody' } } }).method).toBe(
+      'entropy',
+    )
+  })
+
+  it.each([
+    ['none', undefined, 'weighting.routes: the strategy "routed" needs a teacher for each corpus'],
+    ['no corpus', {}, 'weighting.routes: the strategy "routed" needs a teacher for each corpus'],
+    ['too few', { recipes: 'cook' }, 'corpus "sums" is routed to no teacher; expected sums: cook or baker'],
+    ['a stranger', { ...both, sums: 'bakr' }, 'weighting.routes.sums: no teacher "bakr" in this experiment'],
+    ['one too many', { ...both, plays: 'cook' }, 'weighting.routes.plays: no corpus "plays"'],
+  ])('%s is refused', (_, routes, message) => {
+    expect(routed(routes)).toThrow(message)
+  })
+
+  it('leave nothing to settle between teachers', () => {
+    expect(routed(both, { loss: { conflict: 'gate' } })).toThrow(/loss\.conflict: .*; expected none/)
+  })
+})
 
 describe('objectives', () => {
   it('go with sampled outputs of teachers where they are linear in them', () => {

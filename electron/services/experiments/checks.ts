@@ -1,4 +1,11 @@
-import { alignableLayers, badInput, type Experiment, type RunConfig, type Teacher } from '#contract'
+import {
+  alignableLayers,
+  badInput,
+  routedTeachers,
+  type Experiment,
+  type RunConfig,
+  type Teacher,
+} from '#contract'
 
 /** What settings, teachers and corpora ask of each other: each refuses in one line what does not go together. */
 
@@ -72,4 +79,27 @@ export function checkFixedWeights({ weighting, teachers }: Experiment, file: str
     field: 'weighting.weights',
     expected: 'a number for each teacher',
   })
+}
+
+/** @throws bad-input when a corpus has no teacher, or a route leads from or to what is not there */
+export function checkRoutes(definition: Experiment, file: string | undefined): void {
+  const { weighting, corpus, teachers, loss } = definition
+  if (weighting.strategy !== 'routed') return
+  const refuse = (field: string, what: string, expected: string) => badInput(what, { file, field, expected })
+  const one = (names: readonly string[]) => names.join(' or ') || 'teachers'
+  const names = corpus.map(({ name }) => name)
+  for (const [from, to] of Object.entries(weighting.routes ?? {})) {
+    const field = `weighting.routes.${from}`
+    if (!names.includes(from)) throw refuse(field, `no corpus "${from}" in this experiment`, one(names))
+    if (!teachers.includes(to)) throw refuse(field, `no teacher "${to}" in this experiment`, one(teachers))
+  }
+  const missing = names[routedTeachers(definition).indexOf(-1)]
+  if (missing !== undefined)
+    throw refuse(
+      'weighting.routes',
+      `corpus "${missing}" is routed to no teacher`,
+      `${missing}: ${one(teachers)}`,
+    )
+  if (loss.conflict !== 'none')
+    throw refuse('loss.conflict', 'of routed teachers one speaks at a time, so that none disagree', 'none')
 }

@@ -101,6 +101,10 @@ describe('teachers of other tokenizers', () => {
   })
 
   it('go with everything else', () => {
+    const routed = { strategy: 'routed', routes: { recipes: 'cook' } }
+    expect(() => resolve({ weighting: routed })).toThrow(
+      /weighting\.strategy: teacher "baker" has another tokenizer/,
+    )
     for (const strategy of ['uniform', 'entropy', 'inverse-entropy', 'calibrated-entropy', 'random'])
       expect(resolve({ weighting: { strategy } }).foreign).toHaveLength(1)
     expect(resolve({ weighting: { strategy: 'fixed', weights: [1, 0] } }).foreign).toHaveLength(1)

@@ -22,7 +22,14 @@ import type { LibraryRows } from '../context'
 import { resolveContinuation } from '../runs'
 import { separateTeachers } from '../library'
 import { findNamed, freeName, newId } from '../identity'
-import { checkFeatures, checkFixedWeights, checkForeignReading, checkSampling, checkServed } from './checks'
+import {
+  checkFeatures,
+  checkFixedWeights,
+  checkForeignReading,
+  checkRoutes,
+  checkSampling,
+  checkServed,
+} from './checks'
 import { checkSource } from './source'
 import { corporaNamed, studentTokenizer, teachersNamed, tokenizerNamed } from './names'
 
@@ -42,6 +49,7 @@ export function resolveExperiment(
   const faults = new Faults()
   faults.attempt(() => checkSampling(definition, file))
   faults.attempt(() => checkFixedWeights(definition, file))
+  faults.attempt(() => checkRoutes(definition, file))
   const teachers = teachersNamed(definition.teachers, library, file, faults)
   const corpora = corporaNamed(definition.corpus, library, file, faults)
   const begun = faults.attempt(() => originOf(definition, library, file))

@@ -17,6 +17,7 @@ export interface Teachers {
 
 /** Weightings that need every teacher's word on the same tokens. */
 const TOGETHER: readonly WeightingStrategy[] = ['kl-to-consensus', 'label-confidence', 'oracle']
+const APART = 'uniform, fixed, entropy, inverse-entropy, calibrated-entropy or random'
 
 /**
  * Tells the teachers whose ids stand for the same bytes as the student's from the others, and refuses what has no meaning
@@ -81,12 +82,14 @@ function check(
     refuse('weighting.fusion', 'a geometric mean needs one vocabulary', 'arithmetic')
   if (TOGETHER.includes(weighting.strategy)) {
     const why = `"${weighting.strategy}" compares teachers token by token`
+    refuse('weighting.strategy', why, APART)
+  }
+  if (weighting.strategy === 'routed')
     refuse(
       'weighting.strategy',
-      why,
-      'uniform, fixed, entropy, inverse-entropy, calibrated-entropy or random',
+      'it teaches on every sequence, and "routed" gives each to one teacher',
+      APART,
     )
-  }
   if (!own.length && loss.features !== false && loss.features.gamma > 0)
     refuse('loss.features', 'its hidden states are of other tokens and cannot be aligned', 'false')
   if (!own.length && !['auto', 'off'].includes(cache.mode))

@@ -152,6 +152,13 @@ describe('what the teachers are worth', () => {
     expect(homogeneousTeachers(runConfig({}, 3)).teachers!(figures([{}, {}, {}]))).toBeUndefined()
     const { experiment } = runConfig({ weighting: { strategy: 'fixed', weights: [1, 0] } })
     expect(without(experiment, 0)).toEqual(['teachers=["teacher 1"]', 'weighting.strategy=uniform'])
+    const routes = { text: 'teacher 1', code: 'teacher 0' }
+    const corpus = [{ name: 'text' }, { name: 'code' }]
+    const routed = runConfig({ corpus, weighting: { strategy: 'routed', routes } }, 3).experiment
+    expect(without(routed, 1)).toEqual([
+      'teachers=["teacher 0","teacher 2"]',
+      'weighting.routes={"text":"teacher 0","code":"teacher 0"}',
+    ])
   })
 })
 

@@ -78,7 +78,7 @@ function placeOf(
 
 /**
  * Settings of the same experiment without teacher k of those with the student's tokenizer, which is at `place` among
- * all: whatever lists the teachers one by one gets shorter.
+ * all: whatever lists the teachers one by one gets shorter, and what was routed to it goes to the first that stays.
  */
 export function without({ teachers, weighting, loss }: Experiment, k: number, place = k): string[] {
   const list = (path: string, values: readonly unknown[], at: number) =>
@@ -89,6 +89,12 @@ export function without({ teachers, weighting, loss }: Experiment, k: number, pl
     // All weight was on the one that goes.
     if (left.some((weight) => weight > 0)) settings.push(`weighting.weights=${JSON.stringify(left)}`)
     else settings.push('weighting.strategy=uniform')
+  }
+  if (weighting.strategy === 'routed') {
+    const heir = teachers.find((_, i) => i !== place)!
+    const routes = Object.entries(weighting.routes ?? {})
+    const left = routes.map(([corpus, name]) => [corpus, name === teachers[place] ? heir : name])
+    settings.push(`weighting.routes=${JSON.stringify(Object.fromEntries(left))}`)
   }
   if (loss.features && Array.isArray(loss.features.beta))
     settings.push(list('loss.features.beta', loss.features.beta, k))

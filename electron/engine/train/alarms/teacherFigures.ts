@@ -4,6 +4,7 @@ import { inTurn, type Chunk } from '../../distill/chunks'
 import { entropy, logProbabilities, rowDot } from '../../distill/divergence'
 import { ownWeighting } from '../../distill/foreign'
 import { fuseTeachers } from '../../distill/objective'
+import { meanDrawn } from '../../distill/weighting'
 import { CALIBRATION_SPLIT } from '../../evaluate/calibrationText'
 import { spearman } from '../../evaluate/correlation'
 import { calibrationOf, collectTokens, STATISTICS, tokenStatistics } from '../../evaluate/tokenScores'
@@ -101,15 +102,15 @@ function tokenTable(
     const logits = signals.map((signal) => logitsOf(signal, chunk))
     const said = logits.map((z, k) => (temperatures ? tf.div<tf.Tensor2D>(z, temperatures[k]!) : z))
     const logP = said.map((z) => logProbabilities(z, 1))
-    // Drawn weights follow nothing; their mean is known.
-    const alpha =
-      weighting.strategy === 'random'
-        ? tf.fill<tf.Rank.R2>([labels.size, teachers.length], 1 / teachers.length)
-        : fuseTeachers(weighting, loss.tau, logits, labels.size / train.context, {
-            labels,
-            temperatures,
-            weights: countedTokens(config, weights, chunk),
-          }).alpha
+    // Weights that follow no teacher's word are given by their mean: a window here may hold text of two corpora.
+    const known = meanDrawn(experiment)
+    const alpha = known
+      ? tf.tile(tf.tensor2d([known]), [labels.size, 1])
+      : fuseTeachers(weighting, loss.tau, logits, labels.size / train.context, {
+          labels,
+          temperatures,
+          weights: countedTokens(config, weights, chunk),
+        }).alpha
     return tf.concat(
       said.flatMap((z, k) => {
         const own = entropy(logP[k]!)

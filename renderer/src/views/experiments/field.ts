@@ -3,12 +3,25 @@ export interface Field {
   path: string
   label: string
   help: string
-  kind: 'number' | 'numbers' | 'text' | 'choice' | 'teachers' | 'tokenizer' | 'corpus' | 'model' | 'adapters'
+  kind:
+    | 'number'
+    | 'numbers'
+    | 'text'
+    | 'choice'
+    | 'teachers'
+    | 'tokenizer'
+    | 'corpus'
+    | 'model'
+    | 'adapters'
+    | 'routes'
   choices?: readonly string[]
   /** The schema's default, shown where nothing is set. */
   fallback?: string | number
-  /** For which students it means something: those that begin as a model, those of them with adapters, the others. */
-  when?: 'from' | 'lora' | 'sizes'
+  /**
+   * Where it means something: for students that begin as a model, those of them with adapters, the others; where
+   * corpora are routed to teachers.
+   */
+  when?: 'from' | 'lora' | 'sizes' | 'routed'
 }
 
 export interface FieldGroup {

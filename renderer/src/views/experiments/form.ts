@@ -59,6 +59,13 @@ export const groups: readonly FieldGroup[] = [
         kind: 'numbers',
       },
       {
+        path: 'weighting.routes',
+        label: 'Routes',
+        help: 'Of the weighting “routed”: the teacher that each corpus is learned from',
+        kind: 'routes',
+        when: 'routed',
+      },
+      {
         path: 'weighting.granularity',
         label: 'Granularity',
         help: 'Weights for each token, sequence or batch',

@@ -1,6 +1,6 @@
 import { matrices } from '#contract'
 import { valueAt, withValue } from './definitionText'
-import type { FieldGroup } from './field'
+import type { Field, FieldGroup } from './field'
 
 /** What a student is said to be: of sizes that are written down, or a model of the library, whole or by adapters. */
 export const studentGroup: FieldGroup = {
@@ -97,7 +97,7 @@ export const studentGroup: FieldGroup = {
 }
 
 /** Which of the fields have a meaning for a definition. */
-export function kindsOfStudent(text: string): ('from' | 'lora' | 'sizes')[] {
+export function kindsOfStudent(text: string): NonNullable<Field['when']>[] {
   if (valueAt(text, 'student.from') === undefined) return ['sizes']
   return valueAt(text, 'student.lora') === undefined ? ['from'] : ['from', 'lora']
 }
