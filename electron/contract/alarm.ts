@@ -4,6 +4,7 @@ import { measured } from './measured'
 /** How a run goes wrong (METHOD: failure signatures). */
 export const alarmSignatures = [
   'mode-collapse',
+  'collapsed-writing',
   'oscillating-loss',
   'divergence',
   'out-of-memory',

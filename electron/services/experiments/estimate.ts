@@ -1,6 +1,7 @@
 import {
   learnsFromTeachers,
   parameterCount,
+  writes,
   type Estimate,
   type Run,
   type RunConfig,
@@ -30,6 +31,9 @@ export interface MeasuredRun {
   config: RunConfig
   row: Run
 }
+
+/** A run whose student writes is further from one whose student does not than any work or teachers make it. */
+const UNLIKE = 100
 
 /** How many of them speak for a new one: those nearest to it in work and teachers, the latest of equals. */
 const NEAREST = 5
@@ -81,7 +85,9 @@ function partsOf(wanted: RunConfig, measured: readonly MeasuredRun[], cached: bo
   // What a loss takes beside the models is not counted in their work: it comes with teachers.
   const distance = (one: MeasuredRun) =>
     Math.abs(Math.log(stepFlops(computed(one)) / work)) +
-    Math.abs(allTeachers(one.config).length - allTeachers(wanted).length)
+    Math.abs(allTeachers(one.config).length - allTeachers(wanted).length) +
+    // Nor what decoding takes.
+    (writes(one.config.experiment.train) === writes(wanted.experiment.train) ? 0 : UNLIKE)
   const near = measured
     .filter(({ row }) => row.last && row.step)
     .reverse()
@@ -128,7 +134,19 @@ function evaluationFlops(config: RunConfig): number {
 /** Three forward passes' worth for the student's forward and backward, one for each teacher. */
 function stepFlops(config: RunConfig): number {
   const { batch, context } = config.experiment.train
-  return modelFlops(config, batch * context, context, 3)
+  return modelFlops(config, batch * context, context, 3) + writingFlops(config)
+}
+
+/** A decoded token reads all of the student's weights for itself: it takes as long as so many that are read together. */
+const DECODED = 4
+
+/** What the student writes before a step, in the mean. */
+function writingFlops({ experiment: { train }, student }: RunConfig): number {
+  const { source, batch, context } = train
+  if (!writes(train)) return 0
+  const sequences = (source.kind === 'student' ? batch : source.share * batch) / source.every
+  const tokens = source.prompts.tokens + DECODED * source.tokens
+  return forwardFlops(student, sequences * tokens, context)
 }
 
 function modelFlops(config: RunConfig, tokens: number, context: number, passes: number): number {

@@ -6,6 +6,7 @@ import {
   outOfMemory,
   parameterCount,
   trainedParameters,
+  writes,
   type MemoryAdvice,
   type ModelConfig,
   type OnnxModelConfig,
@@ -85,7 +86,9 @@ function frozenNumbers(config: RunConfig, tokens: number): number {
   const { student, continues, experiment } = config
   const asked: { parameters: number; model: TeacherModel }[] = allTeachers(config)
   const earlier = continues && experiment.continue?.retention
-  const all = earlier ? [...asked, { parameters: parameterCount(student), model: student }] : asked
+  const own = { parameters: parameterCount(student), model: student }
+  // Its earlier self, and its weights as a decoder has them that writes.
+  const all = [...asked, ...(earlier ? [own] : []), ...(writes(experiment.train) ? [own] : [])]
   const passes = all.map(({ model }) => {
     if (model.family === 'served') return 0
     return layerSize(model.family === 'onnx' ? guessed(model, student) : model, tokens)

@@ -3,6 +3,7 @@ import type { EvaluationRecord, StepRecord } from '#contract'
 import { memoryMend, tellsOutOfMemory } from '#contract'
 import { runConfig } from '../testing'
 import { Watch } from '.'
+import { collapsedWriting } from './collapsedWriting'
 import { divergence } from './divergence'
 import { homogeneousTeachers, without } from './homogeneousTeachers'
 import { miscalibratedTeacher } from './miscalibratedTeacher'
@@ -200,5 +201,46 @@ describe('the mend of a lack of memory', () => {
     ])
       expect(tellsOutOfMemory(text)).toBe(true)
     expect(tellsOutOfMemory('the weights of teacher "cook" have changed')).toBe(false)
+  })
+})
+
+describe('a student that learns on what it writes', () => {
+  const source = { kind: 'student', prompts: { tokens: 2 }, tokens: 4 }
+  const watched = (changes: object, steps: number, written: (step: number) => object) => {
+    const detector = collapsedWriting(runConfig({ train: { ...TRAIN, source: { ...source, ...changes } } }))
+    const figures = { sequences: 4, tokens: 16, length: 4, ended: 0.5, empty: 0, distinct: 1, age: 0, gap: 0 }
+    const records = Array.from({ length: steps }, (_, i) => ({
+      ...stepOf(i + 1, 2),
+      written: { ...figures, ...written(i + 1) },
+    }))
+    return records.map((record) => detector.step!(record)).filter((alarm) => alarm !== undefined)
+  }
+
+  it('is told of when it repeats itself, not as a beginner', () => {
+    const alarms = watched({}, 100, (step) => ({ distinct: step > 40 ? 0.2 : 0.9 }))
+    // From a third of 200 steps on, ten of them.
+    expect(alarms[0]).toMatchObject({
+      signature: 'collapsed-writing',
+      step: 76,
+      mend: ['train.source.kind=mixed'],
+    })
+    expect(alarms[0]!.message).toContain('20.0 % of the 4-grams')
+    expect(alarms[0]!.evidence).toMatchObject({ distinct: expect.closeTo(0.2, 6) as number, empty: 0 })
+    expect(watched({}, 200, (step) => ({ distinct: step < 60 ? 0.1 : 0.9 }))).toEqual([])
+  })
+
+  it('is told of when it writes nothing, which has no 4-grams', () => {
+    const alarms = watched({ kind: 'mixed', share: 0.5 }, 80, () => ({
+      empty: 0.9,
+      distinct: undefined,
+      length: 0,
+    }))
+    expect(alarms[0]).toMatchObject({ step: 76, mend: ['train.source.share=0.25'] })
+    expect(alarms[0]!.message).toContain('90.0 % of what the student wrote is empty')
+  })
+
+  it('is not told of where it writes well, or not at all', () => {
+    expect(watched({}, 200, () => ({}))).toEqual([])
+    expect(collapsedWriting(runConfig())).toEqual({})
   })
 })

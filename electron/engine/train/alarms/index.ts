@@ -12,6 +12,7 @@ import {
   type StepRecord,
 } from '#contract'
 import { readJsonLines } from '../../../files'
+import { collapsedWriting } from './collapsedWriting'
 import type { Detector } from './detector'
 import { divergence } from './divergence'
 import { homogeneousTeachers } from './homogeneousTeachers'
@@ -34,6 +35,7 @@ export class Watch {
       divergence(config),
       oscillatingLoss(config),
       modeCollapse(config),
+      collapsedWriting(config),
     ]
   }
 
