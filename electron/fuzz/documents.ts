@@ -60,6 +60,7 @@ const calls: [MethodName, unknown][] = [
   ['grids.export', { id: 'ablation', format: 'csv' }],
   ['clusters.save', { definition: JSON.stringify(seeds.cluster) }],
   ['runs.metrics', { id: RUN }],
+  ['runs.writings', { id: RUN }],
   ['runs.log', { id: RUN }],
   ['runs.compare', { ids: [RUN] }],
   ['runs.rename', { id: RUN, name: 'three' }],

@@ -252,6 +252,7 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'runs.metrics': (params) => runs.metrics(params),
     'runs.evaluation': ({ id }) => ({ detail: runs.folder(id).lastEvaluation().detail }),
     'runs.disagreement': (params) => rooms.disagreement.open(params),
+    'runs.writings': ({ id }) => runs.folder(id).writings(),
     'runs.log': ({ id }) => runs.folder(id).log(),
     'runs.checkpoints': ({ id }) => runs.folder(id).checkpoints(),
     'runs.pause': ({ id }) => queue.pause(runId(id)),

@@ -13,6 +13,7 @@ import {
   runConfig,
   runFiles,
   teacherOutputs,
+  writing,
   type Checkpoint,
   type Environment,
   type EvaluationDetail,
@@ -23,6 +24,7 @@ import {
   type RunConfig,
   type StepRecord,
   type TeacherOutputs,
+  type Writing,
 } from '#contract'
 import {
   listCheckpoints,
@@ -93,6 +95,11 @@ export class RunFolder {
   log(damaged?: Damaged): LoggedEvent[] {
     const parseEvent = (value: unknown, where: string) => parse(loggedEvent, value, where)
     return this.readLines(runFiles.events, parseEvent, damaged).records
+  }
+
+  /** What its student wrote and was told, in the order of the steps. */
+  writings(): Writing[] {
+    return this.readLines(runFiles.writings, (value, where) => parse(writing, value, where)).records
   }
 
   /** What the outputs of its teachers cost a run that a cluster computes; empty for others. */

@@ -9,6 +9,7 @@ import { loggedEvent } from '../job'
 import { id } from '../library'
 import { evaluationDetail, evaluationRecord, stepRecord } from '../metrics'
 import { checkpoint, environment, run, runConfig } from '../run'
+import { writing } from '../source'
 import { task } from '../task'
 import { byId, method, none } from './method'
 
@@ -50,6 +51,8 @@ export const runs = {
     }),
     z.union([z.object({ page: disagreementPage }), z.object({ task })]),
   ),
+  /** What the student of a run that learns on its own text wrote, now and then; empty of others. */
+  'runs.writings': method(byId, z.array(writing)),
   'runs.log': method(byId, z.array(loggedEvent)),
   'runs.checkpoints': method(byId, z.array(checkpoint)),
   'runs.pause': method(byId, run),

@@ -18,10 +18,10 @@ export interface Field {
   /** The schema's default, shown where nothing is set. */
   fallback?: string | number
   /**
-   * Where it means something: for students that begin as a model, those of them with adapters, the others; where
-   * corpora are routed to teachers.
+   * Where it means something: for students that begin as a model, those of them with adapters, the others; where corpora
+   * are routed to teachers; for students that write some of their text, and of them those that do not write all.
    */
-  when?: 'from' | 'lora' | 'sizes' | 'routed'
+  when?: 'from' | 'lora' | 'sizes' | 'routed' | 'writes' | 'mixed'
 }
 
 export interface FieldGroup {

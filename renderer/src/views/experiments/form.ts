@@ -8,6 +8,7 @@ import {
   weightingStrategies,
 } from '#contract'
 import type { FieldGroup } from './field'
+import { sourceGroup } from './sourceFields'
 import { studentGroup } from './studentFields'
 
 /** The choice that takes a setting out of the definition. */
@@ -214,6 +215,7 @@ export const groups: readonly FieldGroup[] = [
       },
     ],
   },
+  sourceGroup,
   {
     title: 'Continuation',
     fields: [

@@ -30,7 +30,7 @@ describe('the form of a student', () => {
     expect(groups).toContain(studentGroup)
     const shown = (text: string) =>
       studentGroup.fields
-        .filter(({ when }) => when === undefined || kindsOfStudent(text).includes(when))
+        .filter(({ when }) => when === undefined || (kindsOfStudent(text) as (typeof when)[]).includes(when))
         .map(({ path }) => path.replace('student.', ''))
     expect(shown(sized)).toEqual(['from', 'init', 'width', 'layers', 'heads', 'context'])
     const begun = beginningAs(sized, 'cook')

@@ -1,4 +1,11 @@
-import { isNumber, type EvaluationRecord, type Measured, type StepRecord, type Stroke } from '#contract'
+import {
+  isNumber,
+  type EvaluationRecord,
+  type Measured,
+  type StepRecord,
+  type Stroke,
+  type WrittenFigures,
+} from '#contract'
 import type { Series } from '../../charts/series'
 
 type StepKey =
@@ -49,6 +56,18 @@ export function teacherSeries(
     points: some.map((s) => [s.step, height(s[key]![k])] as const),
     ...stroke(k),
   }))
+}
+
+/** A quantity of what the student wrote, over the steps that had writings. */
+export function writtenSeries(
+  name: string,
+  steps: readonly StepRecord[],
+  key: keyof WrittenFigures,
+  stroke: Stroke,
+): Series[] {
+  const some = steps.filter(({ written }) => written?.[key] !== undefined)
+  const points = thin(some).map(({ step, written }) => [step, written![key]!] as const)
+  return points.length ? [{ name, points, ...stroke }] : []
 }
 
 export function evaluationSeries(
