@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { measured } from './measured'
 import { objectName } from './model'
 
 const count = z.number().int().positive()
@@ -66,6 +67,16 @@ export const writtenFigures = z.object({
 })
 export type WrittenFigures = z.output<typeof writtenFigures>
 
+/** A token that the student wrote: what it adds to the text, and what is said of it before it is learnt on. */
+export const writtenToken = z.object({
+  text: z.string(),
+  /** Of the student from the fused target, by the run's objective and with its tau^2, nats. */
+  divergence: measured,
+  /** A weight for each teacher; their sum is 1. */
+  alpha: z.array(z.number()),
+})
+export type WrittenToken = z.output<typeof writtenToken>
+
 /** A line of `writings.jsonl`: what the student wrote at a step. */
 export const writing = z.object({
   step: z.number().int().positive(),
@@ -75,5 +86,7 @@ export const writing = z.object({
   tokens: z.number().int(),
   ended: z.boolean(),
   distinct: z.number().optional(),
+  /** Token by token, with the end. */
+  said: z.array(writtenToken),
 })
 export type Writing = z.output<typeof writing>

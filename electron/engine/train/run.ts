@@ -22,7 +22,7 @@ import { isDiskFull, writeJsonAtomic } from '../../files'
 import type { BatchPlan } from '../data/batchPlan'
 import { describeEnvironment } from '../environment'
 import { peakMemoryMb } from '../heap'
-import { createTables } from '../model/forward'
+import { createTables, type Tables } from '../model/forward'
 import { toTensors } from '../model/weights'
 import { foreignOutputs } from '../teachers/foreign'
 import { watchFrom, type Watch } from './alarms'
@@ -70,6 +70,7 @@ class Training {
   private readonly log: RunLog
   private readonly watch: Watch
   private readonly student: Student
+  private readonly tables: Tables
   private readonly training: TrainingStep
   private readonly tokensPerStep: number
   /** Steps done, and the one of the last checkpoint. */
@@ -98,9 +99,9 @@ class Training {
     this.watch = watchFrom(config, folder)
     announce(this.log, opened)
     this.student = new Student(config, last?.state, initial.weights)
-    const tables = createTables(config.student, train.context)
+    this.tables = createTables(config.student, train.context)
     const retained = earlier && continued?.retention ? toTensors(earlier.weights) : undefined
-    this.training = new TrainingStep(config, this.student, tables, outputs.sources, retained, foreign)
+    this.training = new TrainingStep(config, this.student, this.tables, outputs.sources, retained, foreign)
     this.tokensPerStep = train.batch * train.context
     const { step = 0, seconds = 0, best } = last?.row ?? {}
     this.at = this.saved = step
@@ -151,7 +152,10 @@ class Training {
     const { experiment } = this.config
     const started = performance.now()
     const next = this.at + 1
-    const own = await this.opened.studentText?.batch(next, this.batch, this.student)
+    const { studentText, outputs } = this.opened
+    const { student, tables } = this
+    const own = await studentText?.batch(next, this.batch, student)
+    const told = await studentText?.telling(own!.told, { student, tables, teachers: outputs.sources })
     const [{ writtenLoss, ...metrics }, batch] = await Promise.all([
       this.training.run(next, own?.batch ?? this.batch),
       this.batchOf(next + 1),
@@ -169,7 +173,7 @@ class Training {
       tokensPerSecond: tokensPerStep / elapsed,
     }
     this.log.step(record)
-    for (const one of own?.told ?? []) this.log.writing(one)
+    for (const writing of told ?? []) this.log.writing(writing)
     if (record.lossScale && !isNumber(record.gradNorm))
       this.note(`gradients overflow at a loss scale of ${record.lossScale}: no update, half of it next`)
     const word = this.threading.word(this.student.optimizer.threading, elapsed)

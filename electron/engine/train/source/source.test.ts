@@ -17,7 +17,7 @@ import { Student } from '../student'
 import { runConfig } from '../testing'
 import { distinctOf, writtenFigures, type Written } from './figures'
 import { drawPrompts, type PromptSource } from './prompts'
-import { withWritten } from './studentText'
+import { withWritten } from './withWritten'
 
 const families = resolve(import.meta.dirname, '../../../../../shared/data/families')
 const there = existsSync(families)

@@ -10,15 +10,17 @@ import type { Progress } from '../../progress'
 import { createRandom } from '../../random'
 import type { TokenBatch } from '../step'
 import type { Student } from '../student'
-import { drawPrompts, openPrompts, type PromptSource } from './prompts'
 import { distinctOf, lengthOf, writtenFigures, type Written } from './figures'
+import { drawPrompts, openPrompts, type PromptSource } from './prompts'
+import { saidOf, type Speakers } from './said'
+import { withWritten } from './withWritten'
 
 /** What a step learns on: of its sequences the last ones are those that the student wrote. */
 export interface SourcedBatch {
   batch: TokenBatch
   written: readonly Written[]
   /** Of what was written for this step, now and then, what a person is to read. */
-  told: Writing[]
+  told: readonly Written[]
   /**
    * What the step's record says of it; nothing of a step without any.
    *
@@ -102,7 +104,7 @@ export class StudentText {
     return {
       batch: withWritten(corpus, written, train),
       written,
-      told: this.tells(step) ? fresh.slice(0, TOLD_EACH).map((one) => this.told(one)) : [],
+      told: this.tells(step) ? fresh.slice(0, TOLD_EACH) : [],
       figures: (loss) =>
         written.length && loss !== undefined ? { written: writtenFigures(written, step, loss) } : {},
     }
@@ -144,47 +146,31 @@ export class StudentText {
     return step === 1 || part(step) > part(step - source.every)
   }
 
-  private told({ prompt, ids, step, ended, corpus }: Written): Writing {
-    const text = (all: readonly number[]) =>
-      this.tokenizer.decode(all.filter((id) => id !== this.tokenizer.bos))
+  /** Writings as a person reads them, with what is said of them by the student and the teachers of now. */
+  async telling(written: readonly Written[], by: Omit<Speakers, 'config' | 'tokenizer'>): Promise<Writing[]> {
+    const told: Writing[] = []
+    for (const one of written) told.push(await this.tellingOf(one, by))
+    return told
+  }
+
+  private async tellingOf(one: Written, by: Omit<Speakers, 'config' | 'tokenizer'>): Promise<Writing> {
+    const { config, tokenizer } = this
+    const { prompt, ids, step, ended, corpus } = one
+    const text = (all: readonly number[]) => tokenizer.decode(all.filter((id) => id !== tokenizer.bos))
     const before = text(prompt)
     const written = ids.slice(0, lengthOf({ ids, ended }))
     const distinct = distinctOf(written)
     return {
       step,
-      corpus: this.config.corpora[corpus]!.row.name,
+      corpus: config.corpora[corpus]!.row.name,
       prompt: before,
       text: text([...prompt, ...written]).slice(before.length),
       tokens: ids.length,
       ended,
       ...(distinct !== undefined && { distinct }),
+      said: await saidOf({ ...by, config, tokenizer }, one),
     }
   }
-}
-
-/** A batch whose last sequences are written ones: prompt, what was written, and filling that does not count. */
-export function withWritten(
-  corpus: Batch,
-  written: readonly Written[],
-  { batch, context }: { batch: number; context: number },
-): TokenBatch {
-  const [inputs, targets] = [corpus.inputs.slice(), corpus.targets.slice()]
-  const [corpora, starts] = [corpus.corpora.slice(), corpus.starts.slice()]
-  const labels = corpus.mask?.slice() ?? new Float32Array(batch * context).fill(1)
-  const own = new Float32Array(batch * context)
-  for (const [i, { prompt, ids, corpus: from, start }] of written.entries()) {
-    const row = batch - written.length + i
-    const [begin, end] = [row * context, (row + 1) * context]
-    for (const array of [inputs, targets, labels]) array.fill(0, begin, end)
-    const all = [...prompt, ...ids]
-    inputs.set(all.slice(0, -1), begin)
-    targets.set(all.slice(1), begin)
-    own.fill(1, begin + prompt.length - 1, begin + all.length - 1)
-    corpora[row] = from
-    starts[row] = start
-  }
-  const mask = labels.map((one, i) => one + own[i]!)
-  return { inputs, targets, mask, apart: { labels, written: own }, corpora, starts }
 }
 
 /** log softmax(logits)[id], nats. */

@@ -1,0 +1,28 @@
+import type { Batch } from '../../data/batchPlan'
+import type { TokenBatch } from '../step'
+import type { Written } from './figures'
+
+/** A batch whose last sequences are written ones: prompt, what was written, and filling that does not count. */
+export function withWritten(
+  corpus: Batch,
+  written: readonly Written[],
+  { batch, context }: { batch: number; context: number },
+): TokenBatch {
+  const [inputs, targets] = [corpus.inputs.slice(), corpus.targets.slice()]
+  const [corpora, starts] = [corpus.corpora.slice(), corpus.starts.slice()]
+  const labels = corpus.mask?.slice() ?? new Float32Array(batch * context).fill(1)
+  const own = new Float32Array(batch * context)
+  for (const [i, { prompt, ids, corpus: from, start }] of written.entries()) {
+    const row = batch - written.length + i
+    const [begin, end] = [row * context, (row + 1) * context]
+    for (const array of [inputs, targets, labels]) array.fill(0, begin, end)
+    const all = [...prompt, ...ids]
+    inputs.set(all.slice(0, -1), begin)
+    targets.set(all.slice(1), begin)
+    own.fill(1, begin + prompt.length - 1, begin + all.length - 1)
+    corpora[row] = from
+    starts[row] = start
+  }
+  const mask = labels.map((one, i) => one + own[i]!)
+  return { inputs, targets, mask, apart: { labels, written: own }, corpora, starts }
+}
