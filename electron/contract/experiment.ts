@@ -192,7 +192,7 @@ function multiple(t: { batch: number; accumulate: number }, context: z.core.$Ref
 /** The definition of an experiment: what a YAML file or the form says (EXPERIMENT.md). */
 export const experimentFields = z.strictObject({
   name: objectName,
-  /** A row of the paper's Table 1: fixes the settings that define it (`methods.ts`), whatever else is written. */
+  /** A row of the paper's Table 1, or a method of the field: fixes the settings that define it (`methods.ts`), whatever else is written. */
   method: z.enum(tableMethods).optional(),
   corpus: corpusMixture,
   /** The student's. Default: the teachers' own, where they agree. */

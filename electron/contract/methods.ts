@@ -1,6 +1,6 @@
 import { isRecord } from './record'
 
-/** The rows of the paper's Table 1, and the reference points of the field. */
+/** The rows of the paper's Table 1, and the reference points of the field: on text, and on what the student writes. */
 export const tableMethods = [
   'cross-entropy',
   'single-teacher',
@@ -12,6 +12,10 @@ export const tableMethods = [
   'reverse-kl',
   'jsd',
   'top-k',
+  'gkd',
+  'opd',
+  'mopd',
+  'entropy-opd',
 ] as const
 export type TableMethod = (typeof tableMethods)[number]
 
@@ -25,13 +29,16 @@ const MEAN: Settings = {
 }
 const PLAIN: Settings = { ...MEAN, 'loss.features': false }
 
+/** On what the student writes, where there is nothing but the teachers to learn from. */
+const OWN_TEXT: Settings = { ...PLAIN, 'loss.lambda': 1, 'train.source.kind': 'student' }
+
 /** Rows that align features take gamma and beta from the definition. */
 const aligned = (settings: Settings): Settings =>
   Object.fromEntries(Object.entries(settings).map(([key, value]) => [`loss.features.${key}`, value]))
 
 /** The settings that make a method what it is, by path (METHOD: methods to compare). */
 export const methodSettings: Record<TableMethod, Settings> = {
-  'cross-entropy': { ...PLAIN, 'loss.lambda': 0 },
+  'cross-entropy': { ...PLAIN, 'loss.lambda': 0, 'train.source.kind': 'corpus' },
   'single-teacher': PLAIN,
   distilbert: {
     ...MEAN,
@@ -59,6 +66,20 @@ export const methodSettings: Record<TableMethod, Settings> = {
   'reverse-kl': { ...PLAIN, 'loss.objective': 'reverse-kl' },
   jsd: { ...PLAIN, 'loss.objective': 'jsd' },
   'top-k': { ...PLAIN, 'loss.objective': 'top-k' },
+  /** Generalised knowledge distillation (Agarwal et al. 2024, arXiv 2306.13649), from the teachers' mean. */
+  gkd: { ...OWN_TEXT, 'loss.objective': 'jsd', 'train.source.kind': 'mixed' },
+  /** On-policy distillation as the field's trainers have it: reverse KL on the student's text, from the teachers' mean. */
+  opd: { ...OWN_TEXT, 'loss.objective': 'reverse-kl' },
+  /** The same from several teachers as they have it: each corpus' prompts go to one (`weighting.routes`). */
+  mopd: { ...OWN_TEXT, 'loss.objective': 'reverse-kl', 'weighting.strategy': 'routed' },
+  /** The same with the paper's weights, token by token. */
+  'entropy-opd': {
+    ...OWN_TEXT,
+    'loss.objective': 'reverse-kl',
+    'weighting.strategy': 'entropy',
+    'weighting.granularity': 'token',
+    'weighting.fusion': 'arithmetic',
+  },
 }
 
 /**

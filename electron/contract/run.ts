@@ -25,6 +25,10 @@ export const methods = [
   'skewed-kl',
   'skewed-reverse-kl',
   'top-k',
+  'gkd',
+  'opd',
+  'mopd',
+  'entropy-opd',
 ] as const
 
 /** The student that a continued run begins with, and what its run was trained on. */

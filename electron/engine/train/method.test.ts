@@ -98,6 +98,7 @@ describe('on real steps', () => {
     for (const method of tableMethods) {
       const config = runConfig({
         method,
+        weighting: given(2),
         train: { steps: 12, batch: 4, context: 8, warmup: 1, learningRate: 0.01 },
       })
       const path = await losses(
@@ -127,6 +128,31 @@ describe('a method of the table', () => {
     expect(single.loss).toMatchObject({ lambda: 0.3, features: false })
     expect(() => parse(experiment, { ...base, method: 'tinybart' })).toThrow(/^method: /)
     expect(() => parse(experiment, { ...base, los: {} })).toThrow('expected "loss"')
+  })
+
+  it('of the field learns on what the student writes, from all teachers or from one a corpus', () => {
+    const of = (method: string, changes: object = {}) => parse(experiment, { ...base, method, ...changes })
+    const source = { tokens: 9, prompts: { tokens: 3 } }
+    const gkd = of('gkd', { train: { source } })
+    expect(gkd.train.source).toMatchObject({ kind: 'mixed', share: 0.5, tokens: 9, prompts: { tokens: 3 } })
+    expect(gkd.loss).toMatchObject({ objective: 'jsd', lambda: 1, features: false })
+    const weighting = { routes: { c: 'y' } }
+    for (const [method, strategy] of [
+      ['opd', 'uniform'],
+      ['mopd', 'routed'],
+      ['entropy-opd', 'entropy'],
+    ] as const) {
+      const made = of(method, { weighting })
+      expect(made.train.source.kind).toBe('student')
+      expect(made.loss).toMatchObject({ objective: 'reverse-kl', lambda: 1, features: false })
+      expect(made.weighting).toMatchObject({ strategy, routes: { c: 'y' } })
+      expect(parse(experiment, made)).toEqual(made)
+    }
+    expect(() => of('mopd')).toThrow(
+      'weighting.routes: the strategy "routed" needs a teacher for each corpus',
+    )
+    // There is nothing to learn from without teachers in what a student writes.
+    expect(of('cross-entropy', { train: { source: { kind: 'student' } } }).train.source.kind).toBe('corpus')
   })
 
   it('without one leaves a definition alone', () => {

@@ -110,6 +110,16 @@ describe('presets', () => {
     expect(new Set(cells.map(({ experiment }) => JSON.stringify(experiment))).size).toBe(cells.length)
   })
 
+  it('routes teachers where the experiment says how', () => {
+    const methodsOf = (definition: object) => {
+      const grid = presetGrid('on-policy', { name: 'e', definition: stringify(definition) })
+      return expandGrid(grid, []).cells.map(({ experiment }) => experiment.method)
+    }
+    expect(methodsOf(base)).not.toContain('mopd')
+    const routes = { text: 'a' }
+    expect(methodsOf({ ...base, weighting: { routes } })).toContain('mopd')
+  })
+
   it('counts the teachers that the experiment has', () => {
     const halving = { metric: 'crossEntropy', minSteps: 100, reduction: 2 }
     expect(expandGrid(presetGrid('teacher-count', row, { halving }), []).grid.halving).toEqual(halving)

@@ -31,11 +31,16 @@ export function presetGrid(
       presets.map((row) => row.name),
     )
   }
-  const { teachers } = parseExperiment(experiment.definition)
+  const { teachers, weighting } = parseExperiment(experiment.definition)
+  // Only who knows the teachers can route to them: a preset does not.
+  const possible = (values: AxisValues) =>
+    Array.isArray(values) && !weighting.routes ? values.filter((value) => value !== 'mopd') : values
   const axes = Object.fromEntries(
     Object.entries(preset.axes).map(([path, values]) => [
       path,
-      'counts' in values ? teacherCounts(values.counts, teachers, experiment.name) : (values as AxisValues),
+      'counts' in values
+        ? teacherCounts(values.counts, teachers, experiment.name)
+        : possible(values as AxisValues),
     ]),
   )
   return stringify({

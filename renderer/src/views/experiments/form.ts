@@ -40,7 +40,7 @@ export const groups: readonly FieldGroup[] = [
       {
         path: 'method',
         label: 'Method',
-        help: 'A row of the paper’s Table 1: it fixes the settings that define it',
+        help: 'A row of the paper’s Table 1 or a method of the field: it fixes the settings that define it',
         kind: 'choice',
         choices: [UNSET, ...tableMethods],
         fallback: UNSET,
