@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers'
 import { z } from 'zod'
-import { badInput, failed, parse, type Tokenizer } from '#contract'
-import { sha256File } from '../../files'
+import { badInput, failed, parse, RetortError, type Tokenizer } from '#contract'
+import { checkNesting, sha256File } from '../../files'
 import { createByteBpe } from './byteBpe'
 import { charactersToBytes, NO_BYTES } from './bytes'
 import { createLlama2cTokenizer, readLlama2cPieces } from './llama2cTokenizer'
@@ -50,9 +50,13 @@ export function openTokenizer(file: string, kind: Tokenizer['kind']): TextTokeni
 }
 
 function parseJson(bytes: Buffer, file: string): unknown {
+  const text = bytes.toString('utf8')
   try {
-    return JSON.parse(bytes.toString('utf8'))
-  } catch {
+    const value: unknown = JSON.parse(text)
+    checkNesting(text, file)
+    return value
+  } catch (error) {
+    if (error instanceof RetortError) throw error
     throw badInput('the file is neither JSON nor a tokenizer of llama2.c', {
       file,
       expected: 'a tokenizer.json',
