@@ -75,7 +75,7 @@ export const modelScore = z.object({
   parameters: z.number().int().optional(),
   /** Forward pass: 2 a matmul weight and token, and attention over half the context. */
   flopsPerToken: z.number().optional(),
-  /** Generation with the KV cache. */
+  /** Generation with the KV cache, up to 32 texts side by side. */
   tokensPerSecond: z.number().optional(),
   tasks: z.array(taskScore).optional(),
 })

@@ -4,7 +4,7 @@ import { Decoder } from '../model/decoder'
 import { nativeModel } from '../model/languageModel'
 import { argMax } from '../model/sampling'
 import { initialise, toTensors } from '../model/weights'
-import { writeAlone, writeSequences } from '../model/writeSequences'
+import { GREEDY, writeAlone, writeSequences } from '../model/writeSequences'
 import type { Progress } from '../progress'
 import { createRandom } from '../random'
 import type { SizedJob } from './job'
@@ -46,7 +46,7 @@ export async function benchGeneration(job: SizedJob, progress: Progress): Promis
   })
   async function write(sequences: number): Promise<number> {
     const { tokens } = TOGETHER
-    const options = { tokens, temperature: 0, topP: 1, ends: [], random: () => createRandom(1, 'unused') }
+    const options = { ...GREEDY, tokens, ends: [] }
     const started = performance.now()
     if (sequences === 1) await writeAlone(model, prompts[0]!, options)
     else await writeSequences(model, prompts.slice(0, sequences), options)

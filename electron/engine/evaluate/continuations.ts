@@ -1,7 +1,7 @@
 import type { Continuation } from '#contract'
 import type { TextTokenizer } from '../data/textTokenizer'
-import { generate } from '../model/generate'
 import type { LanguageModel } from '../model/reader'
+import { GREEDY, writeSequences } from '../model/writeSequences'
 import { corpusBleu } from './bleu'
 import { meanRougeL } from './rouge'
 
@@ -42,38 +42,61 @@ export function heldOutPrompts(ids: Int32Array, tokenizer: TextTokenizer, count:
 }
 
 /**
- * Continues each prompt greedily by as many tokens as its reference has, and times it.
+ * Continues each prompt greedily by as many tokens as its reference has, many side by side, and times it.
  *
- * @returns tokensPerSecond of the generation alone
+ * @returns tokensPerSecond of all of them, reading the prompts counted
  */
 export async function continueAll(
-  { model, tokenizer }: Writer,
+  writer: Writer,
   prompts: readonly Prompt[],
-  onPrompt: (fraction: number) => void = () => {},
+  onText: (fraction: number) => void = () => {},
 ): Promise<{ continuations: Continuation[]; tokensPerSecond: number }> {
-  const continuations: Continuation[] = []
-  let tokens = 0
-  let seconds = 0
-  for (const { prompt, reference } of prompts) {
-    const promptIds = [tokenizer.bos, ...tokenizer.encode(prompt)]
-    const { ids, tokensPerSecond } = await generate({
-      model,
-      promptIds,
-      tokens: Math.max(1, tokenizer.encode(reference).length),
-      temperature: 0,
-      topP: 1,
-      seed: 1,
-      stopIds: [tokenizer.bos],
-    })
+  const { tokenizer } = writer
+  const asked = prompts.map(({ prompt, reference }) => ({
+    ids: [tokenizer.bos, ...tokenizer.encode(prompt)],
+    tokens: Math.max(1, tokenizer.encode(reference).length),
+  }))
+  const started = performance.now()
+  const { texts, tokens } = await continueGreedily(writer, asked, onText)
+  const seconds = (performance.now() - started) / 1000
+  const continuations = prompts.map(({ prompt, reference }, i) => ({ prompt, reference, text: texts[i]! }))
+  return { continuations, tokensPerSecond: tokens / seconds }
+}
+
+/**
+ * The likeliest texts after prompts, up to BOS.
+ *
+ * @param asked each prompt's ids, and how many tokens are written at most
+ * @returns `tokens` written, BOS not counted
+ */
+export async function continueGreedily(
+  { model, tokenizer }: Writer,
+  asked: readonly { ids: readonly number[]; tokens: number }[],
+  onText: (fraction: number) => void,
+): Promise<{ texts: string[]; tokens: number }> {
+  const { bos } = tokenizer
+  const limits = asked.map(({ tokens }) => tokens)
+  const counts = asked.map(() => 0)
+  let ended = 0
+  const written = await writeSequences(
+    model,
+    asked.map(({ ids }) => ids),
+    {
+      ...GREEDY,
+      tokens: limits,
+      ends: [bos],
+      onToken: (row, id) => {
+        if (++counts[row]! === limits[row] || id === bos) onText(++ended / asked.length)
+      },
+    },
+  )
+  const kept = written.map((ids) => ids.filter((id) => id !== bos))
+  const texts = kept.map((ids, i) => {
     // Pieces may depend on what stands before them: the continuation is what it adds to the decoded prompt.
-    const before = tokenizer.decode(promptIds.slice(1))
-    const text = tokenizer.decode([...promptIds.slice(1), ...ids]).slice(before.length)
-    continuations.push({ prompt, reference, text })
-    tokens += ids.length
-    if (ids.length) seconds += ids.length / tokensPerSecond
-    onPrompt(continuations.length / prompts.length)
-  }
-  return { continuations, tokensPerSecond: seconds ? tokens / seconds : 0 }
+    const prompt = asked[i]!.ids.slice(1)
+    return tokenizer.decode([...prompt, ...ids]).slice(tokenizer.decode(prompt).length)
+  })
+  return { texts, tokens: kept.reduce((sum, { length }) => sum + length, 0) }
 }
 
 /** BLEU (0..100) and mean ROUGE-L (0..1) of continuations against the text itself; nothing without continuations. */

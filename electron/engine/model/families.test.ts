@@ -6,7 +6,6 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { startBackend } from '../backend'
 import { tf } from '../backend/tf'
 import { openTokenizer } from '../data/tokenizer'
-import { createRandom } from '../random'
 import { encodeOnnxModel } from './exportOnnx'
 import { createTables, forward } from './forward'
 import { argMax } from './sampling'
@@ -16,7 +15,7 @@ import { nativeModel } from './languageModel'
 import { encodeSafetensors } from './safetensorsWriter'
 import { withVocabulary } from './vocabulary'
 import { toTensors } from './weights'
-import { writeAlone, writeSequences } from './writeSequences'
+import { GREEDY, writeAlone, writeSequences } from './writeSequences'
 
 const folder = resolve(import.meta.dirname, '../../../../shared/data/families')
 const names = existsSync(folder) ? readdirSync(folder).sort() : []
@@ -83,13 +82,7 @@ describe.each(names)('%s, as transformers saves and computes it', (name) => {
     const { config, weights } = open(name)
     const { ids, greedy } = expectedOf(name)
     const model = nativeModel(config, toTensors(weights))
-    const options = {
-      tokens: greedy.length,
-      temperature: 0,
-      topP: 1,
-      ends: [],
-      random: () => createRandom(1, ''),
-    }
+    const options = { ...GREEDY, tokens: greedy.length, ends: [] }
     const alone = (prompt: number[]) => writeAlone(model, prompt, options)
     expect(await alone(ids)).toEqual(greedy)
     const others = [ids.slice(0, 5), ids.slice(2)]

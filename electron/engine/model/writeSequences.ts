@@ -1,5 +1,5 @@
 import { badInput } from '#contract'
-import type { Random } from '../random'
+import { createRandom, type Random } from '../random'
 import type { LanguageModel, TextReader } from './reader'
 import { nextToken, type Sampling } from './sampling'
 
@@ -13,6 +13,9 @@ export interface WriteOptions extends Sampling {
   /** Called for each token as it is written, with the logits [vocab] that it comes from; of one sequence in their order. */
   onToken?: (row: number, id: number, logits: Float32Array) => void
 }
+
+/** Always the likeliest token: nothing is drawn. */
+export const GREEDY = { temperature: 0, topP: 1, random: () => createRandom(0, 'nothing') }
 
 type Prompts = readonly (readonly number[])[]
 

@@ -2,8 +2,7 @@ import type { TaskScore } from '#contract'
 import { tf } from '../../backend/tf'
 import { logProbabilities } from '../../distill/divergence'
 import { labelLogProbabilities } from '../../distill/losses'
-import { generate } from '../../model/generate'
-import type { Writer } from '../continuations'
+import { continueGreedily, type Writer } from '../continuations'
 import { batchFor } from '../score'
 import { collectTokens } from '../tokenScores'
 import { emptyBatch, type WindowBatch } from '../windows'
@@ -38,11 +37,7 @@ async function measure(
   const choices = examples.filter((e): e is Of<'choice'> => e.kind === 'choice')
   if (choices.length === examples.length)
     return scoreChoices(choices, await rankChoices(writer, choices, onExample))
-  const answers: string[] = []
-  for (const example of examples) {
-    answers.push(await answer(writer, example))
-    onExample(answers.length / examples.length)
-  }
+  const answers = await answersOf(writer, examples, onExample)
   const of = <K extends TaskExample['kind']>(kind: K) => examples.filter((e): e is Of<K> => e.kind === kind)
   switch (examples[0]!.kind) {
     case 'entities':
@@ -121,25 +116,18 @@ export async function rankChoices(
   })
 }
 
-/** The line that the model writes after the prompt, greedily. */
-async function answer({ model, tokenizer }: Writer, example: TaskExample): Promise<string> {
-  const tokens = ANSWER[example.kind === 'choice' ? 'answer' : example.kind]
-  const room = Math.max(1, Math.min(CONTEXT, model.context) - tokens - 1)
-  const promptIds = [tokenizer.bos, ...tokenizer.encode(example.prompt).slice(-room)]
-  const stopIds = [tokenizer.bos]
-  const { ids } = await generate({
-    model,
-    promptIds,
-    tokens,
-    temperature: 0,
-    topP: 1,
-    seed: 1,
-    stopIds,
+/** The line that the model writes after each prompt, greedily. */
+async function answersOf(
+  writer: Writer,
+  examples: readonly TaskExample[],
+  onExample: (fraction: number) => void,
+): Promise<string[]> {
+  const { model, tokenizer } = writer
+  const asked = examples.map(({ kind, prompt }) => {
+    const tokens = ANSWER[kind === 'choice' ? 'answer' : kind]
+    const room = Math.max(1, Math.min(CONTEXT, model.context) - tokens - 1)
+    return { ids: [tokenizer.bos, ...tokenizer.encode(prompt).slice(-room)], tokens }
   })
-  const before = tokenizer.decode(promptIds.slice(1))
-  return tokenizer
-    .decode([...promptIds.slice(1), ...ids])
-    .slice(before.length)
-    .split('\n')[0]!
-    .trim()
+  const { texts } = await continueGreedily(writer, asked, onExample)
+  return texts.map((text) => text.split('\n')[0]!.trim())
 }
