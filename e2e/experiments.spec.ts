@@ -105,6 +105,22 @@ test('two tabs on one experiment do not undo each other without a word', async (
   await expect(app.getByText('changed', exact)).toBeHidden()
 })
 
+test('a corpus is routed to a teacher by the form', async ({ app }) => {
+  await rail(app, 'Experiments').click()
+  await app.getByRole('link', { name: 'small', ...exact }).click()
+  const yaml = app.getByLabel('YAML')
+  await expect(yaml).toHaveValue(/^name: small\n/)
+  await expect(app.getByLabel('Teacher of recipes')).toBeHidden()
+  await app.getByLabel('Weighting', exact).click()
+  await app.getByRole('option', { name: 'routed' }).click()
+  await expect(app.getByText(/"routed" needs a teacher for each corpus/).first()).toBeVisible()
+  await app.getByLabel('Teacher of recipes').click()
+  await app.getByRole('option', { name: 'cook' }).click()
+  await expect(yaml).toHaveValue(/weighting:\s+(\{ )?strategy: routed[\s\S]*routes: \{ recipes: cook \}/)
+  await expect(app.getByText(/"routed" needs a teacher for each corpus/)).toBeHidden()
+  await expect(app.getByRole('button', { name: 'Run', ...exact })).toBeEnabled()
+})
+
 test('a student begins as a model of the library and trains adapters, which are exported alone', async ({
   app,
   host,
