@@ -94,6 +94,9 @@ test('no page and no dialog keeps anybody out, in light or dark', async ({ app }
   await app.getByRole('button', { name: 'More' }).click()
   await nothing('[role=menu]')
   await app.getByRole('menuitem', { name: 'Report' }).click()
+  await expect(app.getByRole('dialog', { name: 'Report' })).toBeVisible()
+  await nothing()
+  await app.getByRole('button', { name: 'Write report' }).click()
   await expect(app.frameLocator('iframe').getByRole('heading', { level: 1 })).toBeVisible()
   await nothing()
 

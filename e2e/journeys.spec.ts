@@ -143,6 +143,7 @@ test('an experiment is edited, run, paused, stopped, resumed, compared and repor
   await expect(app.getByRole('table', { name: 'Metrics' }).getByRole('row')).toHaveCount(3)
   await expect(app.getByRole('cell', { name: 'loss.lambda' })).toBeVisible()
   await app.getByRole('button', { name: 'Report', ...button }).click()
+  await app.getByRole('button', { name: 'Write report' }).click()
   await expect(
     app.frameLocator('iframe').getByRole('heading', { name: 'What the numbers say' }),
   ).toBeVisible()

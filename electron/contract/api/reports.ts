@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { binEntry } from '../bin'
 import { objectName } from '../experiment'
 import { id } from '../library'
-import { reportFormats, reportRow } from '../report'
+import { reportFormats, reportOptions, reportRow } from '../report'
 import { studyRow } from '../study'
 import { task } from '../task'
 import { byId, method, none } from './method'
@@ -14,10 +14,16 @@ export const reports = {
       runs: z.array(id).min(1),
       name: objectName.optional(),
       format: z.enum(reportFormats).default('html'),
+      options: reportOptions.optional(),
     }),
     reportRow,
   ),
   'reports.get': method(byId, z.object({ row: reportRow, content: z.string() })),
+  /** The same report in another format, written into no list: text for the page to save. */
+  'reports.write': method(
+    z.strictObject({ id, format: z.enum(reportFormats) }),
+    z.object({ file: z.string(), content: z.string() }),
+  ),
   'reports.remove': method(byId, binEntry),
 
   'studies.list': method(none, z.array(studyRow)),

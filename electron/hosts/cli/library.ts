@@ -1,5 +1,5 @@
 import { extname, resolve } from 'node:path'
-import { Option, type Command } from 'commander'
+import { InvalidArgumentError, Option, type Command } from 'commander'
 import {
   badInput,
   conflict,
@@ -8,11 +8,14 @@ import {
   exportFormats,
   importFormats,
   reportFormats,
+  reportSections,
   unreadableWarning,
   type Corpus,
   type CorpusPreview,
   type ExportDtype,
   type ExportFormat,
+  type ReportOptions,
+  type ReportSection,
 } from '#contract'
 import { writeFileAtomic } from '../../files'
 import type { Rooms } from '../../services'
@@ -205,10 +208,15 @@ function modelCommands(program: Command): void {
     .addOption(new Option('--format <format>').choices([...reportFormats]))
     .requiredOption('--out <file>', 'its ending says the format where --format does not')
     .option('--title <title>')
+    .option(
+      '--baseline <run>',
+      'differences are to this one; default the first that was trained without teachers',
+    )
+    .option('--sections <names>', `of ${reportSections.join(', ')}; default all`, sectionList)
     .action(
       async (
         ids: string[],
-        own: { format?: ReportFormat; out: string; title?: string },
+        own: { format?: ReportFormat; out: string; title?: string } & ReportOptions,
         command: Command,
       ) => {
         await perform(command.optsWithGlobals<GlobalOptions>(), 'read', async ({ rooms }) => {
@@ -217,7 +225,10 @@ function modelCommands(program: Command): void {
           const chosen = ids.map((id) => completedOf(id, rooms))
           const title = own.title ?? chosen.map(({ name }) => name).join(' vs ')
           const runs = [...new Set(chosen.flatMap((one) => one.runs))]
-          const text = rooms.reports.write(runs, format === 'pdf' ? 'html' : format, title)
+          const { baseline, sections } = own
+          const text = rooms.reports.write(runs, format === 'pdf' ? 'html' : format, title, {
+            options: { baseline, sections },
+          })
           const content = format === 'pdf' ? await printPdf(text) : Buffer.from(text)
           writeFileAtomic(file, content)
           const bytes = content.length
@@ -225,6 +236,14 @@ function modelCommands(program: Command): void {
         })
       },
     )
+}
+
+function sectionList(text: string): ReportSection[] {
+  return text.split(',').map((name) => {
+    const known = reportSections.find((one) => one === name.trim())
+    if (known) return known
+    throw new InvalidArgumentError(`expected names of ${reportSections.join(', ')}, with commas between them`)
+  })
 }
 
 /** The format that a file's ending says; HTML where it has none. */

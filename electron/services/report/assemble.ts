@@ -1,10 +1,14 @@
 import {
+  badInput,
+  learnsFromTeachers,
+  reportSections,
   runStrokes,
   settingText,
   teacherStrokes,
   type Comparison,
   type Corpus,
   type ModelScore,
+  type ReportSection,
   type Teacher,
 } from '#contract'
 import { compareRuns, medianSpeed } from '../comparison'
@@ -14,69 +18,83 @@ import { findings } from './findings'
 import { gatherMethods, judge, methodTables, sayRepeats, verdictTable } from './methods'
 import { paperTable } from './paper'
 import { passesTable } from './passes'
-import { answerQuestions, type Question } from './questions'
+import { answerQuestions } from './questions'
 import { calibrationTables } from './reliability'
+import type { ReportExtras } from './extras'
 
-/** Everything that a report says, in whatever format it is written. */
+/**
+ * Everything that a report says, in whatever format it is written.
+ *
+ * @throws bad-input when the baseline is none of its runs
+ */
 export function reportContent(
   title: string,
   runs: ReportedRun[],
   library: { teachers: readonly Teacher[]; scores: readonly ModelScore[] },
-  { questions = [], more = [] }: { questions?: readonly Question[]; more?: readonly Table[] } = {},
+  { questions = [], more = [], options = {} }: ReportExtras = {},
 ): ReportContent {
-  const baseline = runs.find(({ row }) => row.method === 'cross-entropy') ?? runs[0]!
+  const sections = new Set(options.sections ?? reportSections)
+  const within = (section: ReportSection, tables: () => Table[]) => (sections.has(section) ? tables() : [])
+  const baseline = baselineOf(runs, options.baseline)
   const comparison = compareRuns(runs, baseline.row.id)
   const corpora = corporaOf(runs)
   const methods = gatherMethods(runs)
   const first = methods.find(({ runs, repeats }) => [...runs, ...repeats].includes(baseline))!
   const answers = answerQuestions(questions, methods)
   const others = methods.filter((method) => method !== first && method.runs.some((r) => r.documents.length))
+  const firsts = methods.map((method) => method.runs[0]!)
+  const asked = answers.flatMap(({ verdicts }) => verdicts)
+  const differences = () => {
+    if (questions.length) return []
+    const pairs = others.map((method) => [method, first] as const)
+    return verdictTable(`Differences to ${first.label}`, judge(pairs))
+  }
   return {
     title,
     createdAt: new Date().toISOString(),
     runs,
     methods,
     comparison,
+    sections,
     tables: [
-      ...verdictTable(
-        'What was asked',
-        answers.flatMap(({ verdicts }) => verdicts),
-      ),
-      ...methodTables(methods),
-      ...(questions.length
-        ? []
-        : verdictTable(
-            `Differences to ${first.label}`,
-            judge(others.map((method) => [method, first] as const)),
-          )),
-      summary(runs),
-      perCorpus('Perplexity by corpus', 'perplexity', runs, corpora, library),
-      perCorpus('Bits per byte by corpus', 'bitsPerByte', runs, corpora, library),
-      ...alphaTable(
-        methods.map((method) => method.runs[0]!),
-        corpora,
-      ),
-      ...foreignTable(
-        methods.map((method) => method.runs[0]!),
-        corpora,
-      ),
-      ...runs.flatMap(beforeAndAfterTable),
-      ...calibrationTables(methods),
-      ...paperTable(runs),
-      ...passesTable(runs.map(({ row }) => row)),
+      ...verdictTable('What was asked', asked),
+      ...within('metrics', () => methodTables(methods)),
+      ...within('differences', differences),
+      ...within('metrics', () => [summary(runs)]),
+      ...within('corpora', () => [
+        perCorpus('Perplexity by corpus', 'perplexity', runs, corpora, library),
+        perCorpus('Bits per byte by corpus', 'bitsPerByte', runs, corpora, library),
+        ...alphaTable(firsts, corpora),
+        ...foreignTable(firsts, corpora),
+      ]),
+      ...within('metrics', () => runs.flatMap(beforeAndAfterTable)),
+      ...within('calibration', () => calibrationTables(methods)),
+      ...within('paper', () => paperTable(runs)),
+      ...within('costs', () => passesTable(runs.map(({ row }) => row))),
       ...more,
     ],
-    settings: settingsTable(comparison),
+    settings: sections.has('settings') ? settingsTable(comparison) : { columns: [], rows: [] },
     strokes: new Map([
-      ...runStrokes(methods.map((method) => method.runs[0]!.row)),
+      ...runStrokes(firsts.map(({ row }) => row)),
       ...teacherStrokes(library.teachers, teachersOf(runs)),
     ]),
     findings: [
       ...answers.map(({ text }) => text),
-      ...sayRepeats(methods),
-      ...findings(runs, methods, corpora, library),
+      ...(sections.has('findings')
+        ? [...sayRepeats(methods), ...findings(runs, methods, corpora, library)]
+        : []),
     ],
   }
+}
+
+function baselineOf(runs: readonly ReportedRun[], wanted: string | undefined): ReportedRun {
+  if (wanted === undefined) return runs.find(({ row }) => row.method === 'cross-entropy') ?? runs[0]!
+  const found = runs.find(({ row }) => row.id === wanted || row.name === wanted)
+  if (found) return found
+  throw badInput(`"${wanted}" is none of the runs`, {
+    field: 'baseline',
+    expected: `one of ${runs.map(({ row }) => row.name).join(', ')}`,
+  })
 }
 
 function corporaOf(runs: readonly ReportedRun[]): Corpus[] {
@@ -161,18 +179,23 @@ function perCorpus(
 
 /** Where the weight went: mean alpha by teacher and corpus. */
 function alphaTable(runs: readonly ReportedRun[], corpora: readonly Corpus[]): Table[] {
-  return runs
-    .filter(({ row }) => row.teachers.length > 1 && row.evaluation?.corpora.some(({ alpha }) => alpha))
-    .map(({ row }) => ({
-      title: `Mean weight by teacher and corpus: ${row.name}`,
-      columns: corpora.map(({ name }) => ({ title: name, better: 'neither' as const })),
-      rows: row.teachers.map(({ name }, k) => ({
-        head: name,
-        cells: corpora.map(
-          ({ id }) => row.evaluation!.corpora.find(({ corpus }) => corpus === id)?.alpha?.[k] ?? null,
-        ),
-      })),
-    }))
+  return (
+    runs
+      .filter(({ row }) => row.teachers.length > 1 && row.evaluation?.corpora.some(({ alpha }) => alpha))
+      // Weights that nothing was learned by, or that are the same by definition, say nothing.
+      .filter(({ config: { experiment } }) => learnsFromTeachers(experiment))
+      .filter(({ config }) => config.experiment.weighting.strategy !== 'uniform')
+      .map(({ row }) => ({
+        title: `Mean weight by teacher and corpus: ${row.name}`,
+        columns: corpora.map(({ name }) => ({ title: name, better: 'neither' as const })),
+        rows: row.teachers.map(({ name }, k) => ({
+          head: name,
+          cells: corpora.map(
+            ({ id }) => row.evaluation!.corpora.find(({ corpus }) => corpus === id)?.alpha?.[k] ?? null,
+          ),
+        })),
+      }))
+  )
 }
 
 /** How far the student is from the teachers whose tokenizer is not its own; there is no weight, KL or agreement. */

@@ -9,6 +9,7 @@ import {
   type EvaluationRecord,
   type HeldOutDocument,
   type Measured,
+  type ReportSection,
   type Run,
   type RunConfig,
   type StepRecord,
@@ -40,6 +41,8 @@ export interface ReportContent {
   comparison: Comparison
   tables: Table[]
   settings: { columns: string[]; rows: { head: string; cells: string[] }[] }
+  /** What it holds. */
+  sections: ReadonlySet<ReportSection>
   /** What the numbers say, in sentences. */
   findings: string[]
   /** How each method's first run and each teacher is drawn, by id: as the app draws them. */

@@ -1,3 +1,4 @@
+import type { ReportSection } from '#contract'
 import { escape, lineChart, type Series } from './chart'
 import { reliabilityCharts } from './reliability'
 import { bestRows, show, type ReportContent, type ReportedRun, type Table } from './content'
@@ -12,21 +13,27 @@ th:first-child,td:first-child{text-align:left;padding-left:0}thead th{border-bot
 .scroll{overflow-x:auto}.text td{text-align:left;font-family:ui-monospace,monospace;font-size:13px}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(440px,1fr));gap:24px}figure{margin:0}figcaption{font-weight:600;margin-bottom:4px}
 .chart{width:100%;height:auto}.chart text{font-size:12px;fill:var(--soft)}.chart .grid{stroke:var(--line)}.legend{display:flex;flex-wrap:wrap;gap:4px 16px;font-size:13px}.legend span{display:inline-flex;gap:6px;align-items:center}
+@media print{@page{size:A4 landscape;margin:14mm 12mm;@bottom-right{content:counter(page) " / " counter(pages);font:9px system-ui,sans-serif}}
+:root{color-scheme:light;--fg:#1c2024;--soft:#60646c;--bg:#fff;--line:#e0e1e6;--band:#f6f7f9;--accent:#0072b2}
+body{font-size:11px;max-width:none;padding:0}h2,figcaption,thead{break-after:avoid}tr,figure,pre{break-inside:avoid}
+.scroll{overflow:visible}.scroll+.scroll{margin-top:12px}table,.text td{font-size:10px}th,td{padding:3px 6px;white-space:normal;overflow-wrap:anywhere}td:not(:first-child){white-space:nowrap}.text td{white-space:normal}
+.charts{grid-template-columns:1fr 1fr}}
 li{margin:4px 0;max-width:90ch}pre{white-space:pre-wrap;background:var(--band);padding:8px 12px;border-radius:4px;font-size:13px;margin:4px 0}
 `
 
 /** A report as one file: no script, nothing fetched, light and dark. */
 export function htmlReport(content: ReportContent): string {
-  const { title, createdAt, findings, tables, runs } = content
+  const { title, createdAt, findings, tables, runs, sections } = content
+  const within = (section: ReportSection, write: () => string) => (sections.has(section) ? write() : '')
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <link rel="icon" href="data:,"><title>${escape(title)}</title><style>${STYLE}</style></head><body>
 <h1>${escape(title)}</h1><p class="soft">Retort report, ${escape(createdAt.slice(0, 16).replace('T', ' '))} UTC. ${runs.length} run${runs.length === 1 ? '' : 's'}.</p>
-<h2>What the numbers say</h2><ul>${findings.map((line) => `<li>${escape(line)}</li>`).join('')}</ul>
+${findings.length ? `<h2>What the numbers say</h2><ul>${findings.map((line) => `<li>${escape(line)}</li>`).join('')}</ul>` : ''}
 ${tables.map(table).join('')}
-${reliability(content)}<h2>Curves</h2>${content.methods.length < runs.length ? '<p class="soft">The first seed of each method.</p>' : ''}<div class="charts">${charts(content)}</div>
-${settings(content)}${samples(content.methods.map((method) => method.runs[0]!))}${origins(runs)}
+${within('calibration', () => reliability(content))}${within('curves', () => curves(content))}
+${settings(content)}${within('samples', () => samples(content.methods.map((method) => method.runs[0]!)))}${within('origins', () => origins(runs))}
 </body></html>
 `
 }
@@ -50,6 +57,15 @@ function table(data: Table): string {
 function reliability(content: ReportContent): string {
   const diagrams = reliabilityCharts(content)
   return diagrams && `<h2>Reliability</h2><div class="charts">${diagrams}</div>`
+}
+
+function curves(content: ReportContent): string {
+  const drawn = charts(content)
+  const some = content.methods.length < content.runs.length
+  return (
+    drawn &&
+    `<h2>Curves</h2>${some ? '<p class="soft">The first seed of each method.</p>' : ''}<div class="charts">${drawn}</div>`
+  )
 }
 
 function charts({ methods, strokes }: ReportContent): string {
@@ -102,14 +118,21 @@ function smooth(points: readonly [number, number][]): [number, number][] {
   return points.map(([x, y]) => [x, (mean = mean === undefined ? y : mean + 0.07 * (y - mean))])
 }
 
+/** Columns of settings that fit beside each other on a page; more make tables below. */
+const SETTINGS = 6
+
 function settings({ settings: { columns, rows } }: ReportContent): string {
   if (!rows.length) return ''
-  const head = columns.map((name) => `<th scope="col">${escape(name)}</th>`).join('')
-  const body = rows.map(
-    ({ head, cells }) =>
-      `<tr><td>${escape(head)}</td>${cells.map((c) => `<td>${escape(c)}</td>`).join('')}</tr>`,
-  )
-  return `<h2>Settings that differ</h2><div class="scroll"><table class="text"><thead><tr><th></th>${head}</tr></thead><tbody>${body.join('')}</tbody></table></div>`
+  const tables = Array.from({ length: Math.ceil(columns.length / SETTINGS) }, (_, i) => {
+    const part = <T>(all: readonly T[]) => all.slice(i * SETTINGS, (i + 1) * SETTINGS)
+    const head = part(columns).map((name) => `<th scope="col">${escape(name)}</th>`)
+    const body = rows.map(({ head, cells }) => {
+      const values = part(cells).map((cell) => `<td>${escape(cell)}</td>`)
+      return `<tr><td>${escape(head)}</td>${values.join('')}</tr>`
+    })
+    return `<div class="scroll"><table class="text"><thead><tr><th></th>${head.join('')}</tr></thead><tbody>${body.join('')}</tbody></table></div>`
+  })
+  return `<h2>Settings that differ</h2>${tables.join('')}`
 }
 
 function samples(runs: readonly ReportedRun[]): string {

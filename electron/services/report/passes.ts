@@ -4,7 +4,7 @@ import type { Table } from './content'
 /** What the teachers' outputs cost: passes made, passes that the cache saved, and the time of both. */
 export function passesTable(runs: readonly Pick<Run, 'teachers' | 'teacherOutputs' | 'last'>[]): Table[] {
   const outputs = runs.flatMap(({ teacherOutputs }) => teacherOutputs)
-  if (!outputs.length) return []
+  if (!outputs.some(({ computed, reused }) => computed || reused)) return []
   const names = new Map(runs.flatMap(({ teachers }) => teachers.map(({ id, name }) => [id, name])))
   const training = runs.reduce((sum, { last }) => sum + (last?.seconds ?? 0), 0)
   const line = (of: typeof outputs) => {

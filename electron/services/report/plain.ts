@@ -25,7 +25,8 @@ export function markdownReport(content: ReportContent): string {
   const findings = content.findings.map(markdownText)
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
   const row = (cells: readonly string[]) => line(cells.map(markdownText))
-  const parts = [`# ${title}`, `Retort report, ${createdAt}`, findings.map((line) => `- ${line}`).join('\n')]
+  const parts = [`# ${title}`, `Retort report, ${createdAt}`]
+  if (findings.length) parts.push(findings.map((line) => `- ${line}`).join('\n'))
   for (const table of tables) {
     const best = bestRows(table)
     const lines = table.rows.map(({ head, cells }, i) =>
@@ -49,19 +50,17 @@ export function markdownReport(content: ReportContent): string {
   return `${parts.join('\n\n')}\n`
 }
 
-/** All tables one after the other, values in full precision. */
+/** One tidy table, a line a cell of the report's tables, values in full precision: what was not measured is left out. */
 export function csvReport({ tables }: ReportContent): string {
-  return tables
-    .map((table) =>
-      [
-        [table.title, ...table.columns.map(headOf)],
-        ...table.rows.map(({ head, cells }) => [head, ...cells.map((v) => (v === null ? '' : String(v)))]),
-      ]
-        .map(csvLine)
-        .join('\n'),
-    )
-    .join('\n\n')
-    .concat('\n')
+  const lines = tables.flatMap(({ title, columns, rows }) =>
+    rows.flatMap(({ head, cells }) =>
+      cells.flatMap((value, i) => {
+        const column = columns[i]!
+        return value === null ? [] : [[title, head, column.title, column.unit ?? '', String(value)]]
+      }),
+    ),
+  )
+  return `${[['table', 'row', 'column', 'unit', 'value'], ...lines].map(csvLine).join('\n')}\n`
 }
 
 /** Tables for a paper. */

@@ -184,7 +184,7 @@ describe('methods over seeds', () => {
     expect(report.findings.join()).toContain('before plain with ∞')
     expect(markdownReport(report)).toContain('| ∞ |')
     expect(latexReport(report)).toContain('$\\infty$')
-    expect(csvReport(report)).toContain(',Infinity,')
+    expect(csvReport(report)).toContain(',Infinity\n')
     expect(JSON.parse(jsonReport(report))).toMatchObject({
       runs: [{}, { run: { evaluation: { perplexity: 'Infinity' } } }, {}, {}, {}],
     })
@@ -244,6 +244,33 @@ describe('a report', () => {
     const { tables } = reportContent('Runs', all, library)
     const table = tables.find(({ title }) => title === 'Differences to plain')!
     expect(table.rows).toHaveLength(2)
+  })
+
+  it('holds the sections that are chosen, and differences to the run that is', () => {
+    const options = { baseline: better[1]!.row.id, sections: ['differences', 'settings'] as const }
+    const some = reportContent('Some', all, library, {
+      options: { ...options, sections: [...options.sections] },
+    })
+    expect(some.tables.map(({ title }) => title)).toEqual(['Differences to better'])
+    expect(some.comparison.baseline).toBe(options.baseline)
+    const html = htmlReport(some)
+    expect([...html.matchAll(/<h2>([^<]+)/g)].map(([, title]) => title)).toEqual([
+      'Differences to better',
+      'Settings that differ',
+    ])
+    expect(() => reportContent('t', all, library, { options: { baseline: 'nobody' } })).toThrow(
+      /^baseline: "nobody" is none of the runs; expected one of better, seed 1/,
+    )
+  })
+
+  it('as CSV is one table, from which every number comes back', () => {
+    const lines = csvReport(content).trimEnd().split('\n')
+    expect(lines[0]).toBe('table,row,column,unit,value')
+    const numbers = content.tables.flatMap(({ rows }) => rows.flatMap(({ cells }) => cells))
+    expect(lines).toHaveLength(1 + numbers.filter((value) => value !== null).length)
+    expect(lines.slice(1).map((line) => line.split(',').at(-1))).toEqual(
+      numbers.filter((value) => value !== null).map(String),
+    )
   })
 
   it('is written in every format, the paper’s figures marked as of other data', () => {

@@ -1,6 +1,6 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { badInput, type ReportRow, type Result, type ParsedParams, reportFormats } from '#contract'
+import { badInput, conflict, reportFormats, type ParsedParams, type ReportRow, type Result } from '#contract'
 import { writeFileAtomic } from '../../files'
 import { paths, RunFolder } from '../../store'
 import type { Context } from '../context'
@@ -8,20 +8,14 @@ import { find, freeName, newId } from '../identity'
 import type { RunService } from '../runs'
 import { reportContent } from './assemble'
 import { modelCard } from './modelCard'
-import type { ReportContent, Table } from './content'
+import type { ReportContent } from './content'
 import { htmlReport } from './html'
 import { csvReport, jsonReport, latexReport, markdownReport } from './plain'
 import { gatherMethods } from './methods'
+import type { ReportExtras } from './extras'
 import { answerQuestions, type Answer, type Question } from './questions'
 
 export type ReportFormat = (typeof reportFormats)[number]
-
-export interface ReportExtras {
-  /** What a study asks; they are answered first. */
-  questions?: readonly Question[]
-  /** Tables that stand at the end. */
-  more?: readonly Table[]
-}
 
 const writers: Partial<Record<ReportFormat, (content: ReportContent) => string>> = {
   html: htmlReport,
@@ -43,12 +37,7 @@ export class ReportService {
   }
 
   /** The text of a report, in no list and in no file. */
-  write(
-    runs: readonly string[],
-    format: ReportFormat,
-    title: string,
-    { questions = [], more = [] }: ReportExtras = {},
-  ): string {
+  write(runs: readonly string[], format: ReportFormat, title: string, extras: ReportExtras = {}): string {
     const writer = writers[format]
     if (!writer) {
       const expected = `one of ${Object.keys(writers).join(', ')}; the command line prints a pdf`
@@ -59,7 +48,7 @@ export class ReportService {
         title,
         runs.map((id) => this.collect(id)),
         this.context.catalogue.data,
-        { questions, more },
+        extras,
       ),
     )
   }
@@ -69,7 +58,10 @@ export class ReportService {
     return answerQuestions(questions, gatherMethods(runs.map((id) => this.collect(id))))
   }
 
-  create({ runs, name, format }: ParsedParams<'reports.create'>, extras: ReportExtras = {}): ReportRow {
+  create(
+    { runs, name, format, options }: ParsedParams<'reports.create'>,
+    extras: ReportExtras = {},
+  ): ReportRow {
     const ids = runs.map((id) => this.runs.row(id).id)
     const wanted =
       name ??
@@ -78,7 +70,7 @@ export class ReportService {
         .join(' vs ')
         .slice(0, 100)
     const title = freeName(this.list(), wanted)
-    const content = this.write(ids, format, title, extras)
+    const content = this.write(ids, format, title, { ...extras, options })
     const id = newId(title, this.list())
     const row: ReportRow = {
       id,
@@ -88,6 +80,7 @@ export class ReportService {
       file: `${id}.${format}`,
       bytes: Buffer.byteLength(content),
       createdAt: new Date().toISOString(),
+      ...(options && { options }),
     }
     writeFileAtomic(this.path(row), content)
     this.context.catalogue.update(({ reports }) => reports.push(row))
@@ -98,6 +91,21 @@ export class ReportService {
   get(id: string): Result<'reports.get'> {
     const row = find('report', this.list(), id)
     return { row, content: readFileSync(this.path(row), 'utf8') }
+  }
+
+  /**
+   * A report in another format, from what its runs are now.
+   *
+   * @throws conflict when it was not written by a person's choice, not-found when one of its runs is gone
+   */
+  rewrite(id: string, format: ReportFormat): Result<'reports.write'> {
+    const { row, content } = this.get(id)
+    const file = `${row.id}.${format}`
+    if (format === row.format) return { file, content }
+    const { name, runs, options } = row
+    if (!options)
+      throw conflict(`report "${name}" belongs to a grid or a study: it is kept as ${row.format} alone`)
+    return { file, content: this.write(runs, format, name, { options }) }
   }
 
   path(row: ReportRow): string {

@@ -1,5 +1,8 @@
 const TYPES: Record<string, string> = {
   csv: 'text/csv',
+  html: 'text/html',
+  json: 'application/json',
+  md: 'text/markdown',
   svg: 'image/svg+xml',
   tex: 'application/x-tex',
 }
