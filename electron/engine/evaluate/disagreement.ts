@@ -22,6 +22,7 @@ import { ownWeighting } from '../distill/foreign'
 import { drawnWeights } from '../distill/weighting'
 import { createTables, forward } from '../model/forward'
 import { readModel } from '../model/modelFolder'
+import { withoutPadding } from '../model/vocabulary'
 import { toTensors } from '../model/weights'
 import type { Progress } from '../progress'
 import { openLiveTeacher } from '../teachers/live'
@@ -43,7 +44,8 @@ export async function readDisagreement(job: DisagreementJob, progress: Progress)
   const reading = config.corpora.find(({ row }) => row.id === corpus.id)?.reading
   const { ids } = await openText(dataDir, { row: corpus, reading }, config.tokenizer, 'held-out', progress)
   const { context } = excerptShape(config)
-  const { config: model, weights } = await readModel(job.checkpoint)
+  const whole = await readModel(job.checkpoint)
+  const { config: model, weights } = withoutPadding(whole.config, whole.weights)
   const parameters = toTensors(weights)
   const tables = createTables(model, context)
   const teachers: TeacherSource[] = []

@@ -12,7 +12,7 @@ import { ONNX_FILE } from './onnx/importOnnx'
 import { firstLine, OnnxSession } from './onnx/session'
 import { LOGITS } from './onnx/signature'
 import type { LanguageModel } from './reader'
-import { knownIds } from './vocabulary'
+import { knownIds, withoutPadding } from './vocabulary'
 import { toTensors } from './weights'
 
 /**
@@ -29,8 +29,9 @@ export async function openLanguageModel(folder: string): Promise<LanguageModel> 
   }
   const onnx = readOnnxConfig(folder)
   if (!onnx) {
-    const { config, weights } = await readModel(folder)
-    return nativeModel(config, toTensors(weights))
+    const whole = await readModel(folder)
+    const { config, weights } = withoutPadding(whole.config, whole.weights)
+    return { ...nativeModel(config, toTensors(weights)), parameters: parameterCount(whole.config) }
   }
   const file = join(folder, ONNX_FILE)
   const { parameters, external } = readOnnxFile(file)

@@ -1,5 +1,6 @@
-import { badInput, type ModelConfig } from '#contract'
+import { badInput, EMBEDDING, HEAD, type ModelConfig } from '#contract'
 import { tf } from '../backend/tf'
+import type { Weights } from './weights'
 
 /**
  * A model of which the ids of its tokenizer alone have a probability. Rows beyond them, which many models are padded
@@ -19,6 +20,26 @@ export function withVocabulary(config: ModelConfig, vocab: number, file: string)
 export function checkVocabulary(own: number, vocab: number, file: string, field?: string): void {
   if (own >= vocab) return
   throw badInput(`the model has a vocabulary of ${own}, its tokenizer of ${vocab}`, { file, field })
+}
+
+/**
+ * A model that is asked and not trained, without the rows beyond its tokenizer's ids: views of its tables. Cut in each
+ * pass, they would be copied each time.
+ */
+export function withoutPadding(
+  config: ModelConfig,
+  weights: Weights,
+): { config: ModelConfig; weights: Weights } {
+  const { rows, ...rest } = config
+  if (!rows) return { config, weights }
+  const known: Weights = new Map(weights)
+  for (const name of [EMBEDDING, HEAD]) {
+    const table = weights.get(name)
+    if (!table) continue
+    const [, width] = table.shape as [number, number]
+    known.set(name, { shape: [config.vocab, width], data: table.data.subarray(0, config.vocab * width) })
+  }
+  return { config: rest, weights: known }
 }
 
 /** Logits [tokens, rows] of the tokenizer's ids alone, [tokens, vocab]. */

@@ -2,6 +2,7 @@ import { badInput, longestSequence, type Teacher } from '#contract'
 import { tf } from '../backend/tf'
 import { createTables, forward, type Final } from '../model/forward'
 import { readTeacher, readTeacherHead } from '../model/modelFolder'
+import { withoutPadding } from '../model/vocabulary'
 import { toTensors } from '../model/weights'
 import { openOnnxTeacher } from './onnx'
 import { openServedTeacher } from './served/source'
@@ -24,7 +25,8 @@ export async function openLiveTeacher(
   checkContext(row, time)
   if (row.model.family === 'served') return openServedTeacher(dataDir, row, time)
   if (row.model.family === 'onnx') return openOnnxTeacher(dataDir, row, time, layers)
-  const { config, weights } = await readTeacher(dataDir, row)
+  const whole = await readTeacher(dataDir, row)
+  const { config, weights } = withoutPadding(whole.config, whole.weights)
   const parameters = toTensors(weights)
   const tables = createTables(config, time)
   return {
