@@ -111,7 +111,7 @@ function cacheWarnings(config: ModelConfig): string[] {
   const turning = turningPoint(config)
   if (turning === Infinity) return []
   return [
-    `a text that grows beyond ${turning} tokens has to be read anew from its beginning: the keys that are kept were turned as those of a short text`,
+    `the file refuses to go on where a text grows beyond ${turning} tokens (a Reshape fails): it has to be read anew from its beginning, as transformers does by itself, since what is kept is that of a short text`,
   ]
 }
 

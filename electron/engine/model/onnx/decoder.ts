@@ -42,9 +42,13 @@ export class OnnxDecoder implements TextReader {
     this.text = text
     const remember = this.session.remembers
     this.ids.push(...ids)
-    const wanted = Int32Array.from(remember ? ids : this.ids)
     const { past } = this
-    const said = await this.session.pass(wanted, wanted.length, { remember, past }).catch((error: Error) => {
+    const pass = (read: readonly number[], past: Past | undefined) =>
+      this.session.pass(Int32Array.from(read), read.length, { remember, past })
+    let wanted = remember ? ids : this.ids
+    // A cache may serve short texts alone, as of models with LongRoPE: the text is read anew then, as transformers does.
+    const again = () => pass((wanted = this.ids), undefined)
+    const said = await (past ? pass(wanted, past).catch(again) : pass(wanted, past)).catch((error: Error) => {
       throw failed(`the model cannot read ${this.ids.length} tokens: ${firstLine(error)}`, error)
     })
     this.past = remember ? said.past : undefined

@@ -157,7 +157,8 @@ export class OnnxSession {
     for (const [i, { name, heads, size }] of this.signature.past.entries())
       feeds[name] = past?.tensors[i] ?? new Tensor('float32', new Float32Array(), [rows, heads, 0, size])
     const presents = remember ? this.signature.past.map(({ present }) => present) : []
-    const result = await this.session.run(feeds, [...outputs, ...presents])
+    // What goes wrong is thrown: the runtime need not say it on the console too.
+    const result = await this.session.run(feeds, [...outputs, ...presents], { logSeverityLevel: 4 })
     const tensors = presents.map((name) => result[name]!)
     return { said: result as unknown as Pass['said'], past: { tokens: before + time, tensors } }
   }

@@ -5,14 +5,17 @@ import type { OnnxBuilder } from './builder'
 
 /** What a graph makes in place of the tables of a forward pass, of sizes and positions that are known when it runs. */
 abstract class Tables {
-  /**
-   * @param length of the sequences that are read, int64 [1]; some scalings depend on it
-   */
   constructor(
     protected readonly config: ModelConfig,
     protected readonly graph: OnnxBuilder,
-    private readonly length: string,
   ) {}
+
+  /** Of the sequences that are read, int64 [1]; some scalings depend on it. */
+  protected abstract length(): string
+  /** The same where frequencies change beyond a length; what cannot be told apart from then on is refused. */
+  protected lengthAcross(_turning: number): string {
+    return this.length()
+  }
 
   /** int64, with a last axis of one number. */
   protected abstract readonly positions: string
@@ -61,18 +64,21 @@ abstract class Tables {
   }
 
   private frequencies(which: number): string {
-    const { graph, length: time } = this
+    const { graph } = this
     const rotary = rotaries(this.config)[which]!
     const { base, dimensions, scaling } = rotary
     const given = (length: number) => graph.doubles(frequencies(rotary, length).values)
     if (scaling?.kind === 'longrope') {
-      const longer = graph.node('Less', [graph.integers([scaling.original]), time])
+      const longer = graph.node('Less', [
+        graph.integers([scaling.original]),
+        this.lengthAcross(scaling.original),
+      ])
       return graph.node('Where', [longer, given(scaling.original + 1), given(1)])
     }
     if (scaling?.kind !== 'dynamic') return given(1)
     // As `frequencies` has it, of a length that is known when the model runs.
     const { factor, original } = scaling
-    const length = graph.cast(graph.node('Max', [time, graph.integers([original])]), 'float64')
+    const length = graph.cast(graph.node('Max', [this.length(), graph.integers([original])]), 'float64')
     const share = graph.node('Mul', [length, graph.double(factor / original)])
     const growth = graph.node('Sub', [share, graph.double(factor - 1)])
     const grown = graph.node('Pow', [growth, graph.double(dimensions / (dimensions - 2))])
@@ -89,11 +95,19 @@ export class SequenceTables extends Tables {
   private readonly columns: string
 
   /** @param time the sequences' length, int64 [1] */
-  constructor(config: ModelConfig, graph: OnnxBuilder, time: string) {
-    super(config, graph, time)
+  constructor(
+    config: ModelConfig,
+    graph: OnnxBuilder,
+    private readonly time: string,
+  ) {
+    super(config, graph)
     const positions = this.counted(time)
     this.positions = graph.node('Unsqueeze', [positions, graph.integers([1])])
     this.columns = graph.node('Unsqueeze', [positions, graph.integers([0])])
+  }
+
+  protected length(): string {
+    return this.time
   }
 
   /** Causal, within a window: [time, time]. */
@@ -118,14 +132,42 @@ export class CachedTables extends Tables {
    * @param time new tokens, int64 [1]
    * @param total all tokens, int64 [1]
    */
-  constructor(config: ModelConfig, graph: OnnxBuilder, time: string, total: string) {
-    super(config, graph, total)
+  constructor(
+    config: ModelConfig,
+    graph: OnnxBuilder,
+    private readonly time: string,
+    private readonly total: string,
+  ) {
+    super(config, graph)
     this.positions = graph.node('Unsqueeze', ['position_ids', graph.integers([1, 3])])
     const places = graph.node('Add', [this.counted(time), graph.node('Sub', [total, time])])
     this.rows = graph.node('Unsqueeze', [places, graph.integers([1])])
     this.columns = graph.node('Unsqueeze', [this.counted(total), graph.integers([0])])
     const seen = graph.node('Unsqueeze', ['attention_mask', graph.integers([1, 2])])
     this.padding = graph.node('Equal', [seen, graph.integer(0)])
+  }
+
+  /** By the positions, as transformers has it: padding on the left makes no text longer. */
+  protected length(): string {
+    const { graph } = this
+    const last = graph.node('ReduceMax', ['position_ids'], { keepdims: 0 })
+    return graph.node('Reshape', [graph.node('Add', [last, graph.integer(1)]), graph.integers([1])])
+  }
+
+  /**
+   * Where a text grows beyond the turning point, the keys and states that are kept are those of a short text:
+   * transformers forgets them and reads it anew. A graph cannot, so that it fails there: one number is given another
+   * shape.
+   */
+  protected override lengthAcross(turning: number): string {
+    const { graph, time, total } = this
+    const [length, point] = [this.length(), graph.integers([turning])]
+    const longer = graph.node('Less', [point, length])
+    const before = graph.node('LessOrEqual', [graph.node('Sub', [length, time]), point])
+    const goesOn = graph.node('Less', [time, total])
+    const crosses = graph.node('And', [graph.node('And', [longer, before]), goesOn])
+    const shape = graph.node('Add', [graph.integers([1]), graph.cast(crosses, 'int64')])
+    return graph.node('Reshape', [length, shape])
   }
 
   /** Causal, within a window, and not at padding: [batch, 1, time, total]. */
