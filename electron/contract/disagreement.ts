@@ -23,6 +23,8 @@ export const tokenDisagreement = z.object({
   id: z.number().int(),
   /** What it adds to the text; empty where it begins a character that a later token ends. */
   text: z.string(),
+  /** Whether it is left out of losses and metrics, as what a user says to an assistant. */
+  uncounted: z.literal(true).optional(),
   /** Generalised Jensen-Shannon divergence of the teachers under their weights, nats: 0 .. log K. */
   disagreement: z.number(),
   /** A weight for each teacher; their sum is 1. */

@@ -1,6 +1,7 @@
 import { badInput } from '#contract'
 import { createRandom, type Random } from '../random'
 import type { CorpusText } from './corpusText'
+import { chunksOf, Places, type TokenMask } from './tokens'
 
 export interface Batch {
   /** [batch * context], sequence after sequence. */
@@ -106,10 +107,46 @@ function placesOf({ name, tokens }: BatchSource, context: number): (random: Rand
     return { start, end: start + context + 1 }
   }
   if (!tokens.mask) return draw
-  if (!countedOf(tokens, { start: 0, end: length })) throw none()
+  const starts = startsThatCount(tokens.mask, length, context)
+  if (!starts.total) throw none()
   return (random) => {
-    let place = draw(random)
-    while (!countedOf(tokens, place)) place = draw(random)
-    return place
+    const start = starts.at(random.integer(starts.total))
+    return { start, end: start + context + 1 }
+  }
+}
+
+/** Where a sequence may begin for one of its `context` targets to count, of `length` tokens: how many such places, and each. */
+function startsThatCount(mask: TokenMask, length: number, context: number) {
+  const firsts = new Places()
+  const before = new Places()
+  let total = 0
+  let end = 0
+  for (const [part, at] of chunksOf(mask, length)) {
+    for (let i = 0; i < part.length; i++) {
+      if (!part[i]) continue
+      // Beginnings from `context` before it up to the one before it, as far as they are not counted yet.
+      const first = Math.max(end, at + i - context)
+      const stop = Math.min(at + i, length - context)
+      if (stop <= first) continue
+      if (first > end || !total) {
+        firsts.push(first)
+        before.push(total)
+      }
+      total += stop - first
+      end = stop
+    }
+  }
+  const [begins, sums] = [firsts.done(), before.done()]
+  return {
+    total,
+    at(place: number): number {
+      let [low, high] = [0, sums.length - 1]
+      while (low < high) {
+        const middle = (low + high + 1) >> 1
+        if (sums[middle]! > place) high = middle - 1
+        else low = middle
+      }
+      return begins[low]! + place - sums[low]!
+    },
   }
 }

@@ -3,16 +3,17 @@ import { tokenReadingOf } from '#contract'
 import type { Progress } from '../progress'
 import type { Split } from './documents'
 import { openTokens } from './tokenFile'
+import { chunksOf, Places, type TokenIds, type TokenMask } from './tokens'
 
 /** One split of a corpus as a run reads it. */
 export interface CorpusText {
   /** BOS before every document, unless its template writes another beginning. */
-  ids: Int32Array
+  ids: TokenIds
   /** UTF-8 bytes of the documents' text. */
   bytes: number
   bos: number
-  /** 1 where a token counts as a target, [ids]; absent where all do. */
-  mask?: Uint8Array
+  /** Absent where all tokens count. */
+  mask?: TokenMask
   /** Where each document begins and ends in the ids, where they are read apart: [begin, end, begin, end, ...]. */
   documents?: Int32Array
 }
@@ -41,12 +42,20 @@ export async function openText(
 }
 
 /** @param begins of conversations, the first tokens of their renderings; of text documents begin with BOS */
-function boundsOf(ids: Int32Array, bos: number, begins: Int32Array | undefined): Int32Array {
-  const starts = begins ?? Int32Array.from(ids.keys()).filter((i) => ids[i] === bos)
+function boundsOf(ids: TokenIds, bos: number, begins: Int32Array | undefined): Int32Array {
+  const starts = begins ?? placesOf(ids, bos)
   // A BOS that no template wrote stands before each, and belongs to none.
   const gap = starts[0] ?? 0
   const bounds = new Int32Array(2 * starts.length)
   for (const [i, start] of starts.entries())
     bounds.set([start, i + 1 < starts.length ? starts[i + 1]! - gap : ids.length], 2 * i)
   return bounds
+}
+
+/** Where a token stands. */
+export function placesOf(ids: TokenIds, token: number): Int32Array {
+  const places = new Places()
+  for (const [part, at] of chunksOf(ids, ids.length))
+    for (let i = 0; i < part.length; i++) if (part[i] === token) places.push(at + i)
+  return places.done()
 }

@@ -232,7 +232,9 @@ describe('token files', () => {
     const tokenizer = await loadTokenizer(dataDir, row)
     const made = await openTokens(dataDir, corpus, row, 'held-out')
     expect(made.documents).toBe(corpus.heldOutDocuments)
-    expect(made.ids.filter((id) => id === tokenizer.bos)).toHaveLength(corpus.heldOutDocuments)
+    const ids = made.ids.subarray(0, made.ids.length)
+    expect(ids.filter((id) => id === tokenizer.bos)).toHaveLength(corpus.heldOutDocuments)
+    expect(made.ids.subarray(3, 40)).toEqual(ids.subarray(3, 40))
     const bytes = readFileSync(made.path)
     for (const damage of [
       bytes.subarray(0, bytes.length - 4),
@@ -241,7 +243,7 @@ describe('token files', () => {
     ]) {
       writeFileSync(made.path, damage)
       const again = await openTokens(dataDir, corpus, row, 'held-out')
-      expect(again.ids).toEqual(made.ids)
+      expect(again.ids.subarray(0, again.ids.length)).toEqual(ids)
       expect(readFileSync(made.path)).toEqual(bytes)
     }
   })

@@ -1,7 +1,8 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { closeSync, existsSync, fstatSync, openSync, readSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { badInput, type Corpus, type Tokenizer } from '#contract'
-import { sha256, writeFileAtomic } from '../../files'
+import { badInput, failed, type Corpus, type Tokenizer } from '#contract'
+import { sha256 } from '../../files'
 import type { Progress } from '../progress'
 import type { ChatTemplate } from './chatTemplate'
 import type { Turn } from './conversation'
@@ -9,18 +10,20 @@ import { encodeConversation } from './conversationTokens'
 import { readDocuments, type Split } from './documents'
 import { templateFor } from './templates'
 import { loadTokenizer } from './tokenizer'
+import { chunksOf, Places, WordsInFile, type TokenIds, type TokenMask } from './tokens'
+import { TokenWriter } from './tokenWriter'
 
 /** The tokens of one split of a corpus under one tokenizer. */
 export interface TokenFile {
   /** BOS before every document. */
-  ids: Int32Array
+  ids: TokenIds
   /** UTF-8 bytes of the documents' text. */
   bytes: number
   documents: number
   bos: number
   path: string
-  /** Of conversations: 1 for what the assistant says, [ids], and where each conversation's rendering begins. */
-  assistant?: Uint8Array
+  /** Of conversations: what the assistant says, and where each conversation's rendering begins. */
+  assistant?: TokenMask
   begins?: Int32Array
 }
 
@@ -32,9 +35,13 @@ const HEADER = 4 * 4 + 8 + 32
 const ASSISTANT = 1 << 30
 const BEGIN = 1 << 29
 
+/** Places are 32-bit. */
+const MOST_TOKENS = 2 ** 31 - 1
+
 /**
  * Opens the token file of a split, making it if need be. It is a cache under the digests of corpus and tokenizer: a
- * damaged one is made anew, never trusted.
+ * damaged one is made anew, never trusted; one that was not finished is gone on with. It is written and read in parts,
+ * whatever its size.
  *
  * @param named the template of conversations, in place of the tokenizer's own
  * @throws bad-input where there is none, or it cannot write one of them
@@ -51,13 +58,13 @@ export async function openTokens(
   const conversations = template ? `/${sha256(template.source)}` : ''
   const key = sha256(`${VERSION}/${corpus.digest}/${tokenizer.digest}/${split}${conversations}`)
   const path = join(dataDir, 'cache', 'tokens', `${key}.bin`)
-  const cached = read(path)
-  const flagged = (file: TokenFile) => (template ? withoutFlags(file) : file)
-  if (cached) return flagged(cached)
+  const cached = read(path, !!template)
+  if (cached) return cached
   rmSync(path, { force: true })
-  const made = await tokenize(dataDir, corpus, tokenizer, split, progress, template)
-  write(path, made)
-  return flagged({ ...made, path })
+  await tokenize(dataDir, corpus, tokenizer, split, progress, template, path)
+  const made = read(path, !!template)
+  if (!made) throw failed(`the tokens of corpus "${corpus.name}" are not what was written (${path})`)
+  return made
 }
 
 async function tokenize(
@@ -67,13 +74,13 @@ async function tokenize(
   split: Split,
   progress: Progress,
   template: ChatTemplate | undefined,
-): Promise<Omit<TokenFile, 'path'>> {
+  path: string,
+): Promise<void> {
   const tokenizer = await loadTokenizer(dataDir, row)
-  let ids = new Int32Array(1 << 16)
-  let length = 0
-  let bytes = 0
-  let documents = 0
   const share = split === 'train' ? 0.9 : 0.05
+  const writer = new TokenWriter(path, HEADER)
+  const { done } = writer
+  const before = Int32Array.of(tokenizer.bos)
   const conversation = (turns: readonly Turn[]) => {
     try {
       const { ids, mask, bytes } = encodeConversation(tokenizer, template!, turns)
@@ -81,64 +88,84 @@ async function tokenize(
       return { ids: ids.map((id, i) => id | (mask[i] ? ASSISTANT : 0) | (i ? 0 : BEGIN)), bytes, complete }
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error)
-      const what = `conversation ${documents + 1} of its ${split} split cannot be written: ${why}`
+      const what = `conversation ${done.documents + 1} of its ${split} split cannot be written: ${why}`
       throw badInput(`corpus "${corpus.name}": ${what}`, { expected: 'a template that knows such turns' })
     }
   }
-  for await (const document of readDocuments(dataDir, corpus, split)) {
-    const own = typeof document === 'string' ? undefined : conversation(document)
-    const encoded = own?.ids ?? tokenizer.encode(document as string)
-    while (length + encoded.length + 1 > ids.length) {
-      const larger = new Int32Array(ids.length * 2)
-      larger.set(ids)
-      ids = larger
+  let known = done.documents
+  try {
+    for await (const document of readDocuments(dataDir, corpus, split)) {
+      if (known-- > 0) continue
+      const own = typeof document === 'string' ? undefined : conversation(document)
+      const encoded = own?.ids ?? tokenizer.encode(document as string)
+      const ids = own?.complete ? encoded : concat(before, encoded)
+      writer.add(ids, own?.bytes ?? Buffer.byteLength(document as string))
+      if (writer.length > MOST_TOKENS)
+        throw badInput(`corpus "${corpus.name}" has more than ${MOST_TOKENS} tokens`, {
+          expected: 'several smaller corpora',
+        })
+      if (done.documents % 100 === 0)
+        progress(`tokenizing ${corpus.name}`, Math.min(1, done.bytes / (corpus.bytes * share)))
     }
-    if (!own?.complete) ids[length++] = tokenizer.bos
-    ids.set(encoded, length)
-    length += encoded.length
-    bytes += own?.bytes ?? Buffer.byteLength(document as string)
-    documents++
-    if (documents % 100 === 0)
-      progress(`tokenizing ${corpus.name}`, Math.min(1, bytes / (corpus.bytes * share)))
+    writer.finish(({ documents, bytes }, digest) => {
+      const header = Buffer.alloc(HEADER)
+      for (const [i, value] of [MAGIC, VERSION, documents, tokenizer.bos].entries())
+        header.writeUInt32LE(value, i * 4)
+      header.writeDoubleLE(bytes, 16)
+      header.write(digest, 24, 'hex')
+      return header
+    })
+  } catch (error) {
+    writer.abandon()
+    throw error
   }
-  return { ids: ids.slice(0, length), bytes, documents, bos: tokenizer.bos }
 }
 
-/** Ids of conversations, and what their flags say. */
-function withoutFlags(file: TokenFile): TokenFile {
-  const begins: number[] = []
-  const assistant = new Uint8Array(file.ids.length)
-  for (const [i, id] of file.ids.entries()) {
-    if (id & ASSISTANT) assistant[i] = 1
-    if (id & BEGIN) begins.push(i)
-  }
-  const ids = file.ids.map((id) => id & ~(ASSISTANT | BEGIN))
-  return { ...file, ids, assistant, begins: Int32Array.from(begins) }
+function concat(a: Int32Array, b: Int32Array): Int32Array {
+  const both = new Int32Array(a.length + b.length)
+  both.set(a)
+  both.set(b, a.length)
+  return both
 }
 
-function write(path: string, { ids, bytes, documents, bos }: Omit<TokenFile, 'path'>): void {
-  const body = Buffer.from(ids.buffer, ids.byteOffset, ids.byteLength)
-  const header = Buffer.alloc(HEADER)
-  for (const [i, value] of [MAGIC, VERSION, documents, bos].entries()) header.writeUInt32LE(value, i * 4)
-  header.writeDoubleLE(bytes, 16)
-  header.write(sha256(body), 24, 'hex')
-  writeFileAtomic(path, Buffer.concat([header, body]))
-}
-
-function read(path: string): TokenFile | undefined {
+/** @returns undefined where there is none, or a damaged one */
+function read(path: string, flagged: boolean): TokenFile | undefined {
   if (!existsSync(path)) return undefined
-  const file = readFileSync(path)
-  if (file.length < HEADER || (file.length - HEADER) % 4) return undefined
-  const [magic, version, documents, bos] = [0, 4, 8, 12].map((at) => file.readUInt32LE(at)) as [
+  const header = Buffer.alloc(HEADER)
+  const file = openSync(path, 'r')
+  const size = fstatSync(file).size
+  const complete = readSync(file, header, 0, HEADER, 0) === HEADER && (size - HEADER) % 4 === 0
+  closeSync(file)
+  if (!complete) return undefined
+  const [magic, version, documents, bos] = [0, 4, 8, 12].map((at) => header.readUInt32LE(at)) as [
     number,
     number,
     number,
     number,
   ]
-  const body = file.subarray(HEADER)
-  if (magic !== MAGIC || version !== VERSION || file.toString('hex', 24, HEADER) !== sha256(body))
+  if (magic !== MAGIC || version !== VERSION) return undefined
+  const words = new WordsInFile(path, HEADER)
+  const hash = createHash('sha256')
+  const begins = new Places()
+  for (const [part, at] of chunksOf(words, words.length)) {
+    hash.update(Buffer.from(part.buffer))
+    if (flagged) for (let i = 0; i < part.length; i++) if (part[i]! & BEGIN) begins.push(at + i)
+  }
+  if (hash.digest('hex') !== header.toString('hex', 24, HEADER)) {
+    words.close()
     return undefined
-  const ids = new Int32Array(body.length / 4)
-  Buffer.from(ids.buffer).set(body)
-  return { ids, bytes: file.readDoubleLE(16), documents, bos, path }
+  }
+  const about = { bytes: header.readDoubleLE(16), documents, bos, path }
+  if (!flagged) return { ids: words, ...about }
+  return {
+    ...about,
+    ids: {
+      length: words.length,
+      subarray: (from, to) => words.subarray(from, to).map((id) => id & ~(ASSISTANT | BEGIN)),
+    },
+    assistant: {
+      subarray: (from, to) => Uint8Array.from(words.subarray(from, to), (id) => (id & ASSISTANT ? 1 : 0)),
+    },
+    begins: begins.done(),
+  }
 }

@@ -6,7 +6,7 @@ import { createTables, forward } from '../model/forward'
 import { initialise, toTensors } from '../model/weights'
 import { createRandom } from '../random'
 import { model, runConfig, teacherSource } from '../train/testing'
-import { excerptShape, readDocument, type Reader } from './disagreement'
+import { excerptShape, readDocument, type Excerpts, type Reader } from './disagreement'
 import { pieceReader, textOfEach } from './pieces'
 
 const BOS = 0
@@ -29,6 +29,11 @@ function text(): Int32Array {
     ...Array.from({ length }, () => 1 + random.integer(model.vocab - 1)),
   ]
   return Int32Array.from([5, 300, 40].flatMap(document))
+}
+
+/** The same read on from one document to the next. */
+function excerpts(): Excerpts & { ids: Int32Array } {
+  return { ids: text(), documents: Int32Array.of(0, 6, 6, 307, 307, 348), apart: false }
 }
 
 function reader(config: RunConfig): Reader & { logits: ((ids: number[]) => Promise<number[][]>)[] } {
@@ -72,7 +77,7 @@ describe('what teachers say of held-out text', () => {
     const own = reader(config)
     const ids = text()
     const start = 6
-    const { tokens, cut, pieces } = await readDocument(own, ids, 1)
+    const { tokens, cut, pieces } = await readDocument(own, excerpts(), 1)
     expect(tokens).toHaveLength(EXCERPT_TOKENS)
     expect(cut).toBe(true)
     const { stride, context } = excerptShape(config)
@@ -110,19 +115,38 @@ describe('what teachers say of held-out text', () => {
   it('ends with the document: what fills the windows up is not shown', async () => {
     const own = reader(runConfig())
     const ids = text()
-    const first = await readDocument(own, ids, 0)
+    const first = await readDocument(own, excerpts(), 0)
     expect(first).toMatchObject({ document: 0, cut: false })
     expect(first.tokens.map(({ id }) => id)).toEqual(Array.from(ids.subarray(1, 6)))
-    const last = await readDocument(own, ids, 2)
+    const last = await readDocument(own, excerpts(), 2)
     expect(last.tokens.map(({ id }) => id)).toEqual(Array.from(ids.subarray(-40)))
-    await expect(readDocument(own, ids, 3)).rejects.toThrow('no document 4')
+    await expect(readDocument(own, excerpts(), 3)).rejects.toThrow('no document 4')
+  })
+
+  it('of a masked text says what does not count, and weighs teachers by sequence without it', async () => {
+    const config = runConfig({ weighting: { strategy: 'entropy', granularity: 'sequence' } }, 2)
+    const own = reader(config)
+    const { ids, documents } = excerpts()
+    const mask = Uint8Array.from(ids, (_, i) => (i === 2 || i === 4 ? 1 : 0))
+    const { tokens } = await readDocument(own, { ids, documents, apart: true, mask }, 0)
+    expect(tokens.map(({ uncounted }) => uncounted)).toEqual([true, undefined, true, undefined, true])
+    // Its five tokens alone, whose entropies count at the second and the fourth.
+    const input = [...ids.subarray(0, 5), 0, 0, 0]
+    const logits = await Promise.all(own.logits.slice(0, 2).map((ask) => ask(input)))
+    const means = logits.map((rows) =>
+      [1, 3].reduce((sum, at) => sum + entropy(softmax(rows[at]!, 1)) / 2, 0),
+    )
+    const unscaled = means.map((h) => Math.exp(-h))
+    const sum = unscaled.reduce((a, b) => a + b)
+    for (const { alpha } of tokens)
+      for (const [k, a] of unscaled.entries()) expect(alpha[k]).toBeCloseTo(a / sum, 4)
   })
 
   it('takes each teacher’s temperature into account where the run calibrates', async () => {
     const config = { ...runConfig({ weighting: { strategy: 'calibrated-entropy' } }), temperatures: [2, 0.5] }
     const own = reader(config)
     const ids = text()
-    const { tokens } = await readDocument(own, ids, 0)
+    const { tokens } = await readDocument(own, excerpts(), 0)
     const input = Array.from(ids.subarray(0, 8))
     for (const [k, temperature] of config.temperatures.entries()) {
       const p = softmax((await own.logits[k]!(input))[0]!, temperature)

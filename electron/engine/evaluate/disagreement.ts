@@ -4,15 +4,19 @@ import {
   EXCERPT_TOKENS,
   failed,
   LIKELIEST,
+  tokenReadingOf,
+  type CorpusRead,
   type DocumentDisagreement,
   type Job,
   type Prediction,
   type RunConfig,
+  type Tokenizer,
 } from '#contract'
 import { writeFileAtomic } from '../../files'
 import { startBackend } from '../backend'
 import { tf } from '../backend/tf'
 import { openText } from '../data/corpusText'
+import type { TokenIds, TokenMask } from '../data/tokens'
 import { loadTokenizer } from '../data/tokenizer'
 import type { TextTokenizer } from '../data/textTokenizer'
 import { logProbabilities } from '../distill/divergence'
@@ -42,7 +46,7 @@ export async function readDisagreement(job: DisagreementJob, progress: Progress)
   await startBackend(job.backend, { threads: job.threads })
   const tokenizer = await loadTokenizer(dataDir, config.tokenizer)
   const reading = config.corpora.find(({ row }) => row.id === corpus.id)?.reading
-  const { ids } = await openText(dataDir, { row: corpus, reading }, config.tokenizer, 'held-out', progress)
+  const text = await openExcerpts(dataDir, { row: corpus, reading }, config.tokenizer, progress)
   const { context } = excerptShape(config)
   const whole = await readModel(job.checkpoint)
   const { config: model, weights } = withoutPadding(whole.config, whole.weights)
@@ -62,7 +66,7 @@ export async function readDisagreement(job: DisagreementJob, progress: Progress)
   }
   for (const [i, { document, file }] of job.documents.entries()) {
     progress(`document ${document + 1}`, 0.2 + (0.8 * i) / job.documents.length)
-    const found = await readDocument(reader, ids, document)
+    const found = await readDocument(reader, text, document)
     mkdirSync(dirname(file), { recursive: true })
     writeFileAtomic(file, JSON.stringify(found))
   }
@@ -90,40 +94,68 @@ export function excerptShape({ experiment: { train } }: Pick<RunConfig, 'experim
   return { context, stride, windows, span: context + (windows - 1) * stride }
 }
 
+/** A held-out split by its documents. */
+export interface Excerpts {
+  ids: TokenIds
+  /** Where each document begins and ends: [begin, end, begin, end, ...]. */
+  documents: Int32Array
+  /** Whether a document is read without what follows it. */
+  apart: boolean
+  mask?: TokenMask
+}
+
+/** Opens the held-out split of a corpus as it is read by a run. */
+export async function openExcerpts(
+  dataDir: string,
+  { row, reading = tokenReadingOf(row) }: CorpusRead,
+  tokenizer: Tokenizer,
+  progress: Progress,
+): Promise<Excerpts> {
+  const byDocuments = { ...reading, packing: 'documents' } as const
+  const text = await openText(dataDir, { row, reading: byDocuments }, tokenizer, 'held-out', progress)
+  return { ...text, documents: text.documents!, apart: reading.packing === 'documents' }
+}
+
 /**
- * What teachers and student say of the beginning of a document. Windows are filled up with the text that follows it, as
- * training and evaluation do, so that weights by sequence are of whole sequences.
- *
- * @param ids a split's, BOS before every document
+ * What teachers and student say of the beginning of a document. Windows of text that is read on from one to the next are
+ * filled up with what follows it, as training and evaluation do, so that weights by sequence are of whole sequences; of
+ * those the tokens that do not count are no part.
  */
 export async function readDocument(
   reader: Reader,
-  ids: Int32Array,
+  { ids, documents, apart, mask }: Excerpts,
   document: number,
 ): Promise<DocumentDisagreement> {
   const { tokenizer, config } = reader
-  const { start, end } = documentAt(ids, tokenizer.bos, document)
+  if (2 * document >= documents.length) throw failed(`the held-out split has no document ${document + 1}`)
+  const [start, end] = [documents[2 * document]!, documents[2 * document + 1]!]
+  const { context, windows: batch, span } = excerptShape(config)
+  const until = Math.min(apart ? end : ids.length, start + 1 + span)
+  const read = ids.subarray(start, until)
   const count = Math.min(end - start - 1, EXCERPT_TOKENS)
-  const own = ids.subarray(start + 1, start + 1 + count)
+  const own = read.subarray(1, 1 + count)
   const about = { document, cut: end - start - 1 > count }
   if (!count) return { ...about, tokens: [], pieces: {} }
 
-  const { context, windows: batch, span } = excerptShape(config)
-  const windows = scoringWindows(ids.subarray(start, start + 1 + span), {
-    context,
-    batch,
-    bos: tokenizer.bos,
-  })
+  // Every token is shown, those that do not count too.
+  const windows = scoringWindows(read, { context, batch, mask: new Uint8Array(read.length).fill(1) })
+  const counted = mask?.subarray(start, until)
   const rows = await collectTokens(
     windows,
-    (window) => table(reader, window, batch, document),
+    (window) => table(reader, window, batch, document, counted && countedOf(window, counted)),
     undefined,
     (i) => prepareTeachers(reader.teachers, windows[i]!.inputs),
   )
   const texts = textOfEach(own, tokenizer)
   const tokens = Array.from(own, (id, t) => {
     const numbers = rows.map((row) => row[t]!)
-    return { id, text: texts[t]!, ...tokenAt(numbers, config.teachers.length) }
+    const uncounted = counted && !counted[1 + t]
+    return {
+      id,
+      text: texts[t]!,
+      ...(uncounted && { uncounted }),
+      ...tokenAt(numbers, config.teachers.length),
+    }
   })
   const named = tokens.flatMap(({ id, teachers, target, student }) => [
     id,
@@ -135,23 +167,26 @@ export async function readDocument(
   return { ...about, tokens, pieces }
 }
 
-/** Where document number `document` begins, its BOS, and where the next one does. */
-function documentAt(ids: Int32Array, bos: number, document: number): { start: number; end: number } {
-  let start = -1
-  for (let seen = -1, i = 0; i < ids.length; i++) {
-    if (ids[i] !== bos || ++seen < document) continue
-    if (seen > document) return { start, end: i }
-    start = i
-  }
-  if (start < 0) throw failed(`the held-out split has no document ${document + 1}`)
-  return { start, end: ids.length }
+/** 1 where a target of a batch of windows counts. */
+function countedOf({ starts, targets }: WindowBatch, counted: Uint8Array): Float32Array {
+  const context = targets.length / starts.length
+  return Float32Array.from(targets, (_, i) => {
+    const start = starts[Math.floor(i / context)]!
+    return start < 0 ? 0 : (counted[start + 1 + (i % context)] ?? 0)
+  })
 }
 
 /**
  * A column for each token: D, the teachers' weights, then a block for each teacher, the fused target and the student:
  * the likeliest ids, their probabilities, and the next token's.
  */
-function table(reader: Reader, window: WindowBatch, batch: number, document: number): tf.Tensor2D {
+function table(
+  reader: Reader,
+  window: WindowBatch,
+  batch: number,
+  document: number,
+  counted: Float32Array | undefined,
+): tf.Tensor2D {
   const { config, teachers, student, corpus } = reader
   const { loss } = config.experiment
   const { tau } = loss
@@ -166,6 +201,7 @@ function table(reader: Reader, window: WindowBatch, batch: number, document: num
   })
   const { p, alpha, disagreement } = fuseTeachers(ownWeighting(config), tau, logits, batch, {
     labels,
+    weights: counted && tf.tensor2d(counted, [counted.length, 1]),
     temperatures: config.temperatures,
     conflict: loss,
     drawn: drawn && tf.tensor2d(drawn, [labels.size, teachers.length]),

@@ -3,8 +3,14 @@ import { openText, type CorpusText } from '../data/corpusText'
 import type { Split } from '../data/documents'
 import type { TextTokenizer } from '../data/textTokenizer'
 
-/** With the bytes of what counts of it. */
-export type HeldOutText = Omit<CorpusText, 'bos'>
+/** The beginning of a split, in memory. */
+export interface HeldOutText extends Omit<CorpusText, 'ids' | 'mask' | 'bos'> {
+  ids: Int32Array
+  /** Of what counts. */
+  bytes: number
+  /** 1 where a token counts as a target, [ids]; absent where all do. */
+  mask?: Uint8Array
+}
 
 /**
  * The first whole documents of a split of a corpus (default: held out), as many as hold at most `tokens` tokens (at least one, cut
@@ -21,10 +27,11 @@ export async function heldOutText(
   const text = await openText(dataDir, corpus, row, split)
   if (corpus.row.conversations) return conversations(text, tokenizer, tokens)
   const { ids, bytes, bos, documents } = text
-  if (ids.length <= tokens) return { ids, bytes, documents }
+  const first = ids.subarray(0, tokens + 1)
+  if (ids.length <= tokens) return { ids: first, bytes, documents }
   let end = tokens
-  while (end > 1 && ids[end] !== bos) end--
-  const part = ids.subarray(0, end > 1 ? end : tokens)
+  while (end > 1 && first[end] !== bos) end--
+  const part = first.subarray(0, end > 1 ? end : tokens)
   return { ids: part, bytes: countBytes(part, bos, tokenizer), documents: within(documents, part.length) }
 }
 
@@ -35,12 +42,13 @@ function conversations(
   tokens: number,
 ): HeldOutText {
   const part = ids.subarray(0, tokens)
-  const bytes = part.reduce((sum, id, i) => sum + ((mask?.[i] ?? 1) && tokenizer.piece(id).length), 0)
+  const counted = mask?.subarray(0, tokens)
+  const bytes = part.reduce((sum, id, i) => sum + ((counted?.[i] ?? 1) && tokenizer.piece(id).length), 0)
   return {
     ids: part,
     bytes,
     documents: within(documents, part.length),
-    ...(mask && { mask: mask.subarray(0, tokens) }),
+    ...(counted && { mask: counted }),
   }
 }
 

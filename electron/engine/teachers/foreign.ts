@@ -4,6 +4,7 @@ import {
   type RunConfig,
   type Teacher,
   type TeacherOutputs,
+  type Tokenizer,
 } from '#contract'
 import { sha256 } from '../../files'
 import { tf } from '../backend/tf'
@@ -196,8 +197,11 @@ async function alignCorpora(
   const texts: AlignedText[] = []
   for (const [i, { row: corpus }] of config.corpora.entries()) {
     progress(`aligning the tokens of teacher ${row.name}`, i / config.corpora.length)
-    const { ids } = await openTokens(dataDir, corpus, config.tokenizer, split, progress)
-    const { ids: teacher } = await openTokens(dataDir, corpus, itsRow, split, progress)
+    const whole = async (row: Tokenizer) => {
+      const { ids } = await openTokens(dataDir, corpus, row, split, progress)
+      return ids.subarray(0, ids.length)
+    }
+    const [ids, teacher] = [await whole(config.tokenizer), await whole(itsRow)]
     const spans = alignTokens(
       { name: config.tokenizer.name, ids, tokenizer },
       { name: itsRow.name, ids: teacher, tokenizer: its },

@@ -29,7 +29,10 @@ function toText({ corpus, documents, teachers, tau, step }: DisagreementPage): s
   const tokens = documents.flatMap(({ document, tokens, pieces }) =>
     tokens.map((token, place) => ({ ...token, document, place, pieces })),
   )
-  const apart = tokens.sort((a, b) => b.disagreement - a.disagreement).slice(0, LISTED)
+  const apart = tokens
+    .filter(({ uncounted }) => !uncounted)
+    .sort((a, b) => b.disagreement - a.disagreement)
+    .slice(0, LISTED)
   const table = formatTable(
     ['document', 'token', 'text', 'D', ...teachers.map((name) => `${name} (alpha)`), 'student'],
     apart.map(({ document, place, id, pieces, disagreement, alpha, teachers: said, student }) => {

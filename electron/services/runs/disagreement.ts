@@ -26,7 +26,7 @@ import { forwardProgress, performJob, type TaskBoard, type TaskControl } from '.
 import type { RunService } from './runs'
 
 /** Of the files; part of their key. */
-const VERSION = 1
+const VERSION = 2
 
 type Query = ParsedParams<'runs.disagreement'>
 

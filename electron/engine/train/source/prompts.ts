@@ -1,5 +1,6 @@
 import { badInput, tokenReadingOf, type RunConfig, type TrainSource } from '#contract'
 import { openText, type CorpusText } from '../../data/corpusText'
+import { chunksOf, type TokenIds } from '../../data/tokens'
 import type { Progress } from '../../progress'
 import { createRandom } from '../../random'
 
@@ -16,7 +17,7 @@ export interface Prompt {
 export interface PromptSource {
   corpus: number
   weight: number
-  ids: Int32Array
+  ids: TokenIds
   places: Int32Array
   /** At which a text of this corpus ends, beside the tokenizer's own ends. */
   ends: readonly number[]
@@ -68,8 +69,9 @@ function answers({ documents, mask }: CorpusText, room: number): Int32Array {
   const places: number[] = []
   for (let i = 0; i < documents!.length; i += 2) {
     const [start, end] = [documents![i]!, documents![i + 1]!]
-    for (let at = start + 1; at < Math.min(end, start + room + 1); at++)
-      if (mask![at] && !mask![at - 1]) places.push(start, at)
+    const counted = mask!.subarray(start, Math.min(end, start + room + 1))
+    for (let at = 1; at < counted.length; at++)
+      if (counted[at] && !counted[at - 1]) places.push(start, start + at)
   }
   return Int32Array.from(places)
 }
@@ -77,7 +79,15 @@ function answers({ documents, mask }: CorpusText, room: number): Int32Array {
 /** The token with which answers end, where all of them end with one. */
 function turnEnds({ ids, mask }: CorpusText): number[] {
   const ends = new Set<number>()
-  for (let at = 0; at < ids.length; at++) if (mask![at] && !mask![at + 1]) ends.add(ids[at]!)
+  let last: number | undefined
+  for (const [part, from] of chunksOf(ids, ids.length)) {
+    const counted = mask!.subarray(from, from + part.length)
+    for (let at = 0; at < part.length; at++) {
+      if (!counted[at] && last !== undefined) ends.add(last)
+      last = counted[at] ? part[at] : undefined
+    }
+  }
+  if (last !== undefined) ends.add(last)
   return ends.size === 1 ? [...ends] : []
 }
 
