@@ -33,6 +33,8 @@ export const corpusReading = {
   unreadable: z.enum(['stop', 'skip']).default('stop'),
   /** What happens to documents that were there before, letter by letter: they are counted either way. */
   duplicates: z.enum(['keep', 'drop']).default('keep'),
+  /** The same of documents that are nearly as an earlier one. */
+  nearDuplicates: z.enum(['keep', 'drop']).default('keep'),
 }
 export const importFormats = corpusReading.format.unwrap().options
 
@@ -46,12 +48,27 @@ export const unreadable = z.strictObject({
 })
 export type Unreadable = z.output<typeof unreadable>
 
-/** What an import says of documents that were there before: kept ones may be held out and trained on at once. */
-export function duplicatesText({ documents, duplicates }: Pick<Corpus, 'documents' | 'duplicates'>): string {
-  if (!duplicates) return ''
-  const { count, dropped } = duplicates
-  if (dropped) return `${count} duplicates of other documents were dropped`
-  return `${count} of ${documents} documents are duplicates: held-out text may stand in training too (--duplicates drop leaves them out)`
+/** What an import says of documents that were there before, or nearly: such may be held out and trained on at once. */
+export function duplicatesText(
+  row: Pick<Corpus, 'documents' | 'duplicates' | 'nearDuplicates' | 'split'>,
+): string {
+  const { documents, duplicates, nearDuplicates, split } = row
+  const apart = split ? 'all on one side of the splits' : 'held-out text may stand in training too'
+  const exact =
+    duplicates && told(duplicates, documents, 'duplicates', `${apart} (--duplicates drop leaves them out)`)
+  const nearly = 'held-out text may nearly stand in training (--near-duplicates drop leaves them out)'
+  const near = nearDuplicates && told(nearDuplicates, documents, 'near duplicates', nearly)
+  return [exact, near].filter(Boolean).join('\n')
+}
+
+function told(
+  { count, dropped }: { count: number; dropped: boolean },
+  documents: number,
+  what: string,
+  kept: string,
+) {
+  if (dropped) return `${count} ${what} of other documents were dropped`
+  return `${count} of ${documents} documents are ${what}: ${kept}`
 }
 
 /** What is always said of an import: that more than one in a hundred of its records was left out. */
@@ -62,8 +79,8 @@ export function unreadableWarning({ count, of }: Unreadable): string | undefined
 
 /**
  * A corpus of the library. Its folder `library/corpora/<id>/` holds `documents.jsonl`, one `{"text": ...}` a line, or of
- * conversations with their `"turns": [{"role": ..., "content": ...}]`, normalised at import; `digest` is that file's. Document i belongs to the held-out split when i % 20 == 0, to the
- * calibration split when i % 20 == 10, to the training split otherwise.
+ * conversations with their `"turns": [{"role": ..., "content": ...}]`, normalised at import; `digest` is that file's. Which split a document belongs to, its `split` says; without one
+ * document i is held out when i % 20 == 0, for calibration when i % 20 == 10, to train on otherwise.
  */
 export const corpus = z.strictObject({
   id,
@@ -80,8 +97,15 @@ export const corpus = z.strictObject({
   unreadable: unreadable.optional(),
   /** Its documents are conversations, which a run's tokenizer writes with a chat template. */
   conversations: z.literal(true).optional(),
+  /**
+   * Split by the SHA-256 of a document's text, as a fraction: below the one it is held out, from the other on for
+   * calibration. Twins fall on one side, and a document stays on its side when others are added.
+   */
+  split: z.strictObject({ heldOutBelow: z.number(), calibrationFrom: z.number() }).optional(),
   /** Documents that were there before, letter by letter, and whether they were dropped. */
   duplicates: z.strictObject({ count: z.number().int().positive(), dropped: z.boolean() }).optional(),
+  /** Documents of which nearly all runs of five words stand in an earlier one, and whether they were dropped. */
+  nearDuplicates: z.strictObject({ count: z.number().int().positive(), dropped: z.boolean() }).optional(),
   /** Entropy rate of the source in bits per byte, where it is known exactly (generated text). */
   entropyFloor: z.number().optional(),
   sample: z.string(),
@@ -108,46 +132,15 @@ export function tokenReadingOf(
   }
 }
 
-/** What the tokens that a run reads of a corpus are a function of, beside its tokenizer. */
-export function readDigest({ row, reading }: CorpusRead): string {
-  return reading ? [row.digest, ...Object.values(reading)].join('/') : row.digest
+/** What the documents of a corpus' splits are a function of. */
+export function textDigest({ digest, split }: Pick<Corpus, 'digest' | 'split'>): string {
+  return split ? [digest, split.heldOutBelow, split.calibrationFrom].join('/') : digest
 }
 
-/** What an import would bring, by its beginning. */
-export const corpusPreview = z.strictObject({
-  files: z.number().int().positive(),
-  /** Of the files, as they lie on the disk. */
-  bytes: z.number().int().nonnegative(),
-  /** Of the files that were looked into. */
-  formats: z.array(z.enum(corpusFormats)),
-  /** Of its records: what each holds in the first one that has it. */
-  fields: z.array(z.strictObject({ name: z.string(), kind: z.string(), example: z.string() })),
-  /** The first documents, each by its beginning. */
-  documents: z.array(z.string()),
-  /** Documents that were looked at, and their bytes of UTF-8. */
-  looked: z.strictObject({
-    documents: z.number().int().nonnegative(),
-    bytes: z.number().int().nonnegative(),
-  }),
-  unreadable,
-  /** What the documents that were looked at are under each tokenizer of the library. */
-  tokens: z.array(z.strictObject({ tokenizer: objectName, tokens: z.number(), lossless: z.boolean() })),
-})
-export type CorpusPreview = z.output<typeof corpusPreview>
-
-/** How a run would read the first documents of a corpus: as its tokenizer and template write them. */
-export const readingPreview = z.strictObject({
-  documents: z.array(
-    z.strictObject({
-      tokens: z.number().int().nonnegative(),
-      /** Of those, how many count in losses and metrics. */
-      counted: z.number().int().nonnegative(),
-      /** The text in its order, cut after some hundreds of tokens: what counts, what is read alone, what no sequence reaches. */
-      parts: z.array(z.strictObject({ text: z.string(), as: z.enum(['counted', 'read', 'unread']) })),
-    }),
-  ),
-})
-export type ReadingPreview = z.output<typeof readingPreview>
+/** What the tokens that a run reads of a corpus are a function of, beside its tokenizer. */
+export function readDigest({ row, reading }: CorpusRead): string {
+  return [textDigest(row), ...(reading ? Object.values(reading) : [])].join('/')
+}
 
 /** Pieces of a byte-level BPE that is trained here: at least the 256 bytes and what stands before documents. */
 export const tokenizerVocab = z.number().int().min(257).max(262_144)

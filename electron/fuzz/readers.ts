@@ -53,6 +53,7 @@ const corpus = (
         field: 'text',
         unreadable: 'skip',
         duplicates: 'keep',
+        nearDuplicates: 'keep',
       },
       () => {},
     ),

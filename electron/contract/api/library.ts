@@ -2,19 +2,11 @@ import { z } from 'zod'
 import { servedImport } from '../served'
 import { binEntry } from '../bin'
 import { corpusUse } from '../corpusMixture'
+import { corpusPreview, readingPreview } from '../corpusPreview'
 import { objectName } from '../experiment'
 import { cachedModel } from '../hub'
 import { exportDtypes, exportFormats, generateResult, modelScore } from '../job'
-import {
-  corpus,
-  corpusPreview,
-  corpusReading,
-  id,
-  readingPreview,
-  teacher,
-  tokenizer,
-  tokenizerVocab,
-} from '../library'
+import { corpus, corpusReading, id, teacher, tokenizer, tokenizerVocab } from '../library'
 import { run } from '../run'
 import { task } from '../task'
 import { byId, method, none } from './method'

@@ -93,7 +93,13 @@ async function furnish(): Promise<{ corpus: Corpus; tokenizer: Awaited<ReturnTyp
   })
   writeFileSync(path, lines.join('\n'))
   const job = { dataDir, threads: 0, id: 'chats', name: 'chats', path }
-  const how = { format: 'auto', field: 'text', unreadable: 'stop', duplicates: 'keep' } as const
+  const how = {
+    format: 'auto',
+    field: 'text',
+    unreadable: 'stop',
+    duplicates: 'keep',
+    nearDuplicates: 'keep',
+  } as const
   const corpus = await importCorpus({ ...job, ...how, kind: 'import-corpus' }, () => {})
   const train = { dataDir, threads: 0, kind: 'train-tokenizer', id: 'tok', name: 'tok', vocab: 300 } as const
   return { corpus, tokenizer: await trainTokenizer({ ...train, corpora: [corpus] }, () => {}) }

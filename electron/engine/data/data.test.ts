@@ -1,10 +1,11 @@
+import { createHash } from 'node:crypto'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { createRandom } from '../random'
 import { createBatchPlan } from './batchPlan'
-import { splitOf } from './documents'
+import { splitByPlace } from './split'
 import { deriveDocument, domains, generateCorpus } from './grammar'
 import { importCorpus } from './importCorpus'
 import { importTokenizer } from './importTokenizer'
@@ -143,12 +144,13 @@ describe('corpora', () => {
         field,
         unreadable: 'stop',
         duplicates: 'keep',
+        nearDuplicates: 'keep',
       },
       quiet,
     )
 
-  it('hold out every twentieth document, and calibrate on another', () => {
-    const splits = Array.from({ length: 40 }, (_, i) => splitOf(i))
+  it('of earlier versions hold out every twentieth document, and calibrate on another', () => {
+    const splits = Array.from({ length: 40 }, (_, i) => splitByPlace(i))
     expect(splits.filter((s) => s === 'held-out')).toHaveLength(2)
     expect(splits.filter((s) => s === 'calibration')).toHaveLength(2)
   })
@@ -221,7 +223,12 @@ describe('corpora', () => {
 
   it.skipIf(!hasShared)('read a real C4 shard', async () => {
     const row = await importFile(join(shared, 'c4/c4-sample.json.gz'))
-    expect(row).toMatchObject({ format: 'jsonl', documents: 1000, heldOutDocuments: 50 })
+    expect(row).toMatchObject({ format: 'jsonl', documents: 1000 })
+    const stored = readFileSync(join(dataDir, 'library/corpora/c/documents.jsonl'), 'utf8').trim()
+    const texts = stored.split('\n').map((line) => (JSON.parse(line) as { text: string }).text)
+    const first = (text: string) => createHash('sha256').update(text).digest().readUInt32BE()
+    expect(row.heldOutDocuments).toBe(texts.filter((text) => first(text) < 2 ** 32 / 20).length)
+    expect(row.heldOutDocuments).toBeGreaterThan(25)
   })
 })
 

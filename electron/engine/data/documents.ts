@@ -3,16 +3,9 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { failed, plainText, type Corpus, type Document, type Turn } from '#contract'
 import { sha256File } from '../../files'
+import { splitByPlace, splitOf, type Split } from './split'
 
-export type Split = 'train' | 'held-out' | 'calibration'
-
-/** Every twentieth document is held out, every twentieth is for calibration (contract: corpus). */
-export function splitOf(index: number): Split {
-  if (index % 20 === 0) return 'held-out'
-  return index % 20 === 10 ? 'calibration' : 'train'
-}
-
-export const isHeldOut = (index: number) => splitOf(index) === 'held-out'
+export type { Split }
 
 /** A document as a line of `documents.jsonl`; of a conversation the turns, and its text for whoever shows it. */
 export function lineOf(document: Document): string {
@@ -34,7 +27,7 @@ function documentOf(line: string): Document {
  */
 export async function* readDocuments(
   dataDir: string,
-  corpus: Pick<Corpus, 'id' | 'name' | 'digest'>,
+  corpus: Pick<Corpus, 'id' | 'name' | 'digest' | 'split'>,
   split?: Split,
 ): AsyncGenerator<Document> {
   const file = join(dataDir, 'library', 'corpora', corpus.id, 'documents.jsonl')
@@ -45,7 +38,11 @@ export async function* readDocuments(
   const lines = createInterface({ input: createReadStream(file), crlfDelay: Infinity })
   let index = 0
   for await (const line of lines) {
-    if (line && (split === undefined || splitOf(index) === split)) yield documentOf(line)
-    if (line) index++
+    if (!line) continue
+    const place = index++
+    // Of a split by place most lines need not be read.
+    if (split !== undefined && !corpus.split && splitByPlace(place) !== split) continue
+    const document = documentOf(line)
+    if (split === undefined || splitOf(corpus, document, place) === split) yield document
   }
 }

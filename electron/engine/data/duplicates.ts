@@ -1,27 +1,37 @@
-import { createHash } from 'node:crypto'
-import type { Document } from './conversation'
+import { plainText, type Document } from './conversation'
+import { NearDuplicates } from './nearDuplicates'
+import { documentHash } from './split'
 
 /** A Set holds some 16 million entries: so many stand side by side. */
 const SETS = 64
 
-/** Tells documents that were there before, letter by letter, by 52 bits of their SHA-256. */
+/** Tells documents that were there before: letter by letter, by 52 bits of their SHA-256, or nearly. */
 export class Duplicates {
   count = 0
+  nearly = 0
   private readonly seen = Array.from({ length: SETS }, () => new Set<number>())
+  private readonly near = new NearDuplicates()
 
-  constructor(private readonly drop: boolean) {}
+  constructor(private readonly drop: { exact: boolean; near: boolean }) {}
 
   /** The documents, without those that were there before if they are to be dropped. */
   async *without(documents: AsyncIterable<Document>): AsyncGenerator<Document> {
     for await (const document of documents) {
-      const text = typeof document === 'string' ? document : JSON.stringify(document)
-      const hash = createHash('sha256').update(text).digest()
-      const key = hash.readUIntBE(0, 6) * 16 + (hash[6]! & 15)
-      const set = this.seen[hash[7]! % SETS]!
-      const known = set.has(key)
-      if (known) this.count++
-      else set.add(key)
-      if (!known || !this.drop) yield document
+      if (this.isKnown(documentHash(document))) {
+        this.count++
+        if (!this.drop.exact) yield document
+      } else if (this.near.has(plainText(document))) {
+        this.nearly++
+        if (!this.drop.near) yield document
+      } else yield document
     }
+  }
+
+  private isKnown(hash: Buffer): boolean {
+    const key = hash.readUIntBE(0, 6) * 16 + (hash[6]! & 15)
+    const set = this.seen[hash[7]! % SETS]!
+    if (set.has(key)) return true
+    set.add(key)
+    return false
   }
 }

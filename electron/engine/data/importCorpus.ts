@@ -42,20 +42,17 @@ export async function importCorpus(job: ImportCorpusJob, progress: Progress): Pr
     if (count && count === of && reading.format() !== 'mixed')
       throw badInput(`none of the ${of} records could be read; the first: ${first[0]}`, { file: job.path })
   }
-  const duplicates = new Duplicates(job.duplicates === 'drop')
+  const drop = { exact: job.duplicates === 'drop', near: job.nearDuplicates === 'drop' }
+  const duplicates = new Duplicates(drop)
   const about = { id: job.id, name: job.name, source: job.path }
-  return writeCorpus(
-    job.dataDir,
-    about,
-    several(duplicates.without(documents()), () => reading.format() === 'text'),
-    () => ({
-      format: reading.format(),
-      ...(reading.unreadable.count && { unreadable: reading.unreadable }),
-      ...(duplicates.count && {
-        duplicates: { count: duplicates.count, dropped: job.duplicates === 'drop' },
-      }),
-    }),
-  )
+  const pieces = new Pieces(() => reading.format() === 'text')
+  return writeCorpus(job.dataDir, about, pieces.of(duplicates.without(documents())), () => ({
+    format: reading.format(),
+    byPlace: pieces.cut,
+    ...(reading.unreadable.count && { unreadable: reading.unreadable }),
+    ...(duplicates.count && { duplicates: { count: duplicates.count, dropped: drop.exact } }),
+    ...(duplicates.nearly && { nearDuplicates: { count: duplicates.nearly, dropped: drop.near } }),
+  }))
 }
 
 function importTask({ dataDir, id, name, path }: ImportCorpusJob, format: TaskFormat): Promise<Corpus> {
@@ -64,26 +61,31 @@ function importTask({ dataDir, id, name, path }: ImportCorpusJob, format: TaskFo
 }
 
 /** A plain text that is a single document is cut at the ends of its lines, so that there is something to hold out. */
-async function* several(
-  documents: AsyncGenerator<Document>,
-  isText: () => boolean,
-): AsyncGenerator<Document> {
-  let only: Document | undefined
-  let count = 0
-  for await (const text of documents) {
-    if (++count === 2) yield only!
-    if (count === 1) only = text
-    else yield text
+class Pieces {
+  /** Whether it was: then its pieces are split by their place. */
+  cut = false
+
+  constructor(private readonly isText: () => boolean) {}
+
+  async *of(documents: AsyncGenerator<Document>): AsyncGenerator<Document> {
+    let only: Document | undefined
+    let count = 0
+    for await (const text of documents) {
+      if (++count === 2) yield only!
+      if (count === 1) only = text
+      else yield text
+    }
+    if (count !== 1) return
+    if (!this.isText() || typeof only !== 'string') return yield only!
+    this.cut = true
+    const size = Math.min(DOCUMENT, Math.ceil(only.length / 2))
+    let piece = ''
+    for (const line of only.split(/(?<=\n)/)) {
+      piece += line
+      if (piece.length < size) continue
+      yield piece
+      piece = ''
+    }
+    if (piece.trim()) yield piece
   }
-  if (count !== 1) return
-  if (!isText() || typeof only !== 'string') return yield only!
-  const size = Math.min(DOCUMENT, Math.ceil(only.length / 2))
-  let piece = ''
-  for (const line of only.split(/(?<=\n)/)) {
-    piece += line
-    if (piece.length < size) continue
-    yield piece
-    piece = ''
-  }
-  if (piece.trim()) yield piece
 }

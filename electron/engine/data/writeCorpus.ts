@@ -5,11 +5,15 @@ import { pipeline } from 'node:stream/promises'
 import { badInput, type Corpus } from '#contract'
 import { diskFull, isDiskFull, placeItem } from '../../files'
 import { plainText, type Document } from './conversation'
-import { isHeldOut, lineOf } from './documents'
+import { lineOf } from './documents'
+import { documentHash, fractionOf, heldOutAmong, splitOfHashes } from './split'
 
 /** What is known before its documents; the rest, where it is known after them alone, is asked for then. */
 type CorpusIdentity = Pick<Corpus, 'id' | 'name' | 'source'>
-type Learnt = Pick<Corpus, 'format' | 'unreadable' | 'duplicates'>
+interface Learnt extends Pick<Corpus, 'format' | 'unreadable' | 'duplicates' | 'nearDuplicates'> {
+  /** Whether its documents are split by their place, and not by what they hold. */
+  byPlace?: boolean
+}
 
 /** Characters of the sample that lists show. */
 const SAMPLE = 240
@@ -31,20 +35,31 @@ export async function writeCorpus(
   rmSync(temporary, { recursive: true, force: true })
   mkdirSync(temporary, { recursive: true })
   try {
-    const described = await writeDocuments(join(temporary, 'documents.jsonl'), documents, identity.source)
+    const written = await writeDocuments(join(temporary, 'documents.jsonl'), documents, identity.source)
+    const { fractions, ...described } = written
     if (!described.documents) {
       throw badInput('the corpus is empty', {
         file: identity.source,
         expected: 'at least one document with text',
       })
     }
-    if (described.documents === described.heldOutDocuments) {
+    const { byPlace, ...about } = learnt()
+    const split = byPlace ? undefined : splitOfHashes(fractions)
+    const heldOutDocuments = heldOutAmong(fractions, split)
+    if (described.documents === heldOutDocuments) {
       throw badInput('the corpus has one document, which is held out: nothing is left to train on', {
         file: identity.source,
-        expected: 'at least two documents',
+        expected: 'at least two documents that are not the same',
       })
     }
-    const row: Corpus = { ...identity, ...learnt(), ...described, createdAt: new Date().toISOString() }
+    const row: Corpus = {
+      ...identity,
+      ...about,
+      ...described,
+      heldOutDocuments,
+      ...(split && { split }),
+      createdAt: new Date().toISOString(),
+    }
     placeItem(folder, row)
     return row
   } catch (error) {
@@ -59,7 +74,8 @@ async function writeDocuments(
   source: string,
 ) {
   const hash = createHash('sha256')
-  const described = { bytes: 0, documents: 0, heldOutDocuments: 0, sample: '' }
+  const described = { bytes: 0, documents: 0, sample: '' }
+  let fractions = new Float64Array(1 << 10)
   let conversations: boolean | undefined
   async function* lines(): AsyncGenerator<string> {
     for await (const document of documents) {
@@ -73,7 +89,12 @@ async function writeDocuments(
       const text = plainText(document)
       const line = `${lineOf(document)}\n`
       hash.update(line)
-      if (isHeldOut(described.documents)) described.heldOutDocuments++
+      if (described.documents === fractions.length) {
+        const more = new Float64Array(2 * fractions.length)
+        more.set(fractions)
+        fractions = more
+      }
+      fractions[described.documents] = fractionOf(documentHash(document))
       if (!described.documents) described.sample = text.slice(0, SAMPLE)
       described.documents++
       described.bytes += Buffer.byteLength(text)
@@ -85,5 +106,10 @@ async function writeDocuments(
   } catch (error) {
     throw isDiskFull(error) ? diskFull(file, described.bytes, error) : error
   }
-  return { ...described, ...(conversations && { conversations }), digest: hash.digest('hex') }
+  return {
+    ...described,
+    fractions: fractions.subarray(0, described.documents),
+    ...(conversations && { conversations }),
+    digest: hash.digest('hex'),
+  }
 }

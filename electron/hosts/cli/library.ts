@@ -57,6 +57,11 @@ export function libraryCommands(program: Command): void {
         .choices(['keep', 'drop'])
         .default('keep'),
     )
+    .addOption(
+      new Option('--near-duplicates <what>', 'documents that are nearly as an earlier one')
+        .choices(['keep', 'drop'])
+        .default('keep'),
+    )
     .option('--preview', 'show fields, first documents and tokens; import nothing')
     .action(async (path: string, given: ImportCorpusOptions, command: Command) => {
       const { preview, ...own } = given
@@ -82,6 +87,7 @@ interface ImportCorpusOptions {
   field: string
   unreadable: 'stop' | 'skip'
   duplicates: 'keep' | 'drop'
+  nearDuplicates: 'keep' | 'drop'
   preview?: boolean
 }
 
@@ -92,7 +98,7 @@ function importedText(row: Corpus): string {
   if (warning) process.stderr.write(`warning: ${warning}\n`)
   return [
     `${row.name} (${row.id}): ${row.documents} documents, ${row.bytes} bytes, ${row.heldOutDocuments} documents held out`,
-    ...(row.duplicates ? [duplicatesText(row)] : []),
+    ...(duplicatesText(row) ? [duplicatesText(row)] : []),
     ...(unreadable ? [`${unreadable.count} of ${unreadable.of} records left out:`, ...unreadable.first] : []),
   ].join('\n')
 }

@@ -9,6 +9,7 @@ import {
   EXCERPT_TOKENS,
   LIKELIEST,
   runFiles,
+  textDigest,
   type Checkpoint,
   type Corpus,
   type DisagreementPage,
@@ -124,7 +125,7 @@ export class DisagreementService {
     const count = Math.min(EXCERPT_DOCUMENTS, total - first)
     const base = join(folder.path, runFiles.disagreement, nameOf(checkpoint))
     const documents = Array.from({ length: count }, (_, i) => first + i).map((document) => {
-      const key = { VERSION, EXCERPT_TOKENS, LIKELIEST, corpus: row.digest, document }
+      const key = { VERSION, EXCERPT_TOKENS, LIKELIEST, corpus: textDigest(row), document }
       return { document, file: join(base, `${sha256(JSON.stringify(key))}.json`) }
     })
     return { run, config, corpus: row, checkpoint, folder, documents }

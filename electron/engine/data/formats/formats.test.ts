@@ -24,11 +24,15 @@ interface Asked {
   field?: string
   unreadable?: 'stop' | 'skip'
   duplicates?: 'keep' | 'drop'
+  nearDuplicates?: 'keep' | 'drop'
 }
 async function read(path: string, asked: Asked = {}) {
-  const { field = 'text', unreadable = 'stop', duplicates = 'keep' } = asked
+  const { field = 'text', unreadable = 'stop', duplicates = 'keep', nearDuplicates = 'keep' } = asked
   const job = { dataDir, threads: 0, id: 'c', name: 'c', kind: 'import-corpus' as const }
-  const row = await importCorpus({ ...job, path, format: 'auto', field, unreadable, duplicates }, () => {})
+  const row = await importCorpus(
+    { ...job, path, format: 'auto', field, unreadable, duplicates, nearDuplicates },
+    () => {},
+  )
   const lines = readFileSync(join(dataDir, 'library/corpora/c/documents.jsonl'), 'utf8').trim().split('\n')
   return { row, texts: lines.map((line) => (JSON.parse(line) as { text: string }).text) }
 }
@@ -124,6 +128,17 @@ describe('fields', () => {
         /no column "body"; expected one of n, text, meta/,
       )
   })
+})
+
+it('documents that are nearly as an earlier one are counted, and dropped by choice', async () => {
+  const long = Array.from({ length: 200 }, (_, i) => `word${i}`)
+  const texts = [long.join(' '), [...long.slice(0, 199), 'other'].join(' '), ...TEXTS]
+  const file = write('near.jsonl', lines(...texts.map((text) => ({ text }))))
+  expect((await read(file)).row).toMatchObject({ documents: 5, nearDuplicates: { count: 1, dropped: false } })
+  const dropped = await read(file, { nearDuplicates: 'drop' })
+  expect(dropped.texts).toEqual([texts[0], ...TEXTS])
+  expect(dropped.row).toMatchObject({ nearDuplicates: { count: 1, dropped: true } })
+  expect(dropped.row.duplicates).toBeUndefined()
 })
 
 it('documents that were there before are counted, and dropped by choice', async () => {
@@ -222,7 +237,7 @@ describe('a preview', () => {
   const look = (path: string, field = 'text') =>
     previewCorpus({
       ...{ dataDir, threads: 0, kind: 'preview-corpus', path, field, format: 'auto' },
-      ...{ unreadable: 'stop', duplicates: 'keep', tokenizers: [] },
+      ...{ unreadable: 'stop', duplicates: 'keep', nearDuplicates: 'keep', tokenizers: [] },
     })
 
   it('shows fields, documents and what cannot be read, and goes on with a wrong field', async () => {

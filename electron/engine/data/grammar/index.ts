@@ -1,7 +1,7 @@
 import { badInput, nearest, type Corpus, type Job } from '#contract'
 import type { Progress } from '../../progress'
 import { createRandom, type Random } from '../../random'
-import { isHeldOut } from '../documents'
+import { splitByPlace } from '../split'
 import { writeCorpus } from '../writeCorpus'
 import { domains, type Domain } from './domains'
 import { derive } from './grammar'
@@ -46,7 +46,7 @@ export async function generateCorpus(
     for (let i = 0, bytes = 0; bytes < job.bytes; i++) {
       const { text, bits } = deriveDocument(domain!, random)
       const size = Buffer.byteLength(text)
-      if (isHeldOut(i)) {
+      if (splitByPlace(i) === 'held-out') {
         heldOut.bits += bits
         heldOut.bytes += size
       }
@@ -56,7 +56,10 @@ export async function generateCorpus(
     }
   }
   const row = { id: job.id, name: job.name, source: `synthetic:${domain.name}` }
-  const corpus = await writeCorpus(job.dataDir, row, documents(), () => ({ format: 'synthetic' }))
+  const corpus = await writeCorpus(job.dataDir, row, documents(), () => ({
+    format: 'synthetic',
+    byPlace: true,
+  }))
   return { ...corpus, entropyFloor: heldOut.bytes ? heldOut.bits / heldOut.bytes : undefined }
 }
 
