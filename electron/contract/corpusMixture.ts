@@ -28,6 +28,27 @@ export const tokenReading = z.strictObject({
 })
 export type TokenReading = z.output<typeof tokenReading>
 
+export const sharedBy = ['weight', 'tokens'] as const
+
+/** What share of the sequences each corpus of a mixture has. */
+export const mixtureShares = z.strictObject({
+  /** `weight`: as its weight; `tokens`: as its weight times the tokens of its training split. */
+  by: z.enum(sharedBy).default('weight'),
+  /** T: shares are raised to 1 / T; above 1 small corpora are drawn more often than they are large. */
+  temperature: positive.default(1),
+})
+export type MixtureShares = z.output<typeof mixtureShares>
+
+/**
+ * The weights that corpora are drawn by, up to a factor: (weight * tokens)^(1 / T), tokens only where shares go by them.
+ *
+ * @param shares absent: by weight alone
+ */
+export function drawnWeight(weight: number, tokens: number, shares?: MixtureShares): number {
+  if (!shares) return weight
+  return (weight * (shares.by === 'tokens' ? tokens : 1)) ** (1 / shares.temperature)
+}
+
 /** A weighted mixture; one name alone stands for a mixture of one. */
 export const corpusMixture = z
   .union([

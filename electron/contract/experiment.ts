@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { corpusMixture } from './corpusMixture'
+import { corpusMixture, mixtureShares } from './corpusMixture'
 import { applyMethod, tableMethods } from './methods'
 import { modelSpec, objectName } from './model'
 import { trainSource, writes } from './source'
@@ -103,6 +103,7 @@ export const train = z.strictObject({
   source: trainSource.prefault({}),
   /** Tokens a sequence. */
   context: count.default(128),
+  mixture: mixtureShares.optional(),
   /** Draws the batches; default the experiment's own seed. One for all seeds lets a grid share teacher passes. */
   dataSeed: natural.optional(),
   /** Micro-batches a step is split into; `batch` must be a multiple of it. */

@@ -57,7 +57,13 @@ export function trainingPlan(config: RunConfig, teacher: Teacher): TeacherPlan {
   const { seed, train } = config.experiment
   const { batch, context, steps } = train
   const corpora = config.corpora.map((corpus) => [readDigest(corpus), corpus.weight])
-  const about = { split: 'train', seed: train.dataSeed ?? seed, batch, context, corpora }
+  const { mixture } = train
+  // Places in masked text were drawn otherwise before.
+  const indexed = config.corpora.some(
+    ({ reading }) => reading?.loss === 'assistant' && reading.packing === 'windows',
+  )
+  const drawn = { ...(mixture && { mixture }), ...(indexed && { indexed }) }
+  const about = { split: 'train', seed: train.dataSeed ?? seed, batch, context, corpora, ...drawn }
   return { key: keyOf(config, teacher, about), batches: steps }
 }
 

@@ -1,5 +1,5 @@
-import { learnsFromTeachers, type Job, type RunConfig } from '#contract'
-import { createBatchPlan, type BatchPlan } from '../data/batchPlan'
+import { drawnWeight, learnsFromTeachers, type Job, type RunConfig } from '#contract'
+import { createBatchPlan, type BatchPlan, type BatchSource } from '../data/batchPlan'
 import { openText } from '../data/corpusText'
 import type { TextTokenizer } from '../data/textTokenizer'
 import { calibrationText } from '../evaluate/calibrationText'
@@ -17,13 +17,32 @@ export async function openBatchPlan(dataDir: string, config: RunConfig, emit: Em
     const progress = (phase: string, fraction: number) => emit({ type: 'progress', phase, fraction })
     const tokens = await openText(dataDir, corpus, config.tokenizer, 'train', progress)
     warnOfCuts(row.name, tokens.documents, train.context, emit)
-    sources.push({ tokens, weight, name: row.name })
+    sources.push({
+      tokens,
+      weight: drawnWeight(weight, tokens.ids.length, train.mixture),
+      name: row.name,
+    })
   }
+  for (const text of epochsText(sources, train)) emit({ type: 'log', level: 'info', message: text })
   return createBatchPlan({
     seed: train.dataSeed ?? seed,
     batch: train.batch,
     context: train.context,
     sources,
+  })
+}
+
+/** What a run's sequences are of each corpus' training split: its share, and how often all of it is read. */
+export function epochsText(
+  sources: readonly BatchSource[],
+  { steps, batch, context }: Pick<RunConfig['experiment']['train'], 'steps' | 'batch' | 'context'>,
+): string[] {
+  const total = sources.reduce((sum, { weight }) => sum + weight, 0)
+  return sources.map(({ name, weight, tokens: { ids, documents } }) => {
+    const sequences = (steps * batch * weight) / total
+    const epochs = documents ? sequences / (documents.length / 2) : (sequences * context) / ids.length
+    const share = ((100 * weight) / total).toPrecision(3)
+    return `corpus "${name}" has ${share} % of the sequences: ${epochs.toPrecision(3)} epochs of its ${ids.length} tokens in ${steps} steps`
   })
 }
 

@@ -1,4 +1,4 @@
-import { badInput, tokenReadingOf, type RunConfig, type TrainSource } from '#contract'
+import { badInput, drawnWeight, tokenReadingOf, type RunConfig, type TrainSource } from '#contract'
 import { openText, type CorpusText } from '../../data/corpusText'
 import { chunksOf, type TokenIds } from '../../data/tokens'
 import type { Progress } from '../../progress'
@@ -33,7 +33,7 @@ export async function openPrompts(
   { experiment, corpora, tokenizer }: RunConfig,
   progress?: Progress,
 ): Promise<PromptSource[]> {
-  const { source, context } = experiment.train
+  const { source, context, mixture } = experiment.train
   const sources: PromptSource[] = []
   for (const [corpus, { row, reading = tokenReadingOf(row), weight }] of corpora.entries()) {
     if (source.prompts.corpus !== undefined && source.prompts.corpus !== row.name) continue
@@ -48,7 +48,8 @@ export async function openPrompts(
           : `a document with more than ${source.prompts.tokens} tokens`,
       })
     }
-    sources.push({ corpus, weight, ids: text.ids, places, ends: text.mask ? turnEnds(text) : [] })
+    const drawn = drawnWeight(weight, text.ids.length, mixture)
+    sources.push({ corpus, weight: drawn, ids: text.ids, places, ends: text.mask ? turnEnds(text) : [] })
   }
   return sources
 }

@@ -4,6 +4,7 @@ import {
   conflicts,
   granularities,
   objectives,
+  sharedBy,
   tableMethods,
   weightingStrategies,
 } from '#contract'
@@ -19,6 +20,21 @@ export const groups: readonly FieldGroup[] = [
     title: 'Data and teachers',
     fields: [
       { path: 'corpus', label: 'Corpora', help: 'Text to learn from, drawn by weight', kind: 'corpus' },
+      {
+        path: 'train.mixture.by',
+        label: 'Shares of corpora',
+        help: 'By their weights, or by weight times tokens',
+        kind: 'choice',
+        choices: sharedBy,
+        fallback: 'weight',
+      },
+      {
+        path: 'train.mixture.temperature',
+        label: 'Temperature of shares',
+        help: 'Above 1 small corpora are drawn more often than they are large',
+        kind: 'number',
+        fallback: 1,
+      },
       {
         path: 'teachers',
         label: 'Teachers',
