@@ -4,6 +4,7 @@ import { applyMethod, tableMethods } from './methods'
 import { modelSpec, objectName } from './model'
 import { trainSource, writes } from './source'
 import { studentSpec } from './student'
+import { teacherUse } from './teacherUse'
 import { weighting } from './weighting'
 
 export { objectName }
@@ -200,7 +201,7 @@ export const experimentFields = z.strictObject({
   tokenizer: objectName.optional(),
   student: studentSpec,
   /** Names in the library; none is cross-entropy only. */
-  teachers: z.array(objectName),
+  teachers: z.array(teacherUse),
   weighting: weighting.prefault({}),
   loss: loss.prefault({}),
   train: train.superRefine(multiple).prefault({}),

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { badInput } from './errors'
 import type { CorpusMixture, TokenReading } from './corpusMixture'
 import { objectName, type Features } from './experiment'
+import { int8Cost } from './int8Cost'
 import { measured } from './measured'
 import { hasLayers, teacherModel, type ModelConfig } from './model'
 
@@ -234,6 +235,8 @@ export const teacher = z.strictObject({
   perplexity: z.record(z.string(), measured).default({}),
   /** One for each mixture it was calibrated on, the newest last. */
   calibrations: z.array(calibration).default([]),
+  /** What its matrices in 8 bits cost, where that was measured. */
+  int8: int8Cost.optional(),
   createdAt: timestamp,
 })
 export type Teacher = z.output<typeof teacher>

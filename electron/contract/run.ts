@@ -42,9 +42,16 @@ export const continued = z.strictObject({
   corpora: z.array(corpus),
 })
 
+/** A teacher as a run has it. */
+const runTeacher = teacher.extend({
+  /** What its matrices are multiplied in; absent: f32. */
+  precision: z.literal('int8').optional(),
+})
+export type RunTeacher = z.output<typeof runTeacher>
+
 /** A teacher whose tokenizer is not the student's. */
 export const foreignTeacher = z.strictObject({
-  row: teacher,
+  row: runTeacher,
   tokenizer,
   /** Its place among the definition's teachers, from 0. */
   place: z.number().int().nonnegative(),
@@ -65,7 +72,7 @@ export const runConfig = z.strictObject({
   corpora: z.array(z.strictObject({ weight: z.number(), row: corpus, reading: tokenReading.optional() })),
   tokenizer,
   /** Those that have the student's tokenizer. */
-  teachers: z.array(teacher),
+  teachers: z.array(runTeacher),
   /** Those that have another one; absent when there are none. */
   foreign: z.array(foreignTeacher).optional(),
   /** Of calibrated entropy: each teacher's temperature, filled in by the worker before the first step. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { CorpusMixture } from './corpusMixture'
 import { objectName } from './model'
+import { namesOf, type TeacherUse } from './teacherUse'
 
 export const weightingStrategies = [
   'uniform',
@@ -48,11 +49,12 @@ export type Weighting = z.output<typeof weighting>
 /** An experiment's routes: for each of its corpora the teacher's place among its teachers; -1 where there is none. */
 export function routedTeachers({ corpus, teachers, weighting }: Routed): number[] {
   const routes = new Map(Object.entries(weighting.routes ?? {}))
-  return corpus.map(({ name }) => teachers.indexOf(routes.get(name)!))
+  const names = namesOf(teachers)
+  return corpus.map(({ name }) => names.indexOf(routes.get(name)!))
 }
 
 interface Routed {
   corpus: CorpusMixture
-  teachers: readonly string[]
+  teachers: readonly TeacherUse[]
   weighting: Pick<Weighting, 'routes'>
 }

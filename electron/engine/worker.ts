@@ -70,6 +70,8 @@ async function perform(job: Job): Promise<unknown> {
       return (await import('./evaluate/evaluateModels')).evaluateModels(job, progress)
     case 'calibrate':
       return (await import('./evaluate/calibrateModels')).calibrateModels(job, progress)
+    case 'measure-int8':
+      return (await import('./evaluate/int8Cost')).measureInt8(job, progress)
     case 'disagreement':
       return (await import('./evaluate/disagreement')).readDisagreement(job, progress)
     case 'generate':

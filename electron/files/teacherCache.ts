@@ -9,6 +9,7 @@ import {
   type CacheAbout,
   type ModelConfig,
   type RunConfig,
+  type RunTeacher,
   type Teacher,
 } from '#contract'
 import { writeJsonAtomic } from './atomic'
@@ -53,7 +54,7 @@ const READERS = 'readers.txt'
 export const WRITER_LOCK = 'writer.json'
 
 /** The training batches of a run, as its teacher reads them. */
-export function trainingPlan(config: RunConfig, teacher: Teacher): TeacherPlan {
+export function trainingPlan(config: RunConfig, teacher: RunTeacher): TeacherPlan {
   const { seed, train } = config.experiment
   const { batch, context, steps } = train
   const corpora = config.corpora.map((corpus) => [readDigest(corpus), corpus.weight])
@@ -70,7 +71,7 @@ export function trainingPlan(config: RunConfig, teacher: Teacher): TeacherPlan {
 /** The held-out windows of one corpus of a run; the same for every seed. */
 export function heldOutPlan(
   config: RunConfig,
-  teacher: Teacher,
+  teacher: RunTeacher,
   corpus: string,
 ): Omit<TeacherPlan, 'batches'> {
   const { train, evaluate } = config.experiment
@@ -84,17 +85,17 @@ export function heldOutPlan(
 export const CALIBRATION_TOKENS = 2048
 
 /** The calibration windows over all corpora of a run. */
-export function calibrationPlan(config: RunConfig, teacher: Teacher): Omit<TeacherPlan, 'batches'> {
+export function calibrationPlan(config: RunConfig, teacher: RunTeacher): Omit<TeacherPlan, 'batches'> {
   const { batch, context } = config.experiment.train
   const corpora = config.corpora.map((corpus) => [readDigest(corpus), corpus.weight])
   const about = { split: 'calibration', corpora, tokens: CALIBRATION_TOKENS, batch, context }
   return { key: keyOf(config, teacher, about) }
 }
 
-function keyOf({ tokenizer }: RunConfig, teacher: Teacher, about: object): string {
-  return sha256(
-    JSON.stringify({ version: VERSION, teacher: teacher.digest, tokenizer: tokenizer.digest, ...about }),
-  )
+function keyOf({ tokenizer }: RunConfig, { digest: teacher, precision }: RunTeacher, about: object): string {
+  // Whose matrices are in 8 bits says something else.
+  const who = { teacher, ...(precision && { precision }) }
+  return sha256(JSON.stringify({ version: VERSION, ...who, tokenizer: tokenizer.digest, ...about }))
 }
 
 /** Bytes of what is kept of a token beside its distribution: of an approximation it could not be said, and it costs time. */

@@ -130,6 +130,10 @@ describe('a run killed with -9 and resumed computes what an undisturbed one does
       },
     ],
     [
+      'with teachers in 8 bits, one of them from the cache',
+      { teachers: [{ name: 'cook', precision: 'int8' }, 'clerk'], cache: { mode: 'states' } },
+    ],
+    [
       'with a retention loss to its earlier self',
       {
         corpus: 'sums',

@@ -247,6 +247,8 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
       tasks.start('Evaluate teachers', (control) => models.evaluate(ids, corpora, { control })).row,
     'teachers.calibrate': ({ ids, corpora }) =>
       tasks.start('Calibrate teachers', (control) => models.calibrate(ids, corpora, control)).row,
+    'teachers.measureInt8': ({ ids, corpora }) =>
+      tasks.start('Measure teachers in 8 bits', (control) => models.measureInt8(ids, corpora, control)).row,
     'runs.list': () => runs.list(),
     'runs.get': ({ id }) => runs.get(id),
     'runs.metrics': (params) => runs.metrics(params),

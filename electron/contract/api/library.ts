@@ -80,6 +80,11 @@ export const library = {
     z.strictObject({ ids: z.array(id).min(1), corpora: z.array(id).min(1) }),
     task,
   ),
+  /** Measures what their matrices in 8 bits cost on the held-out text of corpora, and keeps it with them. */
+  'teachers.measureInt8': method(
+    z.strictObject({ ids: z.array(id).min(1), corpora: z.array(id).min(1) }),
+    task,
+  ),
   /** A model is a run (its best checkpoint) or a teacher. */
   'models.generate': method(
     z.strictObject({

@@ -13,7 +13,7 @@ import {
   previewReadingJob,
   trainTokenizerJob,
 } from './library'
-import { calibrateJob, disagreementJob, evaluateJob, exportJob, generateJob } from './models'
+import { calibrateJob, disagreementJob, evaluateJob, exportJob, generateJob, int8Job } from './models'
 
 /** Trains the run of `config` in its folder `runs/<id>`; `resume` goes on from its last checkpoint. */
 export const runJob = z.object({
@@ -73,6 +73,7 @@ export const job = z.discriminatedUnion('kind', [
   deriveTeacherJob,
   evaluateJob,
   calibrateJob,
+  int8Job,
   disagreementJob,
   generateJob,
   exportJob,

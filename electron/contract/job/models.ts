@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { badInput } from '../errors'
 import { backends } from '../experiment'
+import { int8Cost } from '../int8Cost'
 import { calibration, corpus, taskFormats, tokenizer } from '../library'
 import { measured } from '../measured'
 import { runConfig } from '../run'
@@ -51,6 +52,19 @@ export const calibrateJob = z.object({
 /** In the models' order. */
 export const calibrateResult = z.object({ calibrations: z.array(calibration) })
 export type CalibrateResult = z.output<typeof calibrateResult>
+
+/** Measures what matrices in 8 bits cost models of ours, on the held-out text of corpora. Result: Int8Result. */
+export const int8Job = z.object({
+  ...computing,
+  kind: z.literal('measure-int8'),
+  models: z.array(modelRef).min(1),
+  corpora: z.array(corpus).min(1),
+  /** Of each corpus, at most. */
+  tokens: z.number().int().positive().default(4096),
+})
+/** In the models' order. */
+export const int8Result = z.object({ costs: z.array(int8Cost) })
+export type Int8Result = z.output<typeof int8Result>
 
 /** Metrics of one model on one corpus (METHOD.md: metrics), or on the text file (corpus absent). */
 export const modelScore = z.object({

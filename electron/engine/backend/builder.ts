@@ -76,7 +76,7 @@ export function cast(value: Value, type: OnnxType): Value {
   return node('Cast', [value], value.shape, type, { attributes: { to: CAST_TO[type] } })
 }
 
-const CAST_TO: Record<OnnxType, number> = { float32: 1, int32: 6, int64: 7, bool: 9 }
+const CAST_TO: Record<OnnxType, number> = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, bool: 9 }
 
 export function reshape(value: Value, shape: readonly number[]): Value {
   if (value.data) return withShape(value, shape, value.data)

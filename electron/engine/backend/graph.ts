@@ -5,8 +5,11 @@ export type Data = Float32Array | Int32Array | Uint8Array
 export type Attribute = number | string | readonly number[] | { float: number }
 export type Attributes = Readonly<Record<string, Attribute>>
 
-/** Types of ONNX that appear in our graphs; int64 only between nodes (shapes, axes, indices). */
-export type OnnxType = Dtype | 'int64'
+/**
+ * Types of ONNX that appear in our graphs; int64 only between nodes (shapes, axes, indices), 8 bits only of teachers'
+ * weights and of what is multiplied with them.
+ */
+export type OnnxType = Dtype | 'int64' | 'int8' | 'uint8'
 
 let nextId = 0
 

@@ -5,6 +5,7 @@ import { registerGradients } from './gradients'
 import { Value, type Dtype } from './graph'
 import { registerKernels } from './kernels'
 import { LazyBackend } from './lazyBackend'
+import { quantisedMatMul, quantisedRows } from './quantised'
 import { Replay } from './replay'
 import { Residency } from './residency'
 import { loadRuntime, sessionOptions, useProvider, useThreads, type Tensor } from './session'
@@ -95,6 +96,36 @@ export function residentTensor(output: Tensor): tf.Tensor {
   const value = new Value(output.dims, output.type as Dtype)
   value.resident = output
   return tf.engine().makeTensorFromTensorInfo((tf.backend() as LazyBackend).tensor(value))
+}
+
+/**
+ * A table of 8-bit numbers, for the kernels of `kernels/quantised` alone: tfjs takes it for integers, and has nothing
+ * that computes with it.
+ */
+export function int8Tensor(data: Int8Array, shape: readonly number[]): tf.Tensor {
+  const value = new Value(shape, 'int8')
+  value.data = new Uint8Array(data.buffer, data.byteOffset, data.length)
+  return tf.engine().makeTensorFromTensorInfo((tf.backend() as LazyBackend).tensor(value))
+}
+
+/**
+ * Whether a backend multiplies tables of 8 bits, and rightly: processors without instructions for it add up pairs of
+ * products in 16 bits, where the largest do not fit, without a word.
+ * @throws bad-input, in one line, where it does not
+ */
+export async function checkInt8(kind: BackendInfo['kind']): Promise<void> {
+  const refused = (why: string) => badInput(why, { field: 'teachers', expected: 'precision: f32' })
+  if (kind !== 'onnx') throw refused(`the backend ${kind} has no products in 8 bits`)
+  const [depth, largest] = [64, 127]
+  const weight = int8Tensor(new Int8Array(depth).fill(largest), [depth, 1])
+  const product = tf.tidy(() => {
+    const [rows, sizes] = quantisedRows(tf.ones([1, depth]))
+    return quantisedMatMul({ rows, sizes, weight, scale: tf.ones([1]) })
+  })
+  const [sum] = await product.data()
+  tf.dispose([weight, product])
+  if (Math.abs(sum! - depth * largest) > 1e-2)
+    throw refused(`this processor makes ${sum} of ${depth * largest} in 8 bits`)
 }
 
 /**

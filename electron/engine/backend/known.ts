@@ -24,3 +24,13 @@ function typed(values: tfTypes.BackendValues | readonly number[], dtype: Dtype):
   if (dtype === 'int32') return values instanceof Int32Array ? values : Int32Array.from(values as number[])
   return values instanceof Uint8Array ? values : Uint8Array.from(values as ArrayLike<number>)
 }
+
+/** A value's data; of signed numbers of 8 bits the bytes are kept, for tfjs knows no such arrays. */
+export function signed({ type, data }: Value): Data | Int8Array {
+  return type === 'int8' ? new Int8Array(data!.buffer, data!.byteOffset, data!.length) : data!
+}
+
+/** What tfjs takes a value for: it knows no numbers of 8 bits, which our own kernels alone read. */
+export function dtypeOf({ type }: Value): Dtype {
+  return type === 'int8' || type === 'uint8' ? 'int32' : (type as Dtype)
+}

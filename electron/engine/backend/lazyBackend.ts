@@ -5,7 +5,7 @@ import { CompiledGraphs } from './compiledGraphs'
 import { forget, traceGraph, Value, type Data, type Dtype, type Graph, type Runnable } from './graph'
 import { encodeHalf } from './half'
 import { encodeModel } from './onnx'
-import { known } from './known'
+import { dtypeOf, known, signed } from './known'
 import { OutputMemory } from './outputs'
 import type { Residency } from './residency'
 import { RowSums } from './rowSum'
@@ -61,7 +61,7 @@ export class LazyBackend extends tf.KernelBackend {
   tensor(value: Value): TensorInfo {
     const dataId = {}
     this.store(dataId, value, 1)
-    return { dataId, shape: [...value.shape], dtype: value.type as Dtype }
+    return { dataId, shape: [...value.shape], dtype: dtypeOf(value) }
   }
 
   /** Another tensor for the same data, as tfjs's own backends share it. */
@@ -254,7 +254,7 @@ export class LazyBackend extends tf.KernelBackend {
     for (const leaf of graph.leaves) {
       feeds[graph.names.get(leaf)!] = this.residency
         ? await this.residency.feed(leaf)
-        : new this.ort.Tensor(leaf.type as Dtype, leaf.data as never, leaf.shape)
+        : new this.ort.Tensor(leaf.type as Dtype, signed(leaf) as never, leaf.shape)
     }
     const results = await session.run(feeds)
     for (const output of graph.outputs) {

@@ -10,6 +10,8 @@ const IR_VERSION = 9
 /** TensorProto.DataType of onnx.proto. */
 export const TYPE: Record<OnnxType | 'float64', number> = {
   float32: 1,
+  uint8: 2,
+  int8: 3,
   int32: 6,
   int64: 7,
   bool: 9,

@@ -1,3 +1,4 @@
+import { chunkTokens } from '#contract'
 import { tf } from '../backend/tf'
 import type { MixedLoss } from './losses'
 
@@ -9,38 +10,19 @@ export interface Chunk {
   after?: tf.Scalar
 }
 
-/** Logits of a chunk: what a table of them takes, 4 MB, stays in a core's caches from one pass to the next. */
-const LOGITS = 1 << 20
-/** Tokens of a chunk at the least, if a sequence has as many: for fewer the head would be read too often. */
-const TOKENS = 128
+/** Chunks of so many tokens each, in order. */
+export function chunksOfSize(tokens: number, size: number): Chunk[] {
+  return Array.from({ length: tokens / size }, (_, i) => ({ from: i * size, size }))
+}
 
-/**
- * Cuts a batch into chunks of equally many tokens: of whole sequences, or, where a sequence has too many logits and may
- * be cut, of equal parts of one.
- *
- * @param logits at most so many in a chunk, if it can be cut so far
- * @param whole whether what is said of a token depends on others of its sequence
- */
+/** Cuts a batch of sequences into chunks: by what, says `chunkTokens`. */
 export function chunksOf(
   sequences: number,
   time: number,
   vocab: number,
-  { logits = LOGITS, whole = false } = {},
+  options?: Parameters<typeof chunkTokens>[3],
 ): Chunk[] {
-  const wanted = Math.ceil((sequences * time * vocab) / logits)
-  let count = Math.min(wanted, sequences)
-  while (sequences % count) count++
-  let size = (sequences / count) * time
-  if (!whole && size === time) size = partOfSequence(time, logits / vocab)
-  return Array.from({ length: (sequences * time) / size }, (_, i) => ({ from: i * size, size }))
-}
-
-/** The largest equal part of a sequence of at most so many tokens, but no shorter than a chunk has to be. */
-function partOfSequence(time: number, most: number): number {
-  let size = time
-  for (let parts = 2; size > most && time / parts >= TOKENS; parts++)
-    if (time % parts === 0) size = time / parts
-  return size
+  return chunksOfSize(sequences * time, chunkTokens(sequences, time, vocab, options))
 }
 
 /**

@@ -64,7 +64,9 @@ export async function calibrateTeachers(
   let windows: WeightedWindow[] | undefined
   const temperatures: number[] = []
   for (const row of config.teachers) {
-    let calibration = calibrationFor(row, mixture)
+    // What the library knows is of the teacher in f32, and only that is told to it.
+    const exact = row.precision === undefined
+    let calibration = exact ? calibrationFor(row, mixture) : undefined
     if (!calibration) {
       const text = { tokenizer: config.tokenizer, tokens: TOKENS, batch, context }
       windows ??= await calibrationWindows(dataDir, config.corpora, tokenizer, text)
@@ -74,7 +76,7 @@ export async function calibrateTeachers(
         logits: (tokens) => source.signal(tokens).logits,
       })
       source.dispose()
-      onFitted(row.id, calibration)
+      if (exact) onFitted(row.id, calibration)
     }
     temperatures.push(calibration.temperature)
   }

@@ -20,6 +20,7 @@ import { causalAttention, mappedAttention } from './attention'
 import { decoderLayer, MATRICES, normalise, type LayerPass, type Rotations } from './layer'
 import { softCap } from './layers'
 import { adapted, LORA_SCALE } from './lora'
+import { gathered, plainProduct, products, scaleOf, type Product } from './quantised'
 import { rotaryRows } from './rotary'
 
 /** Weights by name. */
@@ -73,17 +74,22 @@ export function maskOf(time: number, window: number): Float32Array {
 }
 
 /** What logits are made of: cap * tanh(normal head^T / cap), or the product alone where there is no cap. */
-export interface Final {
+export interface Final extends Head {
   /** The last normalised states, [tokens, width]. */
   normal: tf.Tensor2D
-  /** [vocab, width] */
+}
+
+export interface Head {
+  /** [vocab, width]; in 8 bits [width, vocab] */
   head: tf.Tensor2D
+  /** Of a head in 8 bits, [vocab]. */
+  scale?: tf.Tensor1D
   cap?: number
 }
 
 /** [tokens, vocab] */
-export function finalLogits({ normal, head, cap }: Final): tf.Tensor2D {
-  return softCap(tf.matMul<tf.Tensor2D>(normal, head, false, true), cap)
+export function finalLogits({ normal, head, scale, cap }: Final): tf.Tensor2D {
+  return softCap(products(normal)(head, scale), cap)
 }
 
 export interface Output {
@@ -153,7 +159,7 @@ export function embedded(
 ): tf.Tensor2D {
   const { embedding, positions } = config.architecture ?? LLAMA
   const { width } = config
-  let x = tf.gather(parameters.get(EMBEDDING) as tf.Tensor2D, ids as tf.Tensor1D) as tf.Tensor2D
+  let x = gathered(parameters, ids as tf.Tensor1D)
   if (embedding.width) x = tf.matMul(x, parameters.get(PROJECT_IN) as tf.Tensor2D, false, true)
   if (embedding.multiplier !== 1) x = tf.mul(x, embedding.multiplier)
   if (positions.learned === undefined) return x
@@ -174,14 +180,15 @@ export function finalOf(config: ModelConfig, parameters: Parameters, x: tf.Tenso
   if (embedding.width) normal = tf.matMul(normal, parameters.get(PROJECT_OUT) as tf.Tensor2D, false, true)
   if (logits.multiplier !== 1) normal = tf.mul(normal, logits.multiplier)
   const rows = parameters.get(config.tied ? EMBEDDING : HEAD) as tf.Tensor2D
-  const head = config.rows ? tf.slice(rows, [0, 0], [config.vocab, -1]) : rows
-  return { normal, head, cap: logits.cap }
+  const scale = scaleOf(parameters, config.tied ? EMBEDDING : HEAD)
+  const head = config.rows && !scale ? tf.slice(rows, [0, 0], [config.vocab, -1]) : rows
+  return { normal, head, scale, cap: logits.cap }
 }
 
 /**
  * A layer's pass over whole sequences, but for its attention.
  *
- * @param product x [tokens, in] times a matrix [out, in]
+ * @param product x [tokens, in] times a matrix in f32, [out, in]
  */
 export function wholePass(
   config: ModelConfig,
@@ -189,20 +196,23 @@ export function wholePass(
   layer: number,
   batch: number,
   { time, rotations }: Pick<Tables, 'time' | 'rotations'>,
-  product = (x: tf.Tensor2D, matrix: tf.Tensor2D) => tf.matMul<tf.Tensor2D>(x, matrix, false, true),
+  product: Product = plainProduct,
 ): Omit<LayerPass, 'attend'> {
   return {
     batch,
     time,
     rotations,
-    project: (x, matrices) =>
-      matrices.map((which) => {
-        const plain = product(x, parameters.get(layerWeight(layer, which)) as tf.Tensor2D)
+    project: (x, matrices) => {
+      const times = products(x, product)
+      return matrices.map((which) => {
+        const name = layerWeight(layer, which)
+        const plain = times(parameters.get(name) as tf.Tensor2D, scaleOf(parameters, name))
         const more = adapted(x, parameters, layer, which, matrices)
         const sum = more ? tf.add<tf.Tensor2D>(plain, more) : plain
         const bias = parameters.get(layerWeight(layer, MATRICES[which]))
         return bias ? tf.add<tf.Tensor2D>(sum, bias) : sum
-      }),
+      })
+    },
     vector: (which) => parameters.get(layerWeight(layer, which)) as tf.Tensor1D | undefined,
   }
 }

@@ -1,7 +1,8 @@
-import { badInput, longestSequence, type Teacher } from '#contract'
+import { badInput, longestSequence, type RunTeacher, type Teacher } from '#contract'
 import { tf } from '../backend/tf'
-import { createTables, forward, type Final } from '../model/forward'
+import { createTables, forward, type Head } from '../model/forward'
 import { readTeacher, readTeacherHead } from '../model/modelFolder'
+import { quantisedHead, quantisedTensors } from '../model/quantised'
 import { withoutPadding } from '../model/vocabulary'
 import { toTensors } from '../model/weights'
 import { openOnnxTeacher } from './onnx'
@@ -18,7 +19,7 @@ import type { TeacherSource } from './source'
  */
 export async function openLiveTeacher(
   dataDir: string,
-  row: Teacher,
+  row: RunTeacher,
   time: number,
   layers: readonly number[] = [],
 ): Promise<TeacherSource> {
@@ -27,7 +28,7 @@ export async function openLiveTeacher(
   if (row.model.family === 'onnx') return openOnnxTeacher(dataDir, row, time, layers)
   const whole = await readTeacher(dataDir, row)
   const { config, weights } = withoutPadding(whole.config, whole.weights)
-  const parameters = toTensors(weights)
+  const parameters = row.precision === 'int8' ? quantisedTensors(config, weights) : toTensors(weights)
   const tables = createTables(config, time)
   return {
     row,
@@ -40,12 +41,13 @@ export async function openLiveTeacher(
 }
 
 /**
- * What makes logits of a teacher's last states; the tensor is the caller's.
+ * What makes logits of a teacher's last states; the tensors are the caller's.
  *
  * @throws as `openLiveTeacher`
  */
-export async function openTeacherHead(dataDir: string, row: Teacher): Promise<Pick<Final, 'head' | 'cap'>> {
+export async function openTeacherHead(dataDir: string, row: RunTeacher): Promise<Head> {
   const { head, cap } = await readTeacherHead(dataDir, row)
+  if (row.precision === 'int8') return { ...quantisedHead(head), cap }
   return { head: tf.keep(tf.tensor2d(head.data, head.shape as [number, number])), cap }
 }
 

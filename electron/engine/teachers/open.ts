@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   alignableLayers,
+  int8Words,
   learnsFromTeachers,
   readsCache,
   type AlignmentSetting,
@@ -80,6 +81,7 @@ export class RunTeachers {
       const { tau } = config.experiment.loss
       const served = row.model.family === 'served'
       if (served && tau !== 1) warn(restAt(tau, row))
+      if (row.precision === 'int8') warn(`teacher "${row.name}": ${int8Words(row.int8)}`)
       // What a server has answered is never asked for again.
       if (!served && (mode === 'off' || !readsCache(config.experiment, mode))) {
         sources.push(await openLive())

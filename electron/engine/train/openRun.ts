@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { badInput, runFiles, type Job, type RunConfig } from '#contract'
-import { checkHalf, startBackend, type BackendInfo } from '../backend'
+import { badInput, namedUse, runFiles, type Job, type RunConfig } from '#contract'
+import { checkHalf, checkInt8, startBackend, type BackendInfo } from '../backend'
 import type { BatchPlan } from '../data/batchPlan'
 import { loadTokenizer } from '../data/tokenizer'
 import type { TextTokenizer } from '../data/textTokenizer'
@@ -58,6 +58,7 @@ export async function openRun(job: RunJob, emit: Emit): Promise<OpenedRun> {
   const own = experiment.backend === 'auto' ? job.backend : experiment.backend
   const backend = await startBackend(own, { threads })
   if (experiment.train.precision === 'f16') await checkHalf(backend.kind)
+  if (experiment.teachers.some((use) => namedUse(use).precision === 'int8')) await checkInt8(backend.kind)
 
   const tokenizer = await loadTokenizer(dataDir, job.config.tokenizer)
   const plan = await openBatchPlan(dataDir, job.config, emit)

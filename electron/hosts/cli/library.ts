@@ -7,6 +7,7 @@ import {
   exportDtypes,
   exportFormats,
   importFormats,
+  int8Words,
   reportFormats,
   reportSections,
   unreadableWarning,
@@ -143,6 +144,22 @@ function modelCommands(program: Command): void {
             `${teacher}: temperature ${show(temperature)}, cross-entropy ${show(before)} to ${show(after)} nats per token over ${tokens} tokens`,
         )
         return { json: fitted, text: text.join('\n') }
+      })
+    })
+
+  program
+    .command('measure-int8')
+    .description('what it costs to multiply teachers in 8 bits, on the held-out text of corpora')
+    .argument('<teacher...>', 'names or ids')
+    .requiredOption('--corpus <corpus...>', 'one or several')
+    .addOption(backendOption())
+    .action(async (teachers: string[], own: { corpus: string[] }, command: Command) => {
+      await perform(command.optsWithGlobals<GlobalOptions>(), 'write', async (session) => {
+        const costs = await session.rooms.models.measureInt8(teachers, own.corpus, controlOf(session))
+        const text = costs.map(
+          ({ teacher, cost }) => `${teacher}: ${int8Words(cost)} over ${cost.tokens} tokens`,
+        )
+        return { json: costs, text: text.join('\n') }
       })
     })
 

@@ -1,6 +1,7 @@
 import {
   alignableLayers,
   badInput,
+  namesOf,
   routedTeachers,
   type Experiment,
   type RunConfig,
@@ -83,8 +84,9 @@ export function checkFixedWeights({ weighting, teachers }: Experiment, file: str
 
 /** @throws bad-input when a corpus has no teacher, or a route leads from or to what is not there */
 export function checkRoutes(definition: Experiment, file: string | undefined): void {
-  const { weighting, corpus, teachers, loss } = definition
+  const { weighting, corpus, loss } = definition
   if (weighting.strategy !== 'routed') return
+  const teachers = namesOf(definition.teachers)
   const refuse = (field: string, what: string, expected: string) => badInput(what, { file, field, expected })
   const one = (names: readonly string[]) => names.join(' or ') || 'teachers'
   const names = corpus.map(({ name }) => name)

@@ -8,26 +8,26 @@ import {
   type Experiment,
   type RetortError,
   type RunConfig,
+  type RunTeacher,
   type Teacher,
   type Tokenizer,
 } from '#contract'
 import { findNamed } from '../identity'
 import type { LibraryRows } from '../context'
 import { readYaml } from './definition'
+import { teacherOf } from './teacherOf'
 
-/** Teachers by their names in a definition; undefined, with their faults told, where one is not there. */
+/** A definition's teachers; undefined, with their faults told, where one is not there or not to be had so. */
 export function teachersNamed(
-  names: Experiment['teachers'],
+  uses: Experiment['teachers'],
   library: LibraryRows,
   file: string | undefined,
   faults: Faults,
-): Teacher[] | undefined {
-  const rows = names.flatMap(
-    (name, i) =>
-      faults.attempt(() => findNamed('teacher', library.teachers, name, { file, field: `teachers.${i}` })) ??
-      [],
+): RunTeacher[] | undefined {
+  const rows = uses.flatMap(
+    (use, i) => faults.attempt(() => teacherOf(use, library, file, `teachers.${i}`)) ?? [],
   )
-  return rows.length === names.length ? rows : undefined
+  return rows.length === uses.length ? rows : undefined
 }
 
 /** Corpora and how they are read; undefined, with their faults told, where one is not there or cannot be read so. */

@@ -1,4 +1,4 @@
-import { isRecord, readDigest, type RunConfig, type Teacher } from '#contract'
+import { isRecord, readDigest, type RunConfig, type RunTeacher } from '#contract'
 import { sha256 } from '../../files'
 
 /**
@@ -41,8 +41,9 @@ function contentOf({
   perplexity: _p,
   createdAt: _c,
   calibrations: _k,
+  int8: _cost,
   ...content
-}: Teacher) {
+}: RunTeacher) {
   return content
 }
 

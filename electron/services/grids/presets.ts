@@ -54,7 +54,7 @@ export function presetGrid(
 }
 
 /** The first n of the experiment's teachers, for every n that it has. */
-function teacherCounts(counts: number[], teachers: string[], experiment: string): string[][] {
+function teacherCounts<T>(counts: number[], teachers: T[], experiment: string): T[][] {
   const possible = counts.filter((n) => n <= teachers.length)
   if (possible.length > 1) return possible.map((n) => teachers.slice(0, n))
   throw badInput(`experiment "${experiment}" has ${teachers.length} teachers`, {

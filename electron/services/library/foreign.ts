@@ -1,17 +1,18 @@
 import {
   badInput,
+  namedUse,
   sharesVocabulary,
   type Experiment,
   type ForeignTeacherRow,
   type RunConfig,
-  type Teacher,
+  type RunTeacher,
   type Tokenizer,
   type WeightingStrategy,
 } from '#contract'
 
 /** An experiment's teachers, those with the student's tokenizer apart from those with another one. */
 export interface Teachers {
-  own: Teacher[]
+  own: RunTeacher[]
   foreign: ForeignTeacherRow[]
 }
 
@@ -27,7 +28,7 @@ const APART = 'uniform, fixed, entropy, inverse-entropy, calibrated-entropy or r
  */
 export function separateTeachers(
   definition: Experiment,
-  teachers: readonly Teacher[],
+  teachers: readonly RunTeacher[],
   tokenizer: Tokenizer,
   tokenizers: readonly Tokenizer[],
   file?: string,
@@ -108,7 +109,10 @@ function check(
   }
   const ofOwn = weighting.weights?.filter((_, k) => !foreign.some((one) => one.place === k)) ?? []
   if (weighting.strategy === 'fixed' && own.length && ofOwn.every((weight) => weight === 0)) {
-    const names = teachers.filter((_, k) => !foreign.some((one) => one.place === k)).join(', ')
+    const names = teachers
+      .filter((_, k) => !foreign.some((one) => one.place === k))
+      .map((use) => namedUse(use).name)
+      .join(', ')
     throw badInput(`the weights of the teachers with the student's tokenizer (${names}) are all 0`, {
       file,
       field: 'weighting.weights',
@@ -118,6 +122,9 @@ function check(
 }
 
 /** All of a run's teachers; for estimates, one of another tokenizer counts as if it read as many tokens as the student. */
-export function allTeachers({ teachers, foreign = [] }: Pick<RunConfig, 'teachers' | 'foreign'>): Teacher[] {
+export function allTeachers({
+  teachers,
+  foreign = [],
+}: Pick<RunConfig, 'teachers' | 'foreign'>): RunTeacher[] {
   return [...teachers, ...foreign.map(({ row }) => row)]
 }

@@ -4,12 +4,15 @@ import {
   checkDtype,
   conflict,
   type CalibrateResult,
+  layeredModel,
   type Calibration,
   type EvaluateResult,
   type ExportDtype,
   type ExportFormat,
   type ExportResult,
   type GenerateResult,
+  type Int8Cost,
+  type Int8Result,
   type ModelRef,
   type ModelScore,
   type ParsedParams,
@@ -27,7 +30,7 @@ import {
   type TaskBoard,
   type TaskControl,
 } from '../jobs'
-import { keepCalibration } from './keepCalibration'
+import { keepCalibration, keepInt8Cost } from './keepCalibration'
 
 type EvaluateJob = JobOf<'evaluate'>
 
@@ -125,6 +128,26 @@ export class ModelService {
     for (const [i, calibration] of calibrations.entries())
       keepCalibration(this.context, rows[i]!.id, calibration)
     return calibrations.map((calibration, i) => ({ teacher: rows[i]!.name, calibration }))
+  }
+
+  /** Measures what teachers' matrices in 8 bits cost on the held-out text of corpora, and keeps it with them. */
+  async measureInt8(
+    teachers: readonly string[],
+    corpora: readonly string[],
+    control?: TaskControl,
+  ): Promise<{ teacher: string; cost: Int8Cost }[]> {
+    const { data } = this.context.catalogue
+    const rows = teachers.map((teacher) => find('teacher', data.teachers, teacher))
+    for (const row of rows) layeredModel(row)
+    const models = rows.map(({ id }) => this.ref(id)).map(({ id: _, ...ref }) => ref)
+    const texts = corpora.map((corpus) => find('corpus', data.corpora, corpus))
+    const { costs } = await performJob<Int8Result>(
+      this.context,
+      { kind: 'measure-int8', models, corpora: texts },
+      control && heeding(control),
+    )
+    for (const [i, cost] of costs.entries()) keepInt8Cost(this.context, rows[i]!.id, cost)
+    return costs.map((cost, i) => ({ teacher: rows[i]!.name, cost }))
   }
 
   /** Scores a text file whole. */

@@ -10,6 +10,7 @@ import { images } from './image'
 import { indexing } from './indexing'
 import { linear, linearOnWebgpu } from './linear'
 import { pools } from './pooling'
+import { quantised } from './quantised'
 import { reductions, reductionsOnWebgpu } from './reductions'
 import { shaping } from './shaping'
 import type { Inputs, KernelTable } from './table'
@@ -36,6 +37,7 @@ const standard: KernelTable = Object.fromEntries(
 )
 
 const tables: Readonly<Record<string, KernelTable>> = {
+  onnx: { ...kernels, ...quantised },
   webgpu: { ...kernels, ...onWebgpu },
   recorder: standard,
 }

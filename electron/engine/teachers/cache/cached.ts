@@ -12,7 +12,7 @@ import {
   writeCacheAbout,
 } from '../../../files'
 import { tf } from '../../backend/tf'
-import type { Final } from '../../model/forward'
+import type { Head } from '../../model/forward'
 import type { Reading, TeacherSignal, TeacherSource } from '../source'
 import { Answers, type Block, type CachedSplit, type CacheShape } from './answers'
 import { askTeacher } from './ask'
@@ -29,7 +29,7 @@ export interface CachedTeacherOptions extends CacheShape {
   /** Opens the teacher itself: to write the cache, or where a block is damaged or there is no room for it. */
   openLive(): Promise<TeacherSource>
   /** The teacher's head, for whoever reads its states; it is kept, and disposed of here. */
-  openHead?(): Promise<Pick<Final, 'head' | 'cap'>>
+  openHead?(): Promise<Head>
   warn(message: string): void
   /** Computed at a time, at most, if a sequence has no more. */
   logits?: number
@@ -52,7 +52,7 @@ export class CachedTeacher implements TeacherSource {
   /** Splits that the disk has no room for. */
   private readonly unkept = new Set<string>()
   private live: TeacherSource | undefined
-  private head: Pick<Final, 'head' | 'cap'> | undefined
+  private head: Head | undefined
   private current: { split: string; batch: number; block: Block; first: number } | undefined
   /** A split's next block, being read. */
   private readonly ahead = new Map<string, { batch: number; block: Promise<Block | undefined> }>()
@@ -263,7 +263,7 @@ export class CachedTeacher implements TeacherSource {
 
   dispose(): void {
     this.closeLive()
-    this.head?.head.dispose()
+    if (this.head) tf.dispose([this.head.head, this.head.scale ?? []])
     this.head = undefined
   }
 

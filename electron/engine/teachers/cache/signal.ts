@@ -1,6 +1,6 @@
-import { hiddenWidth, type Teacher } from '#contract'
+import { hiddenWidth, stateWidth, type ModelConfig, type Teacher } from '#contract'
 import { tf } from '../../backend/tf'
-import { finalLogits, type Final } from '../../model/forward'
+import { finalLogits, type Head } from '../../model/forward'
 import type { TeacherSignal } from '../source'
 import type { Block } from './answers'
 
@@ -9,7 +9,7 @@ export interface Asked {
   /** The run's. */
   tau: number
   /** Of a block of states. */
-  head?: Pick<Final, 'head' | 'cap'>
+  head?: Head
   /** The tokens of the block that are asked for. */
   first: number
   rows: number
@@ -22,7 +22,7 @@ export function signalOf(block: Block, { row, tau, head, first, rows }: Asked): 
   const hidden: tf.Tensor2D[] = []
   for (const [layer, data] of block.hidden) hidden[layer] = part(data, hiddenWidth(row.model))
   if (block.states) {
-    const final = { ...head!, normal: part(block.states, head!.head.shape[1]) }
+    const final = { ...head!, normal: part(block.states, stateWidth(row.model as ModelConfig)) }
     let logits: tf.Tensor2D | undefined
     return {
       final,

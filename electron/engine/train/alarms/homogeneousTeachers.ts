@@ -1,4 +1,4 @@
-import type { Experiment, RunConfig } from '#contract'
+import { namedUse, namesOf, type Experiment, type RunConfig } from '#contract'
 import type { Detector } from './detector'
 import type { TeacherFigures } from './teacherFigures'
 
@@ -72,7 +72,10 @@ function placeOf(
   { id, name }: TeacherFigures['teachers'][number],
   k: number,
 ): number {
-  const place = teachers.findIndex((written) => written === name || written === id)
+  const place = teachers.findIndex((use) => {
+    const written = namedUse(use).name
+    return written === name || written === id
+  })
   return place < 0 ? k : place
 }
 
@@ -91,9 +94,10 @@ export function without({ teachers, weighting, loss }: Experiment, k: number, pl
     else settings.push('weighting.strategy=uniform')
   }
   if (weighting.strategy === 'routed') {
-    const heir = teachers.find((_, i) => i !== place)!
+    const names = namesOf(teachers)
+    const heir = names.find((_, i) => i !== place)!
     const routes = Object.entries(weighting.routes ?? {})
-    const left = routes.map(([corpus, name]) => [corpus, name === teachers[place] ? heir : name])
+    const left = routes.map(([corpus, name]) => [corpus, name === names[place] ? heir : name])
     settings.push(`weighting.routes=${JSON.stringify(Object.fromEntries(left))}`)
   }
   if (loss.features && Array.isArray(loss.features.beta))

@@ -1,4 +1,5 @@
 import { valueAt } from './definitionText'
+import { usesIn } from './teacherUses'
 
 /** How the comparisons are told of a teacher. */
 const COMPARED: Record<string, string> = {
@@ -12,8 +13,8 @@ export function notesOnTeachers(
   teachers: readonly { name: string; tokenizer: string }[],
   tokenizers: readonly { id: string; name: string; digest: string; lossless: boolean }[],
 ): string[] {
-  const names = valueAt(text, 'teachers')
-  const chosen = teachers.filter(({ name }) => Array.isArray(names) && names.includes(name))
+  const names = usesIn(valueAt(text, 'teachers')).map(({ name }) => name)
+  const chosen = teachers.filter(({ name }) => names.includes(name))
   const tokenizerOf = (id: string) => tokenizers.find((row) => row.id === id)
   const named = valueAt(text, 'tokenizer')
   const owner = teachers.find(({ name }) => name === named)
