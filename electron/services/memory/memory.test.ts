@@ -51,7 +51,7 @@ function configOf(
   return { ...parsed, ...continues } as unknown as RunConfig
 }
 
-/** Peaks of runs in MB, measured by a process' maximal resident set; none of them was fitted to. */
+/** Peaks of runs in MB, measured by a process' maximal resident set. */
 const measured: {
   kind: string
   model: Shape
@@ -66,7 +66,7 @@ const measured: {
     train: { batch: 4, context: 64 },
     teachers: [],
     changes: {},
-    peak: 324,
+    peak: 310,
   },
   {
     kind: 'a teacher',
@@ -74,7 +74,7 @@ const measured: {
     train: { batch: 4, context: 64 },
     teachers: [{ vocab: 512, width: 256, layers: 6, heads: 8 }],
     changes: {},
-    peak: 436,
+    peak: 440,
   },
   {
     kind: 'several teachers',
@@ -85,7 +85,7 @@ const measured: {
       { vocab: 2048, width: 64, layers: 3, heads: 2 },
     ],
     changes: {},
-    peak: 589,
+    peak: 515,
   },
   {
     kind: 'an ONNX teacher',
@@ -93,7 +93,7 @@ const measured: {
     train: { batch: 4, context: 256 },
     teachers: [{ vocab: 2048, width: 256, layers: 4, heads: 8, onnx: true }],
     changes: {},
-    peak: 644,
+    peak: 618,
   },
   {
     kind: 'two ONNX teachers',
@@ -104,7 +104,7 @@ const measured: {
       { vocab: 512, width: 128, layers: 2, heads: 4, onnx: true },
     ],
     changes: {},
-    peak: 851,
+    peak: 809,
   },
   {
     kind: 'retention',
@@ -112,7 +112,7 @@ const measured: {
     train: { batch: 32, context: 128 },
     teachers: [],
     changes: { continue: { run: 'first', retention: { weight: 0.5, tau: 2 } } },
-    peak: 1076,
+    peak: 873,
   },
   {
     kind: 'a foreign teacher',
@@ -120,7 +120,7 @@ const measured: {
     train: { batch: 16, context: 128 },
     teachers: [{ vocab: 2200, width: 96, layers: 3, heads: 3 }],
     changes: {},
-    peak: 1154,
+    peak: 654,
   },
   {
     kind: 'a foreign ONNX teacher',
@@ -128,7 +128,7 @@ const measured: {
     train: { batch: 32, context: 256 },
     teachers: [{ vocab: 600, width: 96, layers: 4, heads: 3, onnx: true }],
     changes: {},
-    peak: 1003,
+    peak: 968,
   },
   {
     kind: 'attention maps',
@@ -136,7 +136,7 @@ const measured: {
     train: { batch: 4, context: 64 },
     teachers: [{ vocab: 8192, width: 256, layers: 4, heads: 8 }],
     changes: { loss: { features: { attention: 'mse', layers: 'last' } } },
-    peak: 510,
+    peak: 466,
   },
   {
     kind: 'features',
@@ -144,7 +144,7 @@ const measured: {
     train: { batch: 4, context: 64 },
     teachers: [{ vocab: 8192, width: 128, layers: 6, heads: 4 }],
     changes: { loss: { features: { layers: 'uniform' } } },
-    peak: 747,
+    peak: 684,
   },
   {
     kind: 'features of an ONNX teacher',
@@ -152,7 +152,7 @@ const measured: {
     train: { batch: 16, context: 256 },
     teachers: [{ vocab: 512, width: 384, layers: 6, heads: 12, onnx: true }],
     changes: { loss: { features: { layers: 'uniform' } } },
-    peak: 1658,
+    peak: 1589,
   },
   {
     kind: 'an exact cache',
@@ -160,7 +160,7 @@ const measured: {
     train: { batch: 32, context: 64 },
     teachers: [{ vocab: 2048, width: 128, layers: 3, heads: 4 }],
     changes: { cache: { mode: 'exact' } },
-    peak: 871,
+    peak: 695,
   },
   {
     kind: 'a top-k cache',
@@ -168,7 +168,7 @@ const measured: {
     train: { batch: 8, context: 64 },
     teachers: [{ vocab: 8192, width: 128, layers: 3, heads: 4 }],
     changes: { cache: { mode: 'top-k' } },
-    peak: 938,
+    peak: 668,
   },
   {
     kind: 'micro-batches',
@@ -176,7 +176,7 @@ const measured: {
     train: { batch: 16, context: 128, accumulate: 16 },
     teachers: [{ vocab: 8192, width: 96, layers: 6, heads: 3 }],
     changes: {},
-    peak: 397,
+    peak: 394,
   },
   {
     kind: 'checkpointing',
@@ -184,7 +184,7 @@ const measured: {
     train: { batch: 8, context: 64, checkpointing: 'layers' },
     teachers: [],
     changes: {},
-    peak: 291,
+    peak: 289,
   },
   {
     kind: 'an exact cache in micro-batches',
@@ -192,7 +192,7 @@ const measured: {
     train: { batch: 4, context: 128, accumulate: 2 },
     teachers: [{ vocab: 2048, width: 96, layers: 6, heads: 3 }],
     changes: { cache: { mode: 'exact' } },
-    peak: 428,
+    peak: 422,
   },
   {
     kind: 'a foreign teacher by uld',
@@ -200,7 +200,7 @@ const measured: {
     train: { batch: 32, context: 64 },
     teachers: [{ vocab: 2200, width: 96, layers: 3, heads: 3 }],
     changes: { loss: { features: false, foreign: { compare: 'uld' } } },
-    peak: 682,
+    peak: 651,
   },
   {
     kind: 'a foreign teacher by uld',
@@ -208,7 +208,7 @@ const measured: {
     train: { batch: 4, context: 64 },
     teachers: [{ vocab: 2200, width: 64, layers: 2, heads: 2 }],
     changes: { loss: { features: false, foreign: { compare: 'uld' } } },
-    peak: 445,
+    peak: 438,
   },
   {
     kind: 'in half precision',
@@ -216,7 +216,7 @@ const measured: {
     train: { batch: 8, context: 128, precision: 'f16' },
     teachers: [{ vocab: 768, width: 96, layers: 3, heads: 4 }],
     changes: {},
-    peak: 602,
+    peak: 579,
   },
   {
     kind: 'micro-batches in half precision',
@@ -224,7 +224,26 @@ const measured: {
     train: { batch: 16, context: 128, accumulate: 2, precision: 'f16' },
     teachers: [{ vocab: 768, width: 96, layers: 3, heads: 4 }],
     changes: {},
-    peak: 779,
+    peak: 752,
+  },
+  {
+    kind: 'states of a teacher, at a real vocabulary',
+    model: { vocab: 50280, width: 64, layers: 2, heads: 2 },
+    train: { batch: 4, context: 64 },
+    teachers: [{ vocab: 50280, width: 256, layers: 3, heads: 8 }],
+    changes: { cache: { mode: 'states' } },
+    peak: 786,
+  },
+  {
+    kind: 'two teachers, at a real vocabulary',
+    model: { vocab: 50280, width: 128, layers: 4, heads: 4 },
+    train: { batch: 4, context: 64 },
+    teachers: [
+      { vocab: 50280, width: 64, layers: 4, heads: 2 },
+      { vocab: 50280, width: 256, layers: 4, heads: 8 },
+    ],
+    changes: {},
+    peak: 1059,
   },
 ]
 

@@ -1,6 +1,7 @@
 import { freemem } from 'node:os'
 import {
   badInput,
+  comparedTokens,
   hasLayers,
   memoryMendWords,
   outOfMemory,
@@ -19,43 +20,42 @@ const MB = 2 ** 20
 const FLOAT = 4
 
 /**
- * Most memory of a run, in parts that follow from its shapes. The factors were fitted to the measured peaks of 79 runs
- * (least squares of the relative error, none negative): widths 64 to 384, 2 to 6 layers, vocabularies of 512 to 8192;
- * with up to 3 teachers, native, ONNX files, of another tokenizer and cached; with features and attention maps, retention,
- * micro-batches and checkpointing.
+ * Most memory of a run, in parts that follow from its shapes. The factors were fitted to the measured peaks of 51 runs
+ * (least squares of the relative error, none negative; the furthest is 11 % away): widths 64 to 384, 2 to 6 layers,
+ * vocabularies of 512 to 50,280, teachers of up to 135 M parameters; with up to 3 teachers, native, ONNX files, of another
+ * tokenizer and cached; with features and attention maps, retention, micro-batches and checkpointing.
  */
 const FACTORS = {
   /** MB: Node, the engine's code, the runtime, graphs of a run. */
-  base: 262,
+  base: 250,
   /** Copies of the student's parameters: weights, moments, gradients, in the buffers of the engine and of the runtime. */
-  parameters: 11.25,
+  parameters: 11.68,
   /** Of models that are asked and do not learn: the teachers, and the student's earlier self. */
-  frozenParameters: 1.47,
+  frozenParameters: 1.23,
   /** Of a layer's activations, and of its attention scores. */
-  activations: 0.62,
-  attention: 1.38,
+  activations: 0.34,
+  attention: 1.57,
   /** What of both is left when what waits is in half precision (8 more runs). */
   halved: 0.78,
   /** Of a layer of those that do not learn. They are asked in turn: the widest counts. */
-  frozenActivations: 2.07,
-  /** Tables [tokens, vocabulary] of an evaluation: the student's, and each teacher's with its tokenizer. */
-  logits: 10.17,
-  teacherLogits: 7.67,
-  /** The same of whole batches, for each teacher that is cached: read, decoded, and the next. */
-  cachedLogits: 6.76,
-  /** What a teacher that is an ONNX file says, in the host's memory. */
-  onnxLogits: 1.79,
-  /** Of `uld`: the tables of a chunk that is ranked, and [tokens, vocabulary] for each foreign teacher. */
-  rankedChunk: 12,
-  ranks: 4,
+  frozenActivations: 3.22,
+  /** Tables [tokens, vocabulary] of a chunk: the student's, and each teacher's with its tokenizer. */
+  logits: 14.01,
+  teacherLogits: 8.82,
+  /** The same of whole batches, for each teacher whose logits are cached: read, decoded, and the next. */
+  cachedLogits: 6.12,
+  /** What a teacher says of a whole batch that is an ONNX file, or has another tokenizer. */
+  onnxLogits: 3.33,
+  foreignLogits: 4.83,
+  /** Of `uld`: tables [tokens, vocabulary] of the student's for each foreign teacher. */
+  ranks: 8.38,
   /** Attention maps that are aligned, of student and teachers. */
-  maps: 0.46,
+  maps: 2.39,
 }
+/** Of a matrix in 8 bits, what it takes in f32. */
+const EIGHT_BITS = 0.25
 /** Layers whose inside exists beside what is kept for the backward pass. */
 const AT_WORK = 2
-
-/** Numbers of a chunk that `uld` ranks, at most. */
-const RANKED = 1 << 20
 
 /** Most memory that a run's process will have, in MB. */
 export function peakMemory(config: RunConfig): number {
@@ -75,7 +75,7 @@ export function peakMemory(config: RunConfig): number {
     FACTORS.parameters * trained +
     FACTORS.frozenParameters * (parameterCount(student) - (lora ? 0 : trained)) +
     waiting * (experiment.train.precision === 'f16' ? FACTORS.halved : 1) +
-    FACTORS.logits * tokens * vocab +
+    chunkTables(config) +
     frozenNumbers(config, tokens) +
     teacherTables(config, tokens)
   return Math.round(FACTORS.base + (numbers * FLOAT) / MB)
@@ -84,22 +84,39 @@ export function peakMemory(config: RunConfig): number {
 /** Numbers of the models that are asked in a pass of so many tokens. */
 function frozenNumbers(config: RunConfig, tokens: number): number {
   const { student, continues, experiment } = config
-  const asked: { parameters: number; model: TeacherModel }[] = allTeachers(config)
+  const asked = allTeachers(config)
   const earlier = continues && experiment.continue?.retention
   const own = { parameters: parameterCount(student), model: student }
   // Its earlier self, and its weights as a decoder has them that writes.
-  const all = [...asked, ...(earlier ? [own] : []), ...(writes(experiment.train) ? [own] : [])]
+  const all: { parameters: number; model: TeacherModel }[] = [
+    ...asked,
+    ...(earlier ? [own] : []),
+    ...(writes(experiment.train) ? [own] : []),
+  ]
   const passes = all.map(({ model }) => {
     if (model.family === 'served') return 0
     return layerSize(model.family === 'onnx' ? guessed(model, student) : model, tokens)
   })
+  const small = asked.filter(({ precision }) => precision === 'int8')
+  const whole = all.reduce((sum, { parameters }) => sum + parameters, 0)
+  const saved = (1 - EIGHT_BITS) * small.reduce((sum, { parameters }) => sum + parameters, 0)
+  // One after the other is read in f32 first.
+  const reading = (1 - EIGHT_BITS) * Math.max(0, ...small.map(({ parameters }) => parameters))
   return (
-    FACTORS.frozenParameters * all.reduce((sum, { parameters }) => sum + parameters, 0) +
-    FACTORS.frozenActivations * Math.max(0, ...passes)
+    FACTORS.frozenParameters * (whole - saved + reading) + FACTORS.frozenActivations * Math.max(0, ...passes)
   )
 }
 
-/** Numbers of what the teachers say of so many tokens. */
+/** Numbers of the tables that exist while a chunk is worked on: of the student, its earlier self and its teachers. */
+function chunkTables(config: RunConfig): number {
+  const { experiment, student, teachers, foreign = [], continues } = config
+  const { batch, accumulate } = experiment.train
+  const said = teachers.length + (continues && experiment.continue?.retention ? 1 : 0)
+  const size = comparedTokens(config, batch / accumulate, teachers.length, foreign.length)
+  return (FACTORS.logits + FACTORS.teacherLogits * said) * size * student.vocab
+}
+
+/** Numbers of what the teachers say of so many tokens, whole. */
 function teacherTables(config: RunConfig, tokens: number): number {
   const { experiment, student, teachers, foreign = [] } = config
   const { train, cache, loss } = experiment
@@ -110,17 +127,15 @@ function teacherTables(config: RunConfig, tokens: number): number {
   const onnx = allTeachers(config).filter(({ model }) => model.family === 'onnx')
   const table = tokens * student.vocab
   const ranks =
-    foreign.length > 0 && loss.foreign.compare === 'uld'
-      ? FACTORS.rankedChunk * Math.min(table, RANKED) + FACTORS.ranks * table * foreign.length
-      : 0
+    foreign.length > 0 && loss.foreign.compare === 'uld' ? FACTORS.ranks * table * foreign.length : 0
   const aligned = loss.features !== false && loss.features.gamma > 0 && loss.features.attention !== 'none'
   const maps = [student, ...teachers.map(({ model }) => model)].map((model) =>
     hasLayers(model) ? tokens * context * model.heads * model.layers : 0,
   )
   return (
-    FACTORS.teacherLogits * tokens * own +
     (cached ? FACTORS.cachedLogits * train.batch * context * own : 0) +
     FACTORS.onnxLogits * tokens * onnx.reduce((sum, { model }) => sum + model.vocab, 0) +
+    FACTORS.foreignLogits * tokens * foreign.reduce((sum, { row }) => sum + row.model.vocab, 0) +
     ranks +
     (aligned ? FACTORS.maps * maps.reduce((a, b) => a + b, 0) : 0)
   )
