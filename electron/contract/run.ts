@@ -210,6 +210,8 @@ export const runFiles = {
   environment: 'environment.json',
   metrics: 'metrics.jsonl',
   events: 'events.jsonl',
+  /** The metrics of a run that has ended, by quantity (store: columns); may be deleted. */
+  columns: 'metrics.columns',
   /** Per-document scores of the last evaluation. */
   heldOut: 'heldout.jsonl',
   /** What the student of a run that learns on its own text wrote, now and then. */

@@ -10,6 +10,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { RetortError } from '#contract'
 import { writeFileAtomic } from './atomic'
 import { parseJson } from './json'
@@ -77,22 +78,54 @@ export interface JsonLinesReading<T> {
  * @throws bad-input naming file and line of the first damaged line, where nobody hears of it
  */
 export function readJsonLines<T = unknown>(path: string, reading: JsonLinesReading<T> = {}): JsonLines<T> {
-  if (!existsSync(path)) return { records: [], torn: false }
-  const text = readFileSync(path, 'utf8')
-  const end = text.lastIndexOf('\n') + 1
   const records: T[] = []
-  for (const [i, line] of text.slice(0, end).split('\n').entries()) {
-    if (!line) continue
-    const where = `${path}: line ${i + 1}`
+  const lines = readLines(path, reading)
+  for (;;) {
+    const { done, value } = lines.next()
+    if (done) return { records, torn: value }
+    records.push(value)
+  }
+}
+
+/** Lines that are read before whoever else waits has a turn: some milliseconds' worth. */
+const TURN = 500
+
+/**
+ * Reads a log as `readJsonLines` does and gives each record away; whoever else the process serves has a turn in between.
+ */
+export async function eachJsonLine<T>(
+  path: string,
+  reading: JsonLinesReading<T>,
+  take: (record: T) => void,
+): Promise<void> {
+  let read = 0
+  for (const record of readLines(path, reading)) {
+    take(record)
+    if (++read % TURN === 0) await setImmediate()
+  }
+}
+
+/** @returns whether a last line was torn */
+function* readLines<T>(path: string, reading: JsonLinesReading<T>): Generator<T, boolean> {
+  if (!existsSync(path)) return false
+  const text = readFileSync(path, 'utf8')
+  const whole = text.lastIndexOf('\n') + 1
+  for (let at = 0, number = 1, end: number; at < whole; at = end + 1, number++) {
+    end = text.indexOf('\n', at)
+    if (end === at) continue
+    const where = `${path}: line ${number}`
+    let record: T
     try {
-      const value = parseJson(line, where)
-      records.push(reading.parse ? reading.parse(value, where) : (value as T))
+      const value = parseJson(text.slice(at, end), where)
+      record = reading.parse ? reading.parse(value, where) : (value as T)
     } catch (error) {
       if (!reading.damaged || !(error instanceof RetortError)) throw error
       reading.damaged(error)
+      continue
     }
+    yield record
   }
-  return { records, torn: end < text.length }
+  return whole < text.length
 }
 
 /** Keeps only the records that `keep` accepts, atomically. A torn last line goes too, and what is damaged. */

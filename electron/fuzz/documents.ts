@@ -59,7 +59,7 @@ const calls: [MethodName, unknown][] = [
   ['grids.results', { id: 'ablation', metric: 'crossEntropy', rows: 'loss.tau' }],
   ['grids.export', { id: 'ablation', format: 'csv' }],
   ['clusters.save', { definition: JSON.stringify(seeds.cluster) }],
-  ['runs.metrics', { id: RUN }],
+  ['runs.curves', { ids: [RUN] }],
   ['runs.writings', { id: RUN }],
   ['runs.log', { id: RUN }],
   ['runs.compare', { ids: [RUN] }],

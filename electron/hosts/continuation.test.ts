@@ -57,7 +57,7 @@ describe('a continued run', () => {
     expect(config!.continues!.digest).toBe(from.files['model.safetensors'])
     expect(config!.continues!.corpora.map(({ name }) => name)).toEqual(['recipes'])
 
-    const { steps, evaluations } = services.rooms.runs.metrics({ id, afterStep: -1, points: 100 })
+    const { steps, evaluations } = services.rooms.runs.folder(id).metrics()
     // Before its first step it is the earlier student: the same cross-entropy on the earlier run's held-out text.
     const earlier = services.rooms.runs.folder(first.id).metrics().evaluations
     const then = earlier.find(({ step }) => step === from.step)!
@@ -67,7 +67,7 @@ describe('a continued run', () => {
     expect(steps[0]!.retention).toBeCloseTo(0, 4)
     expect(steps.at(-1)!.retention).toBeGreaterThan(1e-4)
 
-    const { rows } = services.rooms.runs.compare({ ids: [id] })
+    const { rows } = await services.rooms.runs.compare({ ids: [id] })
     const [before, after] = [evaluations[0]!, evaluations.at(-1)!].map((e) =>
       numberOf(e.retained![0]!.bitsPerByte),
     )

@@ -196,17 +196,17 @@ export class Demo {
     return this.parts.reports.create({ runs: runs.map(({ id }) => id), name, format: 'html' })
   }
 
-  private result(
+  private async result(
     demo: DemoSpec,
     scores: readonly ModelScore[],
     runs: readonly Run[],
     report: ReportRow,
     seconds: number,
-  ): DemoResult {
+  ): Promise<DemoResult> {
     const { library, reports, runs: runService } = this.parts
     const corpora = demo.corpora.map(({ name }) => library.corpora.find((row) => row.name === name)!)
     const nameOf = new Map(corpora.map(({ id, name }) => [id, name]))
-    const comparison = runService.compare({ ids: runs.map(({ id }) => id) })
+    const comparison = await runService.compare({ ids: runs.map(({ id }) => id) })
     return {
       runs: runs.map((run, i) => {
         const {

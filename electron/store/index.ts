@@ -1,4 +1,5 @@
 export * from './catalogue'
+export * from './columns'
 export * from './dataDirectory'
 export * from './folders'
 export * from './health'

@@ -10,8 +10,6 @@ import { byId, method, none } from './method'
 import { reports } from './reports'
 import { runs } from './runs'
 
-export { metricsPage } from './runs'
-
 /** Every method that a host offers. Parameters are parsed at the boundary, results are trusted. */
 export const api = {
   'app.info': method(none, appInfo),

@@ -2,12 +2,13 @@ import { z } from 'zod'
 import { alarmSignatures } from '../alarm'
 import { binEntry } from '../bin'
 import { comparison } from '../comparison'
+import { FEWEST_POINTS, runCurves } from '../curves'
 import { disagreementPage } from '../disagreement'
 import { objectName } from '../experiment'
 import { experimentRow } from '../experimentRow'
 import { loggedEvent } from '../job'
 import { id } from '../library'
-import { evaluationDetail, evaluationRecord, stepRecord } from '../metrics'
+import { evaluationDetail, evaluationRecord } from '../metrics'
 import { checkpoint, environment, run, runConfig } from '../run'
 import { writing } from '../source'
 import { task } from '../task'
@@ -15,27 +16,29 @@ import { byId, method, none } from './method'
 
 const ids = z.strictObject({ ids: z.array(id).min(1) })
 
-export const metricsPage = z.object({
-  steps: z.array(stepRecord),
-  evaluations: z.array(evaluationRecord),
-})
-
 export const runs = {
   'runs.list': method(none, z.array(run)),
   'runs.get': method(
     byId,
     z.object({ run, config: runConfig.optional(), environment: environment.optional() }),
   ),
-  /** Steps after `afterStep`, at most `points` of them evenly thinned (evaluations are never thinned). */
-  'runs.metrics': method(
+  /**
+   * What runs have measured, each curve at most `points` long: lowest and highest values and what is no finite number
+   * stay. Fewer `keys` and a stretch of steps (`from` to `to`) leave room for more points of it.
+   */
+  'runs.curves': method(
     z.strictObject({
-      id,
-      /** -1: from the start, with a continued run's evaluation at step 0. */
-      afterStep: z.number().int().default(-1),
-      points: z.number().int().positive().default(2000),
+      ids: z.array(id).min(1),
+      /** As in `curve`; default: all. A key that a run does not have is left out. */
+      keys: z.array(z.string()).optional(),
+      from: z.number().optional(),
+      to: z.number().optional(),
+      points: z.number().int().min(FEWEST_POINTS).default(2000),
     }),
-    metricsPage,
+    z.array(runCurves),
   ),
+  /** All of its evaluations, oldest first. */
+  'runs.evaluations': method(byId, z.array(evaluationRecord)),
   /** What the evaluation at the last step found out beyond its record; nothing before. */
   'runs.evaluation': method(byId, z.object({ detail: evaluationDetail.optional() })),
   /**

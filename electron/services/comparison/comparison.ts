@@ -10,7 +10,6 @@ import {
   type Measured,
   type Run,
   type RunConfig,
-  type StepRecord,
 } from '#contract'
 import { forgetting } from './forgetting'
 import { ascending, holm, isReal, pairedBootstrap, type ScoreUnit } from './statistics'
@@ -18,7 +17,8 @@ import { ascending, holm, isReal, pairedBootstrap, type ScoreUnit } from './stat
 export interface ComparedRun {
   row: Run
   config: RunConfig
-  steps: readonly StepRecord[]
+  /** Median training speed, tokens/s. */
+  speed: number | undefined
   /** Of the last evaluation; empty when the run never came to it. */
   documents: readonly HeldOutDocument[]
   evaluations: readonly EvaluationRecord[]
@@ -84,7 +84,7 @@ const COLUMNS: readonly Column[] = [
     title: 'Speed',
     unit: 'tokens/s',
     better: 'higher',
-    value: ({ steps }) => medianSpeed(steps),
+    value: ({ speed }) => speed,
   },
   {
     key: 'parameters',
@@ -98,10 +98,9 @@ const COLUMNS: readonly Column[] = [
 /** Titles, units and directions of the metrics. */
 export const evaluationMetrics: readonly ComparisonColumn[] = COLUMNS.map(({ value: _, ...column }) => column)
 
-/** Median training speed, tokens/s: the first steps, which compile, do not count for it. */
-export function medianSpeed(steps: readonly StepRecord[]): number | undefined {
-  const speeds = steps.map(({ tokensPerSecond }) => tokensPerSecond).sort((a, b) => a - b)
-  return speeds[Math.floor(speeds.length / 2)]
+/** Of the speeds of a run's steps, tokens/s: the first steps, which compile, do not count for it. */
+export function medianSpeed(speeds: ArrayLike<number>): number | undefined {
+  return Float64Array.from(speeds).sort()[Math.floor(speeds.length / 2)]
 }
 
 /** Metrics of runs beside each other, with the differences to the baseline and the settings that are not the same. */

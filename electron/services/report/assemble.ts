@@ -11,7 +11,7 @@ import {
   type ReportSection,
   type Teacher,
 } from '#contract'
-import { compareRuns, medianSpeed } from '../comparison'
+import { compareRuns } from '../comparison'
 import { teachersOf, type ReportContent, type ReportedRun, type Table } from './content'
 import { beforeAndAfterTable } from './continued'
 import { findings } from './findings'
@@ -118,7 +118,7 @@ function summary(runs: readonly ReportedRun[]): Table {
       { title: 'Step', better: 'neither' },
       { title: 'Training speed', unit: 'tokens/s', better: 'neither' },
     ],
-    rows: runs.map(({ row, steps }) => ({
+    rows: runs.map(({ row, speed }) => ({
       head: `${row.name} (${row.method})`,
       run: row.id,
       cells: [
@@ -130,7 +130,7 @@ function summary(runs: readonly ReportedRun[]): Table {
         row.evaluation?.ece ?? null,
         row.evaluation?.bleu ?? null,
         row.step,
-        medianSpeed(steps) ?? null,
+        speed ?? null,
       ],
     })),
   }

@@ -26,6 +26,8 @@ export interface ReportedRun {
   config: RunConfig
   environment?: Environment
   steps: StepRecord[]
+  /** Median training speed, tokens/s. */
+  speed: number | undefined
   evaluations: EvaluationRecord[]
   /** Scores by document of the last evaluation; none for runs that never came to it. */
   documents: HeldOutDocument[]

@@ -113,6 +113,7 @@ function run(name: string, seed: number, nll: number, teachers: string[] = []): 
     row,
     config,
     steps: [],
+    speed: undefined,
     evaluations: [evaluation],
     documents,
     detail: { step: 400, calibration, continuations: [] },

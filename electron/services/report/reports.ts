@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { badInput, conflict, reportFormats, type ParsedParams, type ReportRow, type Result } from '#contract'
 import { writeFileAtomic } from '../../files'
 import { paths, RunFolder } from '../../store'
+import { medianSpeed } from '../comparison'
 import type { Context } from '../context'
 import { find, freeName, newId } from '../identity'
 import type { RunService } from '../runs'
@@ -136,11 +137,11 @@ export class ReportService {
   }
 
   private collect(id: string) {
-    const { row, config } = this.runs.compared(id)
-    const folder = new RunFolder(this.context.dataDir, row.id)
+    const { row, config, folder } = this.runs.begun(id)
     const { steps, evaluations } = folder.metrics()
+    const speed = medianSpeed(steps.map(({ tokensPerSecond }) => tokensPerSecond))
     const { documents, detail } = folder.lastEvaluation()
-    return { row, config, environment: folder.environment(), steps, evaluations, documents, detail }
+    return { row, config, environment: folder.environment(), steps, speed, evaluations, documents, detail }
   }
 
   private changed(): void {

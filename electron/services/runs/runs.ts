@@ -1,15 +1,20 @@
+import { setImmediate } from 'node:timers/promises'
 import {
   conflict,
+  type Comparison,
+  type EvaluationRecord,
   type MethodName,
   type ParsedParams,
   type Result,
   type Run,
-  type StepRecord,
+  type RunConfig,
+  type RunCurves,
 } from '#contract'
-import { RunFolder } from '../../store'
-import { type ComparedRun, compareRuns } from '../comparison'
+import { readColumns, RunFolder, type MetricColumns } from '../../store'
+import { type ComparedRun, compareRuns, medianSpeed } from '../comparison'
 import type { Context } from '../context'
 import { checkFree, find } from '../identity'
+import { drawCurves } from './curves'
 
 type Of<M extends MethodName> = ParsedParams<M>
 
@@ -34,10 +39,23 @@ export class RunService {
     return { run: this.row(id), config: folder.config(), environment: folder.environment() }
   }
 
-  metrics({ id, afterStep, points }: Of<'runs.metrics'>): Result<'runs.metrics'> {
-    const { steps, evaluations } = this.folder(id).metrics()
-    const later = steps.filter(({ step }) => step > afterStep)
-    return { steps: thin(later, points), evaluations: evaluations.filter(({ step }) => step > afterStep) }
+  async curves({ ids, ...drawing }: Of<'runs.curves'>): Promise<RunCurves[]> {
+    const found: RunCurves[] = []
+    for (const id of ids) {
+      found.push({ id, curves: drawCurves(await this.columns(id), drawing) })
+      // Others that the host serves have their turn.
+      await setImmediate()
+    }
+    return found
+  }
+
+  async evaluations(id: string): Promise<EvaluationRecord[]> {
+    return (await this.columns(id)).evaluations
+  }
+
+  private columns(id: string): Promise<MetricColumns> {
+    const ended = ['completed', 'failed', 'stopped'].includes(this.row(id).status)
+    return readColumns(this.folder(id).path, ended)
   }
 
   rename({ id, name }: Of<'runs.rename'>): Run {
@@ -72,26 +90,25 @@ export class RunService {
     this.context.pushes.push({ topic: 'run-removed', id: row.id })
   }
 
-  compare({ ids, baseline }: Of<'runs.compare'>): Result<'runs.compare'> {
-    const runs = ids.map((id) => this.compared(id))
-    const base = baseline === undefined ? runs[0]!.row.id : this.row(baseline).id
-    return compareRuns(runs, runs.some(({ row }) => row.id === base) ? base : runs[0]!.row.id)
+  async compare({ ids, baseline }: Of<'runs.compare'>): Promise<Comparison> {
+    const base = baseline === undefined ? undefined : this.row(baseline).id
+    const runs: ComparedRun[] = []
+    for (const id of ids) {
+      const { row, config, folder } = this.begun(id)
+      const { columns, evaluations } = await this.columns(id)
+      const speed = medianSpeed(columns.get('tokensPerSecond')?.values ?? [])
+      runs.push({ row, config, speed, evaluations, documents: folder.lastEvaluation().documents })
+      await setImmediate()
+    }
+    return compareRuns(runs, base !== undefined && ids.includes(base) ? base : runs[0]!.row.id)
   }
 
-  /** A run with what its folder holds; one that never started has nothing to compare. */
-  compared(id: string): ComparedRun {
+  /** @throws conflict for a run that never started: it has nothing to compare */
+  begun(id: string): { row: Run; config: RunConfig; folder: RunFolder } {
     const row = this.row(id)
     const folder = this.folder(id)
     const config = folder.config()
     if (!config) throw conflict(`run "${row.name}" has no folder`)
-    const { steps, evaluations } = folder.metrics()
-    return { row, config, steps, evaluations, documents: folder.lastEvaluation().documents }
+    return { row, config, folder }
   }
-}
-
-/** At most `points` records, evenly spaced, the last always among them. */
-export function thin(records: readonly StepRecord[], points: number): StepRecord[] {
-  if (records.length <= points) return [...records]
-  const stride = (records.length - 1) / Math.max(1, points - 1)
-  return Array.from({ length: points }, (_, i) => records[Math.round(i * stride)]!)
 }

@@ -1,16 +1,15 @@
 import { defineStore } from 'pinia'
 import { computed, reactive, ref, shallowReactive } from 'vue'
-import type { Checkpoint, EvaluationRecord, LoggedEvent, Run, StepRecord } from '#contract'
+import type { Checkpoint, EvaluationRecord, LoggedEvent, Run } from '#contract'
 import { call, onLost, onPush } from '../api/client'
 import { createRows } from './rows'
 
-/** What of a run's folder the page has fetched. */
+/** What of a run's folder the page has fetched beside its curves. */
 export interface RunData {
-  steps: StepRecord[]
   evaluations: EvaluationRecord[]
   log: LoggedEvent[]
   checkpoints: Checkpoint[]
-  /** Rises with every change: charts look at this, not into the arrays. */
+  /** Rises with every change: the page looks at this, not into the arrays. */
   version: number
 }
 
@@ -30,12 +29,12 @@ export const useRuns = defineStore('runs', () => {
   async function open(id: string): Promise<RunData> {
     const known = data.get(id)
     if (known) return known
-    const [metrics, log, checkpoints] = await Promise.all([
-      call('runs.metrics', { id }),
+    const [evaluations, log, checkpoints] = await Promise.all([
+      call('runs.evaluations', { id }),
       call('runs.log', { id }),
       call('runs.checkpoints', { id }),
     ])
-    const opened = shallowReactive<RunData>({ ...metrics, log, checkpoints, version: 0 })
+    const opened = shallowReactive<RunData>({ evaluations, log, checkpoints, version: 0 })
     data.set(id, opened)
     return data.get(id)!
   }
@@ -68,10 +67,7 @@ export const useRuns = defineStore('runs', () => {
         const last = push.records.at(-1)!
         const row = rows.value.find(({ id }) => id === push.id)
         if (row) Object.assign(row, { step: last.step, last })
-        return change(push.id, ({ steps }) => {
-          const known = steps.at(-1)?.step ?? 0
-          steps.push(...push.records.filter(({ step }) => step > known))
-        })
+        return
       }
       case 'evaluation':
         return change(push.id, ({ evaluations }) => {
