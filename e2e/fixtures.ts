@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import { nodeWorkerLauncher } from '../electron/hosts/nodeWorker'
 import { createServices } from '../electron/services'
+import { Catalogue } from '../electron/store'
 
 export const root = resolve(import.meta.dirname, '..')
 
@@ -101,11 +102,31 @@ export async function stopHost(child: ChildProcess): Promise<void> {
   await new Promise((resolve) => child.once('exit', resolve))
 }
 
+/** A completed run, and 599 more of its kind in the list that have no folders: perplexities 2, 3, ... 601 from the oldest on. */
+async function furnishMany(dataDir: string): Promise<void> {
+  await furnish(dataDir)
+  const catalogue = new Catalogue(dataDir, 'write')
+  const prototype = catalogue.data.runs[0]!
+  catalogue.update((data) => {
+    data.runs = Array.from({ length: 600 }, (_, i) => ({
+      ...prototype,
+      id: i ? `run-${i}` : prototype.id,
+      name: `run ${String(i).padStart(3, '0')}`,
+      seed: i % 5,
+      evaluation: { ...prototype.evaluation!, perplexity: 2 + i },
+      createdAt: new Date(Date.UTC(2026, 0, 1) + i * 60_000).toISOString(),
+      startedAt: undefined,
+    }))
+  })
+  catalogue.close()
+}
+
 const libraries = {
   empty: undefined,
   small: (dataDir: string) => furnish(dataDir),
   pair: (dataDir: string) => furnish(dataDir, true),
   grid: furnishGrid,
+  many: furnishMany,
 }
 /** Libraries are filled once in a process; each test has a copy. */
 const filled = new Map<keyof typeof libraries, string>()

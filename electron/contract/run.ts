@@ -205,6 +205,39 @@ export const run = z.strictObject({
 })
 export type Run = z.output<typeof run>
 
+/** A run as pages list it by the thousand: without what only its own page, its queue or a comparison needs. */
+export const runRow = run
+  .omit({
+    autoCache: true,
+    sharedAlignments: true,
+    teacherOutputs: true,
+    until: true,
+    last: true,
+    evaluation: true,
+  })
+  .extend({
+    last: stepRecord.pick({ loss: true, seconds: true, tokensPerSecond: true }).optional(),
+    evaluation: evaluationRecord
+      .pick({ step: true, crossEntropy: true, perplexity: true, bitsPerByte: true, klToFused: true })
+      .optional(),
+  })
+export type RunRow = z.output<typeof runRow>
+
+export function rowOfRun(run: Run): RunRow {
+  const { autoCache: _a, sharedAlignments: _s, teacherOutputs: _t, until: _u, last, evaluation, ...row } = run
+  return {
+    ...row,
+    last: last && { loss: last.loss, seconds: last.seconds, tokensPerSecond: last.tokensPerSecond },
+    evaluation: evaluation && {
+      step: evaluation.step,
+      crossEntropy: evaluation.crossEntropy,
+      perplexity: evaluation.perplexity,
+      bitsPerByte: evaluation.bitsPerByte,
+      klToFused: evaluation.klToFused,
+    },
+  }
+}
+
 export const runFiles = {
   config: 'config.json',
   environment: 'environment.json',

@@ -4,12 +4,12 @@ import { gridRow } from './grid'
 import { loggedEvent } from './job'
 import { id } from './library'
 import { evaluationRecord, stepRecord } from './metrics'
-import { checkpoint, run } from './run'
+import { checkpoint, runRow } from './run'
 import { task } from './task'
 
 /** What a host pushes to the page, unasked. Every push has a sequence number so that a page can resume. */
 export const push = z.discriminatedUnion('topic', [
-  z.object({ topic: z.literal('run'), run }),
+  z.object({ topic: z.literal('run'), run: runRow }),
   z.object({ topic: z.literal('run-removed'), id }),
   z.object({ topic: z.literal('grid'), grid: gridRow }),
   z.object({ topic: z.literal('grid-removed'), id }),

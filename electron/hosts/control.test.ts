@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { numberOf, type Run, type WorkerEvent } from '#contract'
+import { numberOf, type Run, type RunRow, type WorkerEvent } from '#contract'
 import { createServices, type Services } from '../services'
 import { parseExperiment, resolveExperiment } from '../services/experiments'
 import { libraryRows } from '../services/context'
@@ -90,7 +90,7 @@ describe('a run whose worker crashes', () => {
       })
       return worker
     }
-    const waiting = new Promise<Run>((resolve) => {
+    const waiting = new Promise<RunRow>((resolve) => {
       services.onPush((_, push) => {
         if (push.topic === 'run' && push.run.id === config.id && push.run.retryAt) resolve(push.run)
       })

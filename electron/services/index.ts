@@ -4,6 +4,7 @@ import {
   badInput,
   nearest,
   parse,
+  rowOfRun,
   VERSION,
   type AppInfo,
   type Call,
@@ -249,7 +250,7 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
       tasks.start('Calibrate teachers', (control) => models.calibrate(ids, corpora, control)).row,
     'teachers.measureInt8': ({ ids, corpora }) =>
       tasks.start('Measure teachers in 8 bits', (control) => models.measureInt8(ids, corpora, control)).row,
-    'runs.list': () => runs.list(),
+    'runs.list': () => runs.list().map(rowOfRun),
     'runs.get': ({ id }) => runs.get(id),
     'runs.curves': (params) => runs.curves(params),
     'runs.evaluations': ({ id }) => runs.evaluations(id),

@@ -9,7 +9,7 @@ import { experimentRow } from '../experimentRow'
 import { loggedEvent } from '../job'
 import { id } from '../library'
 import { evaluationDetail, evaluationRecord } from '../metrics'
-import { checkpoint, environment, run, runConfig } from '../run'
+import { checkpoint, environment, run, runConfig, runRow } from '../run'
 import { writing } from '../source'
 import { task } from '../task'
 import { byId, method, none } from './method'
@@ -17,7 +17,7 @@ import { byId, method, none } from './method'
 const ids = z.strictObject({ ids: z.array(id).min(1) })
 
 export const runs = {
-  'runs.list': method(none, z.array(run)),
+  'runs.list': method(none, z.array(runRow)),
   'runs.get': method(
     byId,
     z.object({ run, config: runConfig.optional(), environment: environment.optional() }),

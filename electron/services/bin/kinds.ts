@@ -4,6 +4,7 @@ import {
   experimentRow,
   LIBRARY_ROW,
   reportRow,
+  rowOfRun,
   run,
   storedGrid,
   teacher,
@@ -96,7 +97,7 @@ const runs: Kind<Run> = {
   busy: ({ name, status }) =>
     AT_WORK.includes(status) ? `run "${name}" is ${status}; stop it before you remove it` : undefined,
   gone: ({ id }) => ({ topic: 'run-removed', id }),
-  back: (row) => ({ topic: 'run', run: { ...row } }),
+  back: (row) => ({ topic: 'run', run: rowOfRun(row) }),
 }
 const grids: Kind<StoredGrid> = {
   word: 'grid',

@@ -1,4 +1,4 @@
-import type { ClusterJob, PassJob, Run, RunConfig, Submission } from '#contract'
+import { rowOfRun, type ClusterJob, type PassJob, type Run, type RunConfig, type Submission } from '#contract'
 import { cancel, Login, taskStates, Transfer, type TaskState } from '../../cluster'
 import { RunFolder } from '../../store'
 import { distinctAlignments } from '../library'
@@ -253,7 +253,7 @@ export class ClusterService {
     const row = catalogue.data.runs.find((run) => run.id === id)
     if (!row || Object.entries(change).every(([key, value]) => same(row[key as keyof Run], value))) return
     catalogue.update(() => Object.assign(row, change))
-    pushes.push({ topic: 'run', run: { ...row } })
+    pushes.push({ topic: 'run', run: rowOfRun(row) })
   }
 
   private planned(rows: readonly Pick<Run, 'id' | 'autoCache'>[]): PlannedRun[] {

@@ -159,7 +159,7 @@ export class GridWork {
     return { ...config, name, id: newId(name, runs) }
   }
 
-  private hear(run: Run): void {
+  private hear(run: { id: string }): void {
     for (const row of this.rows.all) {
       if (!row.cells.some((cell) => cell.run === run.id)) continue
       // A failed grid is whole once its cells were tried again one by one.

@@ -1,4 +1,4 @@
-import { conflict, type Run } from '#contract'
+import { conflict, rowOfRun, type Run } from '#contract'
 import { isDiskFull } from '../../files'
 import type { Context } from '../context'
 import { find } from '../identity'
@@ -54,6 +54,6 @@ export class RunRows {
   }
 
   private tell(row: Run): void {
-    this.context.pushes.push({ topic: 'run', run: { ...row } })
+    this.context.pushes.push({ topic: 'run', run: rowOfRun(row) })
   }
 }

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import {
   conflict,
+  rowOfRun,
   type Comparison,
   type EvaluationRecord,
   type MethodName,
@@ -62,7 +63,7 @@ export class RunService {
     const row = this.row(id)
     if (row.name !== name) checkFree('run', this.list(), name)
     this.context.catalogue.update(() => (row.name = name))
-    this.context.pushes.push({ topic: 'run', run: { ...row } })
+    this.context.pushes.push({ topic: 'run', run: rowOfRun(row) })
     return row
   }
 
@@ -75,7 +76,7 @@ export class RunService {
     this.context.catalogue.update(() => {
       for (const row of rows) row.archivedAt = archived ? (row.archivedAt ?? now) : undefined
     })
-    for (const row of rows) this.context.pushes.push({ topic: 'run', run: { ...row } })
+    for (const row of rows) this.context.pushes.push({ topic: 'run', run: rowOfRun(row) })
     return rows
   }
 

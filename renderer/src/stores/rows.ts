@@ -1,4 +1,4 @@
-import { ref, type Ref } from 'vue'
+import { shallowRef, type Ref } from 'vue'
 import type { Push } from '#contract'
 import { onPush } from '../api/client'
 import { createLoader, type Loader } from './loader'
@@ -13,7 +13,8 @@ export interface Rows<T> extends Loader {
 
 /** The rows that a host lists, fetched anew when it says that the list of that noun has changed. */
 export function createRows<T extends { id: string }>(fetch: () => Promise<T[]>, noun?: Noun): Rows<T> {
-  const rows = ref<T[]>([]) as Ref<T[]>
+  // Rows are replaced and never changed: thousands of them are not watched one by one.
+  const rows = shallowRef<T[]>([])
   const loader = createLoader(async () => {
     rows.value = await fetch()
   })
@@ -24,8 +25,7 @@ export function createRows<T extends { id: string }>(fetch: () => Promise<T[]>, 
   }
   function put(row: T): void {
     const at = rows.value.findIndex(({ id }) => id === row.id)
-    if (at < 0) rows.value.push(row)
-    else rows.value[at] = row
+    rows.value = at < 0 ? [...rows.value, row] : rows.value.toSpliced(at, 1, row)
   }
   return { rows, ...loader, put }
 }

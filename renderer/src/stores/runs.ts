@@ -1,6 +1,6 @@
 import { defineStore } from 'pinia'
 import { computed, reactive, ref, shallowReactive } from 'vue'
-import type { Checkpoint, EvaluationRecord, LoggedEvent, Run } from '#contract'
+import type { Checkpoint, EvaluationRecord, LoggedEvent, RunRow } from '#contract'
 import { call, onLost, onPush } from '../api/client'
 import { createRows } from './rows'
 
@@ -14,12 +14,14 @@ export interface RunData {
 }
 
 export const useRuns = defineStore('runs', () => {
-  const { rows, put, ...loader } = createRows<Run>(() => call('runs.list', {}))
+  const { rows, put, ...loader } = createRows<RunRow>(() => call('runs.list', {}))
   const data = reactive(new Map<string, RunData>())
   const selected = ref<string[]>([])
 
   /** Newest first. */
-  const sorted = computed(() => [...rows.value].sort((a, b) => b.createdAt.localeCompare(a.createdAt)))
+  const sorted = computed(() =>
+    rows.value.toSorted((a, b) => (a.createdAt < b.createdAt ? 1 : a.createdAt > b.createdAt ? -1 : 0)),
+  )
   /** Those that are not archived. */
   const present = computed(() => sorted.value.filter(({ archivedAt }) => !archivedAt))
   const active = computed(() =>
@@ -64,9 +66,9 @@ export const useRuns = defineStore('runs', () => {
         data.delete(push.id)
         return
       case 'steps': {
-        const last = push.records.at(-1)!
+        const { step, loss, seconds, tokensPerSecond } = push.records.at(-1)!
         const row = rows.value.find(({ id }) => id === push.id)
-        if (row) Object.assign(row, { step: last.step, last })
+        if (row) put({ ...row, step, last: { loss, seconds, tokensPerSecond } })
         return
       }
       case 'evaluation':

@@ -1,7 +1,7 @@
-import type { Run } from '#contract'
+import type { RunRow } from '#contract'
 
 /** Seconds left of a run, from its own speed. */
-export function secondsLeft({ status, step, steps, last }: Run): number | undefined {
+export function secondsLeft({ status, step, steps, last }: RunRow): number | undefined {
   if (status !== 'running' || !last || !step) return undefined
   return ((steps - step) * last.seconds) / step
 }

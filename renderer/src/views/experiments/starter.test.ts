@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { experiment, type Corpus, type ModelConfig, type Run, type Teacher, type Tokenizer } from '#contract'
+import {
+  experiment,
+  type Corpus,
+  type ModelConfig,
+  type RunRow,
+  type Teacher,
+  type Tokenizer,
+} from '#contract'
 import { starter, type StarterLibrary } from './starter'
 
 const day = (n: number) => `2026-01-0${n}T00:00:00.000Z`
@@ -34,7 +41,7 @@ const made = (given: Partial<StarterLibrary>, taken: string[] = []) =>
 
 describe('a new experiment', () => {
   it('has the teachers of the tokenizer that most share, and the text that they were trained on', () => {
-    const runs = [{ id: 'r1', corpora: [{ id: 'tales-id', name: 'tales' }] }] as Run[]
+    const runs = [{ id: 'r1', corpora: [{ id: 'tales-id', name: 'tales' }] }] as RunRow[]
     const found = made({
       corpora: [corpus('tales', 1), corpus('other', 3)],
       tokenizers: [tokenizer('a', '1', 1), tokenizer('same', '1', 2), tokenizer('b', '2', 3)],

@@ -3,7 +3,7 @@ import {
   features,
   longestSequence,
   type Corpus,
-  type Run,
+  type RunRow,
   type Teacher,
   type Tokenizer,
 } from '#contract'
@@ -14,7 +14,7 @@ export interface StarterLibrary {
   tokenizers: readonly Tokenizer[]
   teachers: readonly Teacher[]
   /** Those that trained teachers tell what text these know. */
-  runs: readonly Run[]
+  runs: readonly RunRow[]
 }
 
 /** More are chosen by hand: each costs a pass over every batch. */

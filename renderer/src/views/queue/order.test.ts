@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest'
-import type { Run } from '#contract'
+import type { RunRow } from '#contract'
 import { moveTarget, waitingHere, whyWaiting } from './order'
 
-const run = (id: string, place: number, more: Partial<Run> = {}) =>
-  ({ id, place, priority: 0, status: 'queued', ...more }) as Run
+const run = (id: string, place: number, more: Partial<RunRow> = {}) =>
+  ({ id, place, priority: 0, status: 'queued', ...more }) as RunRow
 const rows = [
   run('late', 3),
   run('urgent', 9, { priority: 1 }),

@@ -1,8 +1,8 @@
-import type { Run } from '#contract'
+import type { RunRow } from '#contract'
 import { duration } from '../../ui/format'
 
 /** Runs that wait on this machine, the next one first: highest priority, then lowest place. */
-export function waitingHere(runs: readonly Run[]): Run[] {
+export function waitingHere(runs: readonly RunRow[]): RunRow[] {
   return runs
     .filter(({ status, cluster }) => status === 'queued' && cluster === undefined)
     .sort((a, b) => b.priority - a.priority || a.place - b.place)
@@ -14,7 +14,7 @@ export function waitingHere(runs: readonly Run[]): Run[] {
  * @returns nothing when it cannot move that way
  */
 export function moveTarget(
-  order: readonly Run[],
+  order: readonly RunRow[],
   id: string,
   steps: number,
 ): { before: string | undefined; place: number } | undefined {
@@ -30,7 +30,7 @@ export function moveTarget(
  *
  * @param now in ms
  */
-export function whyWaiting({ reason, retries, retryAt }: Run, now: number): string {
+export function whyWaiting({ reason, retries, retryAt }: RunRow, now: number): string {
   const left = retryAt === undefined ? 0 : (Date.parse(retryAt) - now) / 1000
   const next = left > 0 ? `next try in ${duration(Math.ceil(left))}` : ''
   const tries = reason && retries ? `${retries} ${retries === 1 ? 'try' : 'tries'} left` : ''

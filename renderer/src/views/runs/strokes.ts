@@ -1,9 +1,9 @@
 import { computed } from 'vue'
-import { teacherStrokes, type Run, type Stroke } from '#contract'
+import { teacherStrokes, type RunRow, type Stroke } from '#contract'
 import { useLibrary } from '../../stores/library'
 
 /** The strokes of a run's teachers, those of other tokenizers last: those that they have in the library. */
-export function useTeacherStrokes(run: () => Run): (teacher: number) => Stroke {
+export function useTeacherStrokes(run: () => RunRow): (teacher: number) => Stroke {
   const library = useLibrary()
   void library.ensure()
   const teachers = computed(() => [...run().teachers, ...run().foreign])
