@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { crc32 } from 'node:zlib'
 import { LowSync, type SyncAdapter } from 'lowdb'
 import { z } from 'zod'
 import {
@@ -14,6 +15,7 @@ import {
   storedGrid,
   teacher,
   tokenizer,
+  type Run,
 } from '#contract'
 import { isDiskFull, jsonFault, writeFileAtomic } from '../files'
 import { paths } from './dataDirectory'
@@ -77,7 +79,7 @@ export function catalogueText(
 
 /** lowdb's file, written atomically, and parsed when it is read and before it is written. */
 class CatalogueFile implements SyncAdapter<CatalogueData> {
-  /** Rows as they lie in the file: they need not be looked at again. */
+  /** Rows as they lie in the file, by list, length and CRC-32: they need not be looked at again. */
   private written = new Set<string>()
   private readonly file: string
 
@@ -104,7 +106,7 @@ class CatalogueFile implements SyncAdapter<CatalogueData> {
     const written = new Set<string>()
     const text = catalogueText(data, (row, key) => {
       const line = JSON.stringify(row)
-      const known = `${key} ${line}`
+      const known = `${key} ${line.length} ${crc32(line)}`
       const list = catalogueLists.find((name) => name === key)
       if (!this.written.has(known)) check(row, key, list ? rowSchema(list) : catalogueSchema.shape[key])
       written.add(known)
@@ -159,8 +161,8 @@ function damaged(file: string, why: string) {
   })
 }
 
-/** How long an update of passing interest (a run's latest step) may wait for the next write. */
-const LAZY_MS = 1000
+/** How long a change that found no room on the disk waits for its next try. */
+const RETRY_MS = 1000
 
 /** The data directory's lowdb: what the lists of the app show. One writer, the holder of the lock. */
 export class Catalogue {
@@ -170,6 +172,8 @@ export class Catalogue {
   private timer: NodeJS.Timeout | undefined
   /** Whether something has changed that is not written. A command that was refused leaves the file alone. */
   private changed = false
+  /** What of runs is shown and not written yet, by their ids. */
+  private readonly shown = new Map<string, Partial<Run>>()
 
   constructor(
     dataDir: string,
@@ -206,15 +210,21 @@ export class Catalogue {
     return result
   }
 
-  /** Changes the data; it is written within a second. For what the run folder holds anyway. */
-  updateLazily(change: (data: CatalogueData) => void): void {
-    change(this.low.data)
-    this.changed = true
-    this.flushLater()
+  /**
+   * Changes a run's row for who looks at it now; it is written with the next update. For what the run's folder holds
+   * anyway: a long catalogue is not written anew with every step of a run.
+   *
+   * @throws UnreadableRow for a change that could not be read again: it is not made
+   */
+  showRun(row: Run, change: Partial<Run>): void {
+    check({ ...row, ...change }, 'runs', rowSchema('runs'))
+    Object.assign(row, change)
+    this.shown.set(row.id, { ...this.shown.get(row.id), ...change })
   }
 
   private undo(): void {
     this.low.read()
+    for (const row of this.low.data.runs) Object.assign(row, this.shown.get(row.id))
     this.changed = false
   }
 
@@ -226,7 +236,7 @@ export class Catalogue {
         if (!isDiskFull(error)) throw error
         this.flushLater()
       }
-    }, LAZY_MS)
+    }, RETRY_MS)
   }
 
   /** Writes what has changed. */
@@ -236,6 +246,7 @@ export class Catalogue {
     if (this.access !== 'write' || !this.changed) return
     this.low.write()
     this.changed = false
+    this.shown.clear()
     if (this.copies.due) this.copies.keep(this.text)
   }
 

@@ -3,8 +3,16 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { VERSION } from '#contract'
-import { Catalogue, emptyCatalogue, progressOf, rebuildCatalogue, RunFolder, takeLock } from '.'
+import { parse, run, VERSION } from '#contract'
+import {
+  Catalogue,
+  emptyCatalogue,
+  progressOf,
+  rebuildCatalogue,
+  RunFolder,
+  takeLock,
+  UnreadableRow,
+} from '.'
 
 let dataDir: string
 beforeEach(() => {
@@ -12,6 +20,10 @@ beforeEach(() => {
   return () => rmSync(dataDir, { recursive: true, force: true })
 })
 const file = () => join(dataDir, 'catalogue.json')
+const row = parse(run, {
+  ...{ id: 'one', name: 'one', kind: 'student', method: 'entropy', status: 'running', step: 0, steps: 9 },
+  ...{ parameters: 1, teachers: [], corpora: [], seed: 1, createdAt: '2026-01-01T00:00:00.000Z' },
+})
 
 describe('the lock', () => {
   it('has one holder, who is named to the other', () => {
@@ -53,12 +65,21 @@ describe('the catalogue', () => {
     expect(readFileSync(file(), 'utf8')).toBe(before)
   })
 
-  it('writes lazily within a second, and at once when it is flushed', () => {
+  it('shows what comes of a run, writes it with the next change, and keeps it when a change is undone', () => {
     const catalogue = new Catalogue(dataDir, 'write')
-    catalogue.updateLazily((data) => (data.settings.threads = 5))
-    expect(existsSync(file())).toBe(false)
+    const of = (from: Catalogue) => from.data.runs[0]!
+    catalogue.update((data) => data.runs.push(row))
+    const before = readFileSync(file(), 'utf8')
+    catalogue.showRun(of(catalogue), { step: 7 })
+    catalogue.showRun(of(catalogue), { best: { step: 5, crossEntropy: 2 } })
+    expect(() => catalogue.showRun(of(catalogue), { step: -1 })).toThrow(UnreadableRow)
+    expect(of(catalogue)).toMatchObject({ step: 7, best: { step: 5 } })
     catalogue.flush()
-    expect(new Catalogue(dataDir, 'read').data.settings.threads).toBe(5)
+    expect(readFileSync(file(), 'utf8')).toBe(before)
+    expect(() => catalogue.update((data) => (data.settings.threads = -1))).toThrow(UnreadableRow)
+    expect(of(catalogue)).toMatchObject({ step: 7, best: { step: 5 } })
+    catalogue.update((data) => (data.settings.threads = 2))
+    expect(of(new Catalogue(dataDir, 'read'))).toEqual(of(catalogue))
   })
 
   it.each([

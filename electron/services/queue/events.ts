@@ -20,15 +20,13 @@ export class RunEvents {
     const { catalogue, pushes } = this.context
     switch (event.type) {
       case 'step':
-        catalogue.updateLazily(() =>
-          Object.assign(this.rows.of(id), { step: event.record.step, last: event.record }),
-        )
+        catalogue.showRun(this.rows.of(id), { step: event.record.step, last: event.record })
         return pushes.step(id, event.record)
       case 'evaluation':
-        this.rows.follow(id, { evaluation: event.record })
+        this.rows.show(id, { evaluation: event.record })
         return pushes.push({ topic: 'evaluation', id, record: event.record })
       case 'checkpoint':
-        this.rows.follow(id, { best: event.checkpoint.best })
+        this.rows.show(id, { best: event.checkpoint.best })
         return pushes.push({ topic: 'checkpoint', id, checkpoint: event.checkpoint })
       case 'teacher-outputs':
         return this.rows.follow(id, { teacherOutputs: addOutputs(this.earlier, event.outputs) })

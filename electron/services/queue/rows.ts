@@ -34,6 +34,14 @@ export class RunRows {
     this.tell(row)
   }
 
+  /** Changes a row by what its folder says as well, whose host reads it there should it find the run without one. */
+  show(id: string, change: Partial<Run>): void {
+    const row = this.of(id)
+    this.context.catalogue.showRun(row, change)
+    this.context.pushes.flush()
+    this.tell(row)
+  }
+
   /**
    * Changes a row by what its worker says or how it ended, which nobody waits for: on a full disk it is written once
    * there is room, and what the run's folder holds is not lost with this process.
