@@ -8,6 +8,7 @@ test.use({ library: 'pair' })
 test('a student that writes some of its text shows what it wrote, and what each teacher made of it', async ({
   app,
 }) => {
+  test.slow()
   await rail(app, 'Experiments').click()
   await app.getByRole('link', { name: 'small', ...exact }).click()
   await expect(app.getByLabel('Written share')).toBeHidden()
