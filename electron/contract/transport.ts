@@ -44,6 +44,8 @@ export type ClientFrame = z.output<typeof clientFrame>
 export type HostFrame =
   | { type: 'welcome'; seq: number; life: string; lost?: boolean }
   | { type: 'refused'; message: string }
+  /** The page read so slowly that pushes up to `seq` are no longer held: fetch everything anew. */
+  | { type: 'lost'; seq: number }
   | ({ type: 'result'; id: number } & CallResult)
   | ({ type: 'push' } & NumberedPush)
 

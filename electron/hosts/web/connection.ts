@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { WebSocket } from 'ws'
 import {
   clientFrame,
@@ -12,13 +13,27 @@ import { sameToken } from './access'
 
 /** A client that has not said its token by then is not ours. */
 const HELLO_MS = 5_000
-/** A page that does not read is cut off; when it comes back it resumes. */
-const MOST_BUFFERED = 16 * 2 ** 20
+/** Bytes that may wait for a page to read them: beyond, it is told nothing and asked nothing until few are left. */
+const MOST_BUFFERED = 4 * 2 ** 20
+const FEW_BUFFERED = 2 ** 20
 
-/** One page's WebSocket: hello with the token, then calls, results and pushes. */
+type CallFrame = Extract<ClientFrame, { type: 'call' }>
+
+/**
+ * One page's WebSocket: hello with the token, then calls, results and pushes. A page that reads slowly is not cut off:
+ * its calls wait for their turn, and it is told the pushes that it missed once it has read, from those that are held, or
+ * that some of them are lost.
+ */
 export class Connection {
   private readonly timer: NodeJS.Timeout
   private unsubscribe: (() => void) | undefined
+  /** Calls that have not begun, in their order. */
+  private readonly calls: CallFrame[] = []
+  private calling = false
+  /** Number of the last push that the page was sent. */
+  private told = 0
+  /** Called when the page has read what waited for it. */
+  private onRead: (() => void) | undefined
 
   constructor(
     private readonly socket: WebSocket,
@@ -40,7 +55,8 @@ export class Connection {
     }
     if (frame.type === 'hello') return this.welcome(frame)
     if (!this.unsubscribe) return this.refuse('a call before hello')
-    await this.call(frame)
+    this.calls.push(frame)
+    await this.takeCalls()
   }
 
   private welcome({ token, since, life }: Extract<ClientFrame, { type: 'hello' }>): void {
@@ -53,11 +69,41 @@ export class Connection {
     const missed = since === undefined ? [] : ours ? this.services.since(since) : undefined
     const lost = missed === undefined
     this.send({ type: 'welcome', seq: this.services.seq, life: this.host.life, lost })
-    for (const { seq, push } of missed ?? []) this.send({ type: 'push', seq, push })
-    this.unsubscribe = this.services.onPush((seq, push) => this.send({ type: 'push', seq, push }))
+    this.told = missed && since !== undefined ? since : this.services.seq
+    this.tell()
+    this.unsubscribe = this.services.onPush(() => this.tell())
   }
 
-  private async call({ id, name, params }: Extract<ClientFrame, { type: 'call' }>): Promise<void> {
+  /** Sends the pushes that the page has not been told, as far as it reads. */
+  private tell(): void {
+    while (this.isOpen && !this.isFull && this.told < this.services.seq) {
+      const missed = this.services.since(this.told)
+      if (!missed) {
+        this.told = this.services.seq
+        return this.send({ type: 'lost', seq: this.told })
+      }
+      for (const { seq, push } of missed) {
+        if (this.isFull) return
+        this.told = seq
+        this.send({ type: 'push', seq, push })
+      }
+    }
+  }
+
+  /** Begins the calls one after another; others that the host serves have their turn in between. */
+  private async takeCalls(): Promise<void> {
+    if (this.calling) return
+    this.calling = true
+    while (this.isOpen && this.calls.length) {
+      if (this.isFull) await new Promise<void>((resolve) => (this.onRead = resolve))
+      const next = this.calls.shift()
+      if (next) void this.call(next)
+      await setImmediate()
+    }
+    this.calling = false
+  }
+
+  private async call({ id, name, params }: CallFrame): Promise<void> {
     try {
       const result = await this.services.call(name as MethodName, params as never)
       this.send({ type: 'result', id, ok: true, result })
@@ -67,9 +113,23 @@ export class Connection {
   }
 
   private send(frame: HostFrame): void {
-    if (this.socket.readyState !== this.socket.OPEN) return
-    if (this.socket.bufferedAmount > MOST_BUFFERED) this.socket.terminate()
-    else this.socket.send(JSON.stringify(frame))
+    if (this.isOpen) this.socket.send(JSON.stringify(frame), () => this.sent())
+  }
+
+  /** A frame has gone to the system: the page reads. */
+  private sent(): void {
+    if (this.socket.bufferedAmount > FEW_BUFFERED) return
+    this.onRead?.()
+    this.onRead = undefined
+    if (this.unsubscribe) this.tell()
+  }
+
+  private get isOpen(): boolean {
+    return this.socket.readyState === this.socket.OPEN
+  }
+
+  private get isFull(): boolean {
+    return this.socket.bufferedAmount > MOST_BUFFERED
   }
 
   private refuse(message: string): void {
@@ -80,5 +140,7 @@ export class Connection {
   private end(): void {
     clearTimeout(this.timer)
     this.unsubscribe?.()
+    this.calls.length = 0
+    this.onRead?.()
   }
 }

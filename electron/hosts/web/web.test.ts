@@ -6,10 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { WebSocket } from 'ws'
-import type { HostFrame } from '#contract'
 import { createServices, type Services } from '../../services'
 import { nodeWorkerLauncher } from '../nodeWorker'
+import { connectTo } from './testing'
 import { startWebHost, writeRedirect, type WebHost } from '.'
 
 let folder: string
@@ -56,32 +55,7 @@ function get(
 
 const token = () => host.url.split('#token=')[1]!
 
-/** A socket and what it has received; `next` waits for the next frame, or for the close. */
-function connect(options: { origin?: string; host?: string } = {}) {
-  const origin = options.origin ?? `http://127.0.0.1:${host.port}`
-  const socket = new WebSocket(`ws://127.0.0.1:${host.port}/ws`, {
-    headers: { Origin: origin, ...(options.host && { Host: options.host }) },
-  })
-  const frames: (HostFrame | 'closed')[] = []
-  let wake = () => {}
-  const add = (frame: HostFrame | 'closed') => {
-    frames.push(frame)
-    wake()
-  }
-  socket.on('message', (data) => add(JSON.parse(String(data)) as HostFrame))
-  socket.on('close', () => add('closed'))
-  socket.on('error', () => {})
-  const next = async () => {
-    while (!frames.length) await new Promise<void>((resolve) => (wake = resolve))
-    return frames.shift()!
-  }
-  const opened = new Promise<void>((resolve) => socket.on('open', () => resolve()))
-  const say = async (frame: unknown) => {
-    await opened
-    socket.send(typeof frame === 'string' ? frame : JSON.stringify(frame))
-  }
-  return { socket, next, say }
-}
+const connect = (options: { origin?: string; host?: string } = {}) => connectTo(host, options)
 
 describe('the page', () => {
   it('is served with its types, and nothing from outside its folder', async () => {

@@ -50,6 +50,6 @@ export class PushLog {
   since(seq: number): NumberedPush[] | undefined {
     const oldest = this.held[0]?.seq ?? this.last + 1
     if (seq > this.last || seq < oldest - 1) return undefined
-    return this.held.filter((entry) => entry.seq > seq)
+    return this.held.slice(seq + 1 - oldest)
   }
 }

@@ -59,6 +59,10 @@ export function socketTransport(token: string, events: TransportEvents): Transpo
         refused = true
         events.onStatus('refused', frame.message)
         return
+      case 'lost':
+        seen = frame.seq
+        events.onLost()
+        return
       case 'push':
         seen = frame.seq
         events.onPush(frame.push)

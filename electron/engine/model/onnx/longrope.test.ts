@@ -61,19 +61,19 @@ describe.skipIf(!there)('LongRoPE with a KV cache', () => {
   /** Writes on as `expected` does, and holds what it says at some lengths against it. */
   async function writesAsExpected(reader: TextReader): Promise<void> {
     const all = [...expected.ids]
-    let row = await reader.read(all)
+    let [row] = await reader.read([{ text: 0, ids: all }])
     for (const _ of expected.greedy) {
-      const known = row.subarray(0, vocab)
+      const known = row!.subarray(0, vocab)
       const wanted = expected.rows[all.length]
       if (wanted) {
         // The normaliser is over all rows, padding too, as transformers has it.
-        const most = Math.max(...row)
-        const sum = Math.log(row.reduce((total, z) => total + Math.exp(z - most), 0)) + most
+        const most = Math.max(...row!)
+        const sum = Math.log(row!.reduce((total, z) => total + Math.exp(z - most), 0)) + most
         for (const [i, logProbability] of wanted.entries())
-          expect(row[i]! - sum, `${all.length} tokens`).toBeCloseTo(logProbability, 4)
+          expect(row![i]! - sum, `${all.length} tokens`).toBeCloseTo(logProbability, 4)
       }
       all.push(argMax(known))
-      row = await reader.read([all.at(-1)!])
+      ;[row] = await reader.read([{ text: 0, ids: [all.at(-1)!] }])
     }
     expect(all.slice(expected.ids.length)).toEqual(expected.greedy)
   }
