@@ -77,6 +77,12 @@ describe('paired bootstrap', () => {
       expect(pairedBootstrap(scores([document(0, 11), { ...document(1, 0), nll }]), b)).toBeUndefined()
   })
 
+  it('calls nothing of one document and one seed real, for every draw is the same', () => {
+    const found = pairedBootstrap(scores([document(0, 10)]), scores([document(0, 30)]))!
+    expect(found.p).toBe(1)
+    expect(isReal(found, found.p)).toBe(false)
+  })
+
   it('is the same twice', () => {
     const random = createRandom(2, 'twice')
     const noise = () =>

@@ -65,7 +65,9 @@ export function pairedBootstrap(
   const quantile = (q: number) => draws[Math.min(replicates - 1, Math.floor(q * replicates))]!
   const below = draws.filter((d) => d <= 0).length
   const above = draws.filter((d) => d >= 0).length
-  const p = Math.min(1, (2 * (Math.min(below, above) + 1)) / (replicates + 1))
+  // Of one seed and one document a corpus every draw is the same: they tell nothing of chance.
+  const fixed = seeds === 1 && strata.every(({ size }) => size === 1)
+  const p = fixed ? 1 : Math.min(1, (2 * (Math.min(below, above) + 1)) / (replicates + 1))
   return { value, low: quantile(LEVEL / 2), high: quantile(1 - LEVEL / 2), p, seeds, documents }
 }
 
