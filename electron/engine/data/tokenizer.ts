@@ -124,6 +124,26 @@ function checkIds(ids: readonly number[], file: string): number {
   })
 }
 
+/** An added token that is of the vocabulary too has its id there: tools that read it otherwise would make other ids. */
+function checkAdded({ model, added_tokens: added }: z.output<typeof anyTokenizer>, file: string): void {
+  const own = new Map<string, number>(
+    Array.isArray(model.vocab)
+      ? model.vocab.map((entry, id) => [String(Array.isArray(entry) ? entry[0] : entry), id])
+      : Object.entries(model.vocab),
+  )
+  const texts = new Map([...own].map(([text, id]) => [id, text]))
+  for (const [i, { id, content }] of added.entries()) {
+    const [known, holder] = [own.get(content) ?? id, texts.get(id) ?? content]
+    if (known === id && holder === content) continue
+    const what = known === id ? `is that of ${JSON.stringify(holder)}` : `is not its id in the vocabulary`
+    throw badInput(`the id ${id} of ${JSON.stringify(content)} ${what}`, {
+      file,
+      field: `added_tokens.${i}.id`,
+      expected: known === id ? 'an id that no other token has' : String(known),
+    })
+  }
+}
+
 /** Does what only that library can say is wrong; its slips over a file are no words for a person. */
 function guarded<T>(file: string, act: () => T): T {
   try {
@@ -143,6 +163,7 @@ function openHuggingFace(json: unknown, file: string): TextTokenizer {
   const { model, added_tokens: added } = parsed
   const ids = Array.isArray(model.vocab) ? model.vocab.map((_, id) => id) : Object.values(model.vocab)
   const vocab = checkIds([...ids, ...added.map(({ id }) => id)], file)
+  checkAdded(parsed, file)
   checkPatterns(json as Record<string, unknown>, file)
   const tokenizer = guarded(file, () => new HuggingFaceTokenizer(json as object, {}))
   let pieces: Map<number, Uint8Array> | undefined

@@ -44,6 +44,23 @@ describe('a tokenizer.json whose ids are not those of its tokens', () => {
     )
     expect(open('bpe', toTokenizerJson({ vocab: ids(), merges: [] })).encode('a')).toHaveLength(1)
   })
+
+  it('adds a token whose id another has, or that has another id in the vocabulary: transformers would give it a new one', () => {
+    const json = toTokenizerJson({ vocab: ids(), merges: [] }) as { added_tokens: object[] }
+    const more = (id: number, content: string) => {
+      const added = { id, content, special: true, single_word: false, lstrip: false, rstrip: false }
+      return { ...json, added_tokens: [...json.added_tokens, { ...added, normalized: false }] }
+    }
+    const [a] = [ids().get('a')!]
+    expect(() => open('huggingface', more(a, '<new>'))).toThrow(
+      `added_tokens.1.id: the id ${a} of "<new>" is that of "a"; expected an id that no other token has`,
+    )
+    expect(() => open('huggingface', more(300, 'a'))).toThrow(
+      `added_tokens.1.id: the id 300 of "a" is not its id in the vocabulary; expected ${a}`,
+    )
+    expect(open('huggingface', more(a, 'a')).vocab).toBe(257)
+    expect(open('huggingface', more(260, '<new>')).vocab).toBe(261)
+  })
 })
 
 describe('a tokenizer.json with a step that looks for a pattern', () => {

@@ -142,6 +142,42 @@ describe('weights', () => {
     expect(() => readHuggingFace(folder)).toThrow(/pytorch_model\.bin: .*pickle.*save_pretrained/)
   })
 
+  it('in shards are where their index says that they are, and nowhere else; one whole file goes before them', () => {
+    const [a, b] = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors']
+    const all = [...weights()]
+    const index = (map: Record<string, string>) =>
+      writeFileSync(join(folder, 'model.safetensors.index.json'), JSON.stringify({ weight_map: map }))
+    const split = (first: typeof all, second: typeof all) => {
+      writeFileSync(join(folder, a), encodeSafetensors(new Map(first)))
+      writeFileSync(join(folder, b), encodeSafetensors(new Map(second)))
+    }
+    const [early, late] = [all.slice(0, 3), all.slice(3)]
+    const right = Object.fromEntries(all.map(([name], i) => [name, i < 3 ? a : b]))
+    const [name] = early[0]!
+    write()
+    rmSync(join(folder, 'model.safetensors'))
+    split(early, late)
+    index(right)
+    const whole = readHuggingFace(folder)
+    for (const [which, { data }] of initialise(model, 1)) expect(whole.weights.get(which)!.data).toEqual(data)
+    // Old indices tell of buffers that were not written.
+    index({ ...right, 'model.layers.0.self_attn.rotary_emb.inv_freq': a })
+    expect(readHuggingFace(folder)).toEqual(whole)
+
+    index({ ...right, [name]: b })
+    expect(() => readHuggingFace(folder)).toThrow(
+      new RegExp(`index\\.json: weight_map\\.${name}: the tensor is not in ${b}; expected ${a}$`),
+    )
+    index({ ...right, 'model.layers.9.x': b })
+    expect(() => readHuggingFace(folder)).toThrow(/weight_map\.model\.layers\.9\.x: the tensor is not in/)
+    index(right)
+    split(early, [...late, [name, { ...early[0]![1], data: early[0]![1].data.map((value) => -value) }]])
+    expect(() => readHuggingFace(folder)).toThrow(new RegExp(`${b}: ${name}: the tensor is in ${a} too`))
+    // As transformers has it.
+    write()
+    expect(readHuggingFace(folder)).toEqual(whole)
+  })
+
   it('of the model without its head’s prefix are found, and a head that is not the embedding stays', () => {
     const bare = new Map([...weights()].map(([name, w]) => [name.replace(/^model\./, ''), w]))
     write({}, encodeSafetensors(bare))

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { z } from 'zod'
 import { badInput, EMBEDDING, families, HEAD, parse, type Family as Name, type ModelConfig } from '#contract'
 import { readJson, WEIGHTS, WEIGHTS_INDEX } from '../../files'
@@ -77,11 +77,14 @@ export function readConfig(folder: string): { family: Family; config: ModelConfi
 function openShards(folder: string): Tensors[] {
   const index = join(folder, WEIGHTS_INDEX)
   const single = join(folder, WEIGHTS)
-  if (!existsSync(index) && !existsSync(single)) {
+  // One file goes before shards, as in transformers.
+  if (existsSync(single)) return [openSafetensors(single)]
+  if (!existsSync(index)) {
     const pickle = pickleAmong(readdirSync(folder))
-    if (pickle) throw refusePickle(join(folder, pickle))
+    throw pickle
+      ? refusePickle(join(folder, pickle))
+      : badInput('the file is missing', { file: single, expected: 'the weights as safetensors' })
   }
-  if (!existsSync(index)) return [openSafetensors(single)]
   const { weight_map: map } = parse(shardIndex, readJson(index), index)
   const opened: Tensors[] = []
   try {
@@ -93,10 +96,32 @@ function openShards(folder: string): Tensors[] {
         })
       opened.push(openSafetensors(join(folder, name)))
     }
+    checkIndex(map, opened, index)
     return opened
   } catch (error) {
     for (const shard of opened) shard.close()
     throw error
+  }
+}
+
+/** @throws bad-input where a shard lacks a tensor that the index says is in it, or a tensor is in two of them */
+function checkIndex(map: Readonly<Record<string, string>>, shards: readonly Tensors[], index: string): void {
+  const holders = new Map<string, string>()
+  for (const { names, file } of shards) {
+    for (const name of names) {
+      const other = holders.get(name)
+      if (other) throw badInput(`the tensor is in ${basename(other)} too`, { file, field: name })
+      holders.set(name, file)
+    }
+  }
+  for (const [name, shard] of Object.entries(map)) {
+    const holder = holders.get(name)
+    if ((holder && basename(holder) === shard) || (!holder && BUFFERS.test(name))) continue
+    throw badInput(`the tensor is not in ${shard}`, {
+      file: index,
+      field: `weight_map.${name}`,
+      expected: holder ? basename(holder) : 'the name of a shard that has it',
+    })
   }
 }
 
