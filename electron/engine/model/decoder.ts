@@ -10,8 +10,11 @@ import { rotaryRows, turningPoint } from './rotary'
 
 /** Numbers of slots that a pass looks at: a graph is compiled for each. */
 const SLOTS = [2, 8, LANES]
+/** Numbers of texts that are begun together, as far as they have no more tokens than that. */
+const BEGINNINGS = [16, 4, 1]
+const MOST_TOKENS = 512
 /** Numbers before the others of a pass: the first counts passes, so that Replay tells one from the next. */
-const BEFORE = 16
+const BEFORE = 64
 
 interface Text {
   slot: number
@@ -19,7 +22,7 @@ interface Text {
 }
 
 /**
- * Reads texts against a KV cache. The beginning of a text makes one pass, a token of each of the texts that are read on
+ * Reads texts against a KV cache. The beginnings of some texts make one pass, a token of each of the texts that are read on
  * makes another; lengths are rounded up to a few sizes, so that a handful of compiled graphs serve every position.
  *
  * A pass gets the cache as an input and gives the keys and values of the new tokens only, which are then written in their
@@ -77,11 +80,23 @@ export class Decoder implements TextReader {
     const said = new Map<number, Float32Array>()
     const goOn = turns.filter((turn) => turn.ids.length === 1 && this.goesOn(turn))
     if (goOn.length) await this.step(goOn, said)
-    for (const { text, ids } of turns) {
-      if (said.has(text)) continue
-      const all = [...(this.texts.get(text)?.ids ?? []), ...ids]
-      this.forget(text)
-      said.set(text, await this.begin(text, all))
+    const beginnings = turns
+      .filter(({ text }) => !said.has(text))
+      .map(({ text, ids }) => ({ text, ids: [...(this.texts.get(text)?.ids ?? []), ...ids] }))
+    for (const { text } of beginnings) this.forget(text)
+    const byLength = new Map<number, Turn[]>()
+    for (const turn of beginnings) {
+      const { length } = turn.ids
+      const count = length === 1 && this.alone ? 1 : bucket(length, LANES, Infinity)
+      byLength.set(count, [...(byLength.get(count) ?? []), turn])
+    }
+    for (const [count, own] of byLength) {
+      // Longer ones each alone: the runtime would cut their sums by how many there are.
+      const sizes = BEGINNINGS.filter((size) => size === 1 || size * count <= MOST_TOKENS)
+      for (let at = 0; at < own.length;) {
+        const size = sizes.find((size) => size <= own.length - at)!
+        await this.begin(own.slice(at, (at += size)), count, said)
+      }
     }
     return turns.map(({ text }) => said.get(text)!)
   }
@@ -135,20 +150,26 @@ export class Decoder implements TextReader {
     cache.write({ data: fresh, rows: slots, stride: 1 }, places)
   }
 
-  /** Reads a text from its first token on. One at a time: of others beside it, its length would depend. */
-  private async begin(text: number, ids: readonly number[]): Promise<Float32Array> {
-    const count = ids.length === 1 && this.alone ? 1 : bucket(ids.length, LANES, Infinity)
-    const numbers = this.numbers(1, count, 0)
-    numbers.set(0, ids, 0)
-    const last = numbers.integers.subarray(1, 2).fill(ids.length - 1)
-    const input = { texts: 1, count, ...numbers, past: { last, masks: this.masksOf(count) } }
-    const { logits, fresh } = await this.run(`${count}`, [numbers.integers, numbers.floats], input)
-    const slot = this.texts.size
-    this.texts.set(text, { slot, ids: [...ids] })
-    this.cache.write({ data: fresh, rows: 1, stride: count }, [
-      { row: 0, slot, position: 0, count: ids.length },
-    ])
-    return logits
+  /** Reads texts from their first tokens on, each padded to `count`. */
+  private async begin(turns: readonly Turn[], count: number, said: Map<number, Float32Array>): Promise<void> {
+    const { cache, config } = this
+    const numbers = this.numbers(turns.length, count, 0)
+    const last = numbers.integers.subarray(1, 1 + (this.alone ? 1 : LANES))
+    for (const [row, { ids }] of turns.entries()) {
+      numbers.set(row, ids, 0)
+      last[row] = row * count + ids.length - 1
+    }
+    const past = { last, masks: this.masksOf(count) }
+    const input = { texts: turns.length, count, ...numbers, past }
+    const arrays = [numbers.integers, numbers.floats]
+    const { logits, fresh } = await this.run(`${turns.length}x${count}`, arrays, input)
+    const places = turns.map(({ text, ids }, row): Place => {
+      const slot = this.texts.size
+      this.texts.set(text, { slot, ids: [...ids] })
+      said.set(text, logits.subarray(row * config.vocab, (row + 1) * config.vocab))
+      return { row, slot, position: 0, count: ids.length }
+    })
+    cache.write({ data: fresh, rows: turns.length, stride: count }, places)
   }
 
   /** Numbers of a pass in two arrays, and the parts that its tensors are made of. */

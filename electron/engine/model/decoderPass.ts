@@ -11,7 +11,7 @@ import { softCap } from './layers'
  */
 export const LANES = 32
 
-/** What a pass reads: one new token of each text behind its cache, or the beginning of one text. */
+/** What a pass reads: one new token of each text behind its cache, or the beginnings of texts. */
 export interface PassInput {
   /** Texts, padding among them, and tokens of each. Together they are 1, or a multiple of LANES. */
   texts: number
@@ -42,7 +42,7 @@ export interface Past {
 }
 
 export interface Beginning {
-  /** The place of the last token that is no padding: [1]. */
+  /** The places of the texts' last tokens that are no padding, then any: [1 or LANES]. */
   last: Int32Array
   /** By window, [count, count]. */
   masks: ReadonlyMap<number, tf.Tensor2D>
@@ -51,8 +51,8 @@ export interface Beginning {
 /**
  * The pass as a graph; called inside a tidy.
  *
- * @returns `logits` of what comes after each text's last token, [slots or 1, vocab]; `fresh`, keys and values of the new
- * tokens, [2 * layers * slots * kvHeads, count, head size]
+ * @returns `logits` of what comes after each text's last token, [slots or texts, vocab]; `fresh`, keys and values of the new
+ * tokens, [2 * layers * (slots or texts) * kvHeads, count, head size]
  */
 export function decoderPass(
   config: ModelConfig,
@@ -80,7 +80,7 @@ export function decoderPass(
   const wanted = 'last' in past ? tf.gather<tf.Tensor2D>(x, tf.tensor1d(past.last, 'int32')) : x
   const { normal, cap } = finalOf(config, parameters, wanted)
   const head = parameters.get(config.tied ? EMBEDDING : HEAD) as tf.Tensor2D
-  const rows = 'last' in past ? 1 : past.slots
+  const rows = 'last' in past ? texts : past.slots
   const all = product(normal, head)
   const whole = all.shape[0] === rows && all.shape[1] === config.vocab
   const logits = whole ? all : tf.slice(all, [0, 0], [rows, config.vocab])
