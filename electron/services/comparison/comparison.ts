@@ -5,6 +5,7 @@ import {
   numberOf,
   type Comparison,
   type ComparisonColumn,
+  type ComparisonMethod,
   type EvaluationRecord,
   type HeldOutDocument,
   type Measured,
@@ -12,7 +13,8 @@ import {
   type RunConfig,
 } from '#contract'
 import { forgetting } from './forgetting'
-import { ascending, holm, isReal, pairedBootstrap, type ScoreUnit } from './statistics'
+import { gatherMethods, judgePairs, type Method } from './methods'
+import { ascending, meanAndDeviation, studentQuantile } from './statistics'
 
 export interface ComparedRun {
   row: Run
@@ -103,7 +105,10 @@ export function medianSpeed(speeds: ArrayLike<number>): number | undefined {
   return Float64Array.from(speeds).sort()[Math.floor(speeds.length / 2)]
 }
 
-/** Metrics of runs beside each other, with the differences to the baseline and the settings that are not the same. */
+/**
+ * Metrics of runs beside each other, by run and by method (seeds of one setting together), with the differences to the
+ * baseline and the settings that are not the same.
+ */
 export function compareRuns(runs: readonly ComparedRun[], baseline: string): Comparison {
   // What describes rather than measures is told where it differs.
   const columns = COLUMNS.filter(({ value, better }) => {
@@ -113,81 +118,94 @@ export function compareRuns(runs: readonly ComparedRun[], baseline: string): Com
   })
   const valuesOf = (run: ComparedRun) =>
     Object.fromEntries(columns.map(({ key, value }) => [key, value(run) ?? null]))
-  const base = valuesOf(runs.find(({ row }) => row.id === baseline)!)
-  const intervals = intervalsTo(
-    runs.find(({ row }) => row.id === baseline)!,
-    runs,
-  )
-  const rows = runs.map((run, i) => {
+  const baseRun = runs.find(({ row }) => row.id === baseline)!
+  const base = valuesOf(baseRun)
+  const rows = runs.map((run) => {
     const values = valuesOf(run)
-    const differences = Object.fromEntries(
-      columns.map(({ key }) => {
-        const [own, other] = [values[key], base[key]]
-        return [key, own == null || other == null ? null : measuredOf(numberOf(own) - numberOf(other))]
-      }),
-    )
-    return {
-      run: run.row.id,
-      name: run.row.name,
-      method: run.row.method,
-      values,
-      differences,
-      intervals: intervals[i]!,
-    }
+    const differences = Object.fromEntries(columns.map(({ key }) => [key, less(values[key], base[key])]))
+    return { run: run.row.id, name: run.row.name, method: run.row.method, values, differences }
   })
+  const gathered = gatherMethods(runs)
+  const first = gathered.find(({ runs, repeats }) => [...runs, ...repeats].includes(baseRun))!
+  const spreads = gathered.map(({ runs }) =>
+    Object.fromEntries(columns.map(({ key, value }) => [key, spreadOf(runs.map(value))])),
+  )
+  const intervals = intervalsTo(first, gathered, spreads[gathered.indexOf(first)]!['perplexity']?.mean)
+  const methods = gathered.map((method, i) => ({
+    label: method.runs.length === 1 ? method.runs[0]!.row.name : method.label,
+    method: method.runs[0]!.row.method,
+    runs: method.runs.map(({ row }) => row.id),
+    repeats: method.repeats.map(({ row }) => row.id),
+    values: spreads[i]!,
+    differences: Object.fromEntries(
+      columns.map(({ key }) => {
+        const other = spreads[gathered.indexOf(first)]![key]
+        return [key, less(spreads[i]![key]?.mean, other?.mean)]
+      }),
+    ),
+    intervals: intervals[i]!,
+  }))
   const best: Comparison['best'] = {}
   for (const { key, better } of columns) {
     if (better === 'neither') continue
     const sign = better === 'lower' ? 1 : -1
-    const placeOf = ({ values }: (typeof rows)[number]) => sign * numberOf(values[key])
-    const ranked = rows
+    const placeOf = ({ values }: ComparisonMethod) => sign * numberOf(values[key]!.mean)
+    const ranked = methods
       .filter(({ values }) => values[key] != null)
       .sort((a, b) => ascending(placeOf(a), placeOf(b)))
-    if (ranked.length > 1 && isNumber(ranked[0]!.values[key])) best[key] = ranked[0]!.run
+    if (ranked.length > 1 && isNumber(ranked[0]!.values[key]!.mean)) best[key] = ranked[0]!.runs[0]!
   }
   return {
     baseline,
     columns: columns.map(({ key, title, unit, better }) => ({ key, title, unit, better })),
     rows,
+    methods,
     configDiff: differingSettings(runs.map(({ config }) => config.experiment)),
     best,
   }
+}
+
+function less(own: Measured | null | undefined, other: Measured | null | undefined): Measured | null {
+  return own == null || other == null ? null : measuredOf(numberOf(own) - numberOf(other))
+}
+
+/** Mean over seeds with the 95 % interval of it by Student's t; null where nothing was measured. */
+function spreadOf(values: readonly (Measured | null | undefined)[]): ComparisonMethod['values'][string] {
+  const own = values.flatMap((value) => (value == null ? [] : [numberOf(value)]))
+  if (!own.length) return null
+  const { mean, deviation } = meanAndDeviation(own)
+  const half =
+    deviation === null ? NaN : (studentQuantile(own.length - 1) * deviation) / Math.sqrt(own.length)
+  const sure = Number.isFinite(half)
+  return { mean: measuredOf(mean), low: sure ? mean - half : null, high: sure ? mean + half : null }
 }
 
 /** Replicates for a table that a person waits for. */
 const REPLICATES = 2000
 
 /**
- * What chance makes of the differences to the baseline, by paired bootstrap over held-out documents; Holm's correction
- * is over the runs. Perplexity's interval is that of the cross-entropy, at the baseline's perplexity.
+ * What chance makes of the differences to the baseline's method, by paired bootstrap over seeds and held-out documents;
+ * Holm's correction is over the methods. Perplexity's interval is that of the cross-entropy, at the baseline's mean
+ * perplexity.
  */
 function intervalsTo(
-  base: ComparedRun,
-  runs: readonly ComparedRun[],
-): Comparison['rows'][number]['intervals'][] {
-  const intervals: Comparison['rows'][number]['intervals'][] = runs.map(() => ({}))
-  const units: ScoreUnit[] = ['crossEntropy', 'bitsPerByte']
-  for (const unit of units) {
-    const compared = runs.flatMap((run, i) => {
-      const sameTokens = run.config.tokenizer.digest === base.config.tokenizer.digest
-      if (run === base || (unit === 'crossEntropy' && !sameTokens)) return []
-      const scores = [run, base].map(({ documents }) => new Map([[1, documents]])) as [
-        Map<number, readonly HeldOutDocument[]>,
-        Map<number, readonly HeldOutDocument[]>,
-      ]
-      const difference = pairedBootstrap(...scores, unit, { replicates: REPLICATES })
-      return difference ? [{ i, difference }] : []
-    })
-    const corrected = holm(compared.map(({ difference }) => difference.p))
-    for (const [rank, { i, difference }] of compared.entries()) {
-      const { low, high } = difference
-      const judged = { p: corrected[rank]!, real: isReal(difference, corrected[rank]!) }
-      intervals[i]![unit] = { low, high, ...judged }
-      const perplexity = base.row.evaluation?.perplexity
-      if (unit === 'crossEntropy' && isNumber(perplexity)) {
-        const [from, to] = [low, high].map((d) => perplexity * (Math.exp(d) - 1)) as [number, number]
-        intervals[i]!['perplexity'] = { low: from, high: to, ...judged }
-      }
+  base: Method,
+  methods: readonly Method[],
+  perplexity: Measured | undefined,
+): ComparisonMethod['intervals'][] {
+  const intervals: ComparisonMethod['intervals'][] = methods.map(() => ({}))
+  const others = methods.filter((method) => method !== base)
+  for (const unit of ['crossEntropy', 'bitsPerByte'] as const) {
+    const pairs = others.map((method) => [method, base] as const)
+    for (const [at, verdict] of judgePairs(pairs, { unit, replicates: REPLICATES }).entries()) {
+      if (!verdict) continue
+      const own = intervals[methods.indexOf(others[at]!)]!
+      const { low, high } = verdict.difference
+      const judged = { p: verdict.corrected, real: verdict.real }
+      own[unit] = { low, high, ...judged }
+      if (unit !== 'crossEntropy' || !isNumber(perplexity)) continue
+      const [from, to] = [low, high].map((d) => perplexity * (Math.exp(d) - 1)) as [number, number]
+      own['perplexity'] = { low: from, high: to, ...judged }
     }
   }
   return intervals

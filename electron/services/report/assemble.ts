@@ -11,11 +11,11 @@ import {
   type ReportSection,
   type Teacher,
 } from '#contract'
-import { compareRuns } from '../comparison'
+import { compareRuns, gatherMethods, judge } from '../comparison'
 import { teachersOf, type ReportContent, type ReportedRun, type Table } from './content'
 import { beforeAndAfterTable } from './continued'
 import { findings } from './findings'
-import { gatherMethods, judge, methodTables, sayRepeats, verdictTable } from './methods'
+import { methodTables, sayRepeats, verdictTable } from './methods'
 import { paperTable } from './paper'
 import { passesTable } from './passes'
 import { answerQuestions } from './questions'

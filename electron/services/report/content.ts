@@ -16,7 +16,7 @@ import {
   type Stroke,
   type Teacher,
 } from '#contract'
-import type { Method } from './methods'
+import type { Method } from '../comparison'
 import type { Table } from './table'
 
 export type { Table } from './table'

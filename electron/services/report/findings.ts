@@ -1,7 +1,7 @@
 import { numberOf, type Corpus, type ModelScore, type Run } from '#contract'
-import { ascending, mean } from '../comparison'
+import { ascending, judge, mean, type Method } from '../comparison'
 import { show, teachersOf, type ReportedRun } from './content'
-import { judge, sayVerdict, type Method } from './methods'
+import { sayVerdict } from './methods'
 
 /** What the numbers say, in sentences. A difference inside its interval is called no difference. */
 export function findings(

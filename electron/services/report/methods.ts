@@ -1,48 +1,6 @@
-import {
-  measuredOf,
-  numberOf,
-  type EvaluationRecord,
-  type HeldOutDocument,
-  type Measured,
-  type Run,
-  type RunConfig,
-} from '#contract'
-import { type Difference, holm, isReal, meanAndDeviation, pairedBootstrap } from '../comparison'
+import { measuredOf, numberOf, type EvaluationRecord, type Measured } from '#contract'
+import { type Method, meanAndDeviation, type Verdict } from '../comparison'
 import type { Table } from './table'
-
-/** What grouping needs of a run. */
-export interface GroupableRun {
-  row: Run
-  config: RunConfig
-  documents: HeldOutDocument[]
-}
-
-/** Runs that differ in nothing but their seed. */
-export interface Method<R extends GroupableRun = GroupableRun> {
-  label: string
-  /** One a seed: the one that came furthest, of equals the first. */
-  runs: R[]
-  /** The others: they say nothing of chance that those have not said, and count in nothing. */
-  repeats: R[]
-}
-
-/** Runs gathered by everything but name and seed, in the order of their first. */
-export function gatherMethods<R extends GroupableRun>(runs: readonly R[]): Method<R>[] {
-  const byKey = new Map<string, Method<R>>()
-  for (const run of runs) {
-    const { name: _, seed: __, ...settings } = run.config.experiment
-    const corpora = run.config.corpora.map(({ row }) => row.digest)
-    const key = JSON.stringify([settings, corpora, run.config.tokenizer.digest])
-    const label = run.row.name.replace(/[\s,;:_-]*seed[\s=]*\d+(-\d+)?$/i, '')
-    const method = byKey.get(key) ?? { label, runs: [], repeats: [] }
-    byKey.set(key, method)
-    const at = method.runs.findIndex(({ row }) => row.seed === run.row.seed)
-    if (at < 0) method.runs.push(run)
-    else if (method.runs[at]!.row.step >= run.row.step) method.repeats.push(run)
-    else method.repeats.push(...method.runs.splice(at, 1, run))
-  }
-  return [...byKey.values()]
-}
 
 /** What is to be said of runs that repeat a seed; nothing where none does. */
 export function sayRepeats(methods: readonly Method[]): string[] {
@@ -56,39 +14,6 @@ export function sayRepeats(methods: readonly Method[]): string[] {
   return [
     `The same seed again is not another seed. These runs repeat one and count once, in no mean or interval twice: ${said.join('; ')}.`,
   ]
-}
-
-/** A difference of cross-entropy between two methods, judged within its family. */
-export interface Verdict {
-  first: string
-  second: string
-  difference: Difference
-  /** p after Holm's correction over the family. */
-  corrected: number
-  /** False: no difference. */
-  real: boolean
-}
-
-/**
- * Compares pairs of methods by their scores on the documents that both were evaluated on; the pairs are one family.
- * Pairs that share no seed or no document, or have other tokenizers, are left out: their cross-entropies do not compare.
- */
-export function judge(pairs: readonly (readonly [Method, Method])[]): Verdict[] {
-  const compared = pairs.flatMap(([first, second]) => {
-    if (first.runs[0]!.config.tokenizer.digest !== second.runs[0]!.config.tokenizer.digest) return []
-    const difference = pairedBootstrap(scoresOf(first), scoresOf(second))
-    return difference ? [{ first: first.label, second: second.label, difference }] : []
-  })
-  const corrected = holm(compared.map(({ difference }) => difference.p))
-  return compared.map((pair, i) => ({
-    ...pair,
-    corrected: corrected[i]!,
-    real: isReal(pair.difference, corrected[i]!),
-  }))
-}
-
-function scoresOf({ runs }: Method): Map<number, HeldOutDocument[]> {
-  return new Map(runs.map(({ row, documents }) => [row.seed, documents]))
 }
 
 /** Change of perplexity in per cent that a difference of cross-entropies is. */

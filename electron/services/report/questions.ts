@@ -1,4 +1,5 @@
-import { judge, sayVerdict, type Method, type Verdict } from './methods'
+import { judge, type Method, type Verdict } from '../comparison'
+import { sayVerdict } from './methods'
 
 /** What a study asks: pairs of methods by label, the one that should be better first. */
 export interface Question {

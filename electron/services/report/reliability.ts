@@ -1,7 +1,7 @@
 import { isNumber, type CalibrationScore, type Measured } from '#contract'
 import { lineChart } from './chart'
 import type { ReportContent, ReportedRun, Table } from './content'
-import type { Method } from './methods'
+import type { Method } from '../comparison'
 
 /** A calibrated model's line, which is nobody's. */
 const CALIBRATED = { color: '#8a8a8a', dash: [2, 4] }

@@ -9,12 +9,13 @@ import {
   type RunConfig,
 } from '#contract'
 import { createRandom } from '../../files'
+import { compareRuns, gatherMethods, judge } from '../comparison'
 import { describeRun } from '../../store'
 import { methodOf } from '../experiments'
 import { reportContent } from './assemble'
 import type { ReportedRun } from './content'
 import { htmlReport } from './html'
-import { gatherMethods, judge, sayVerdict } from './methods'
+import { sayVerdict } from './methods'
 import { csvLine, csvReport, jsonReport, latexReport, markdownReport } from './plain'
 
 const now = '2026-01-01T00:00:00.000Z'
@@ -201,6 +202,29 @@ describe('methods over seeds', () => {
     expect(sayVerdict(real!)).toMatch(/^better is better than plain: perplexity -\d/)
     expect(chance!.real).toBe(false)
     expect(sayVerdict(chance!)).toContain('no difference')
+  })
+
+  it('stand in a comparison as one, and none of them is judged against another seed of its own setting', () => {
+    const { methods, rows } = compareRuns(all, plain[1]!.row.id)
+    expect(rows).toHaveLength(9)
+    expect(methods.map(({ label, runs }) => [label, runs.length])).toEqual([
+      ['better', 3],
+      ['plain', 3],
+      ['twin', 3],
+    ])
+    const [own, base, twins] = methods
+    expect(base!.intervals).toEqual({})
+    expect(own!.intervals.crossEntropy).toMatchObject({ real: true })
+    expect(twins!.intervals.crossEntropy).toMatchObject({ real: false })
+    const values = better.map(({ row }) => numberOf(row.evaluation!.perplexity))
+    const mean = values.reduce((sum, value) => sum + value) / 3
+    const sd = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / 2)
+    // 4.303: Student's t, two degrees of freedom, 95 %.
+    expect(own!.values.perplexity).toEqual({
+      mean: expect.closeTo(mean, 10) as number,
+      low: expect.closeTo(mean - (4.303 * sd) / Math.sqrt(3), 10) as number,
+      high: expect.closeTo(mean + (4.303 * sd) / Math.sqrt(3), 10) as number,
+    })
   })
 
   it('of different tokenizers are not compared by token', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { align, stack, toCsv, type Series } from './series'
+import { align, foldSeeds, stack, toCsv, toSvg, type Series } from './series'
 
 const stroke = { color: '#000', dash: [] }
 const a: Series = {
@@ -51,5 +51,39 @@ describe('series', () => {
 
   it('are written as comma-separated values', () => {
     expect(toCsv([a, b])).toBe('step,a,"b, too"\n1,10,\n2,,5\n3,30,\n')
+  })
+})
+
+describe('seeds of one setting', () => {
+  const stroke = { color: '#000', dash: [] }
+  const seed = (name: string, ...points: [number, number | null][]) => ({ name, points, ...stroke })
+
+  it('are their mean within one sample deviation, where all of them have come to a finite number', () => {
+    const folded = foldSeeds(
+      [
+        seed('a', [1, 2], [2, 4], [3, 1], [4, 7]),
+        seed('b', [1, 4], [2, null], [3, 2]),
+        seed('c', [1, 6], [2, 5], [3, 6]),
+      ],
+      'all',
+      stroke,
+    )
+    // Of 2, 4, 6: mean 4, deviation 2. Of 1, 2, 6: mean 3, deviation the root of (4 + 1 + 9) / 2.
+    expect(folded).toEqual([
+      {
+        name: 'all',
+        ...stroke,
+        points: [
+          [1, 4],
+          [3, 3],
+        ],
+        band: [
+          [2, 6],
+          [3 - Math.sqrt(7), 3 + Math.sqrt(7)],
+        ],
+      },
+    ])
+    expect(toCsv(folded).split('\n').slice(0, 2)).toEqual(['step,all,"all, low","all, high"', '1,4,2,6'])
+    expect(toSvg('t', folded)).toContain('<polygon fill="#000"')
   })
 })

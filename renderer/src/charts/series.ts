@@ -6,6 +6,40 @@ export interface Series extends Stroke {
   label?: string
   /** In ascending x. */
   points: readonly (readonly [x: number, y: number | null])[]
+  /** Around each point, from low to high: what several runs of one setting spread over. */
+  band?: readonly (readonly [low: number | null, high: number | null])[]
+}
+
+/** The series with the edges of their bands behind them, low and high in turn. */
+export function withEdges(series: readonly Series[]): Series[] {
+  const edge = ({ name, points, color, dash, band }: Series, side: 0 | 1): Series => ({
+    name: `${name}, ${side ? 'high' : 'low'}`,
+    color,
+    dash,
+    points: points.map(([x], i) => [x, band![i]![side]] as const),
+  })
+  const banded = series.filter(({ band }) => band)
+  return [...series, ...banded.flatMap((one) => [edge(one, 0), edge(one, 1)])]
+}
+
+/**
+ * Seeds of one setting as one series: their mean where all of them have a finite point, within its standard deviation
+ * (of the sample) on both sides.
+ */
+export function foldSeeds(seeds: readonly Series[], name: string, stroke: Stroke): Series[] {
+  const [first, ...others] = seeds.map(({ points }) => new Map(points))
+  if (!first) return []
+  const folded = [...first].flatMap(([x, y]) => {
+    const values = [y, ...others.map((other) => other.get(x))].filter((value) => typeof value === 'number')
+    if (values.length < seeds.length) return []
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+    const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0)
+    const sd = others.length ? Math.sqrt(squares / others.length) : 0
+    return [{ point: [x, mean] as const, around: [mean - sd, mean + sd] as const }]
+  })
+  if (!folded.length) return []
+  const points = folded.map(({ point }) => point)
+  return [{ name, points, band: folded.map(({ around }) => around), ...stroke }]
 }
 
 export type Aligned = [xs: number[], ...ys: (number | null | undefined)[][]]
@@ -37,9 +71,10 @@ export function stack(series: readonly Series[]): Series[] {
 
 /** Comma-separated values of a chart: x, then a column a series. */
 export function toCsv(series: readonly Series[]): string {
-  const [xs, ...ys] = align(series)
+  const columns = withEdges(series)
+  const [xs, ...ys] = align(columns)
   const quote = (text: string) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
-  const head = ['step', ...series.map(({ name }) => quote(name))].join(',')
+  const head = ['step', ...columns.map(({ name }) => quote(name))].join(',')
   return [head, ...xs.map((x, i) => [x, ...ys.map((column) => column[i] ?? '')].join(','))].join('\n') + '\n'
 }
 
@@ -49,7 +84,10 @@ const MARGIN = { left: 64, right: 16, top: 32, bottom: 56 }
 
 /** A chart as a vector graphic of its own, for papers and slides. */
 export function toSvg(title: string, series: readonly Series[]): string {
-  const points = series.flatMap(({ points }) => points.filter(([, y]) => y !== null)) as [number, number][]
+  const points = withEdges(series).flatMap(({ points }) => points.filter(([, y]) => y !== null)) as [
+    number,
+    number,
+  ][]
   if (!points.length) return ''
   const range = (values: number[]) => [Math.min(...values), Math.max(...values)] as const
   const [x0, x1] = range(points.map(([x]) => x))
@@ -59,6 +97,13 @@ export function toSvg(title: string, series: readonly Series[]): string {
     HEIGHT - MARGIN.bottom - ((v - y0) / (y1 - y0 || 1)) * (HEIGHT - MARGIN.top - MARGIN.bottom)
   const text = (at: string, content: string) =>
     `<text ${at} font-family="sans-serif" font-size="12">${content.replaceAll('&', '&amp;').replaceAll('<', '&lt;')}</text>`
+  const bands = series.flatMap(({ points, color, band }) => {
+    if (!band) return []
+    const at = (i: number, side: 0 | 1) => `${x(points[i]![0]).toFixed(1)},${y(band[i]![side]!).toFixed(1)}`
+    const there = points.map((_, i) => i).filter((i) => band[i]!.every((edge) => edge !== null))
+    const corners = [...there.map((i) => at(i, 1)), ...there.toReversed().map((i) => at(i, 0))]
+    return [`<polygon fill="${color}" fill-opacity="0.15" points="${corners.join(' ')}"/>`]
+  })
   const lines = series.map(({ points, color, dash }) => {
     const path = points
       .filter(([, v]) => v !== null)
@@ -79,5 +124,5 @@ export function toSvg(title: string, series: readonly Series[]): string {
       text(`x="${MARGIN.left - 8}" y="${y(vy) + 4}" text-anchor="end"`, vy.toPrecision(3)),
     ]
   })
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}" viewBox="0 0 ${WIDTH} ${HEIGHT}"><rect width="100%" height="100%" fill="white"/>${text(`x="${MARGIN.left}" y="20" font-weight="bold"`, title)}${ticks.join('')}${lines.join('')}${legend.join('')}</svg>`
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}" viewBox="0 0 ${WIDTH} ${HEIGHT}"><rect width="100%" height="100%" fill="white"/>${text(`x="${MARGIN.left}" y="20" font-weight="bold"`, title)}${ticks.join('')}${bands.join('')}${lines.join('')}${legend.join('')}</svg>`
 }
