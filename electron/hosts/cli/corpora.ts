@@ -1,0 +1,95 @@
+import { resolve } from 'node:path'
+import { Option, type Command } from 'commander'
+import { duplicatesText, importFormats, unreadableWarning, type Corpus, type CorpusPreview } from '#contract'
+import { show } from '../../services/report'
+import { controlOf, perform, type GlobalOptions } from './session'
+
+/** `retort import corpus`, and its preview. */
+export function corpusCommand(imports: Command): void {
+  imports
+    .command('corpus')
+    .argument(
+      '<path>',
+      'a file, a folder or a pattern in quotes: text, JSON lines or arrays, CSV, TSV, Parquet, Arrow; also as .gz, .zst, .zip',
+    )
+    .option('--name <name>')
+    .addOption(
+      new Option('--format <format>', 'default: found by what each file holds')
+        .choices(importFormats)
+        .default('auto'),
+    )
+    .option(
+      '--field <field>',
+      'of records, the field with the text, a path to it (data.text) or a template ({title}\\n\\n{body})',
+      'text',
+    )
+    .addOption(
+      new Option('--unreadable <what>', 'at a record that cannot be read: stop, or skip and count it')
+        .choices(['stop', 'skip'])
+        .default('stop'),
+    )
+    .addOption(
+      new Option('--duplicates <what>', 'documents that were there before, letter by letter')
+        .choices(['keep', 'drop'])
+        .default('keep'),
+    )
+    .addOption(
+      new Option('--near-duplicates <what>', 'documents that are nearly as an earlier one')
+        .choices(['keep', 'drop'])
+        .default('keep'),
+    )
+    .option('--preview', 'show fields, first documents and tokens; import nothing')
+    .action(async (path: string, given: ImportCorpusOptions, command: Command) => {
+      const { preview, ...own } = given
+      const options = { ...own, path: resolve(path) }
+      await perform(command.optsWithGlobals<GlobalOptions>(), preview ? 'read' : 'write', async (session) => {
+        const { library } = session.rooms
+        if (preview) {
+          const found = await library.previews.inspect(options, controlOf(session))
+          return { json: found, text: previewText(found) }
+        }
+        const row = await library.importCorpus(options, controlOf(session))
+        return { json: row, text: importedText(row) }
+      })
+    })
+}
+
+interface ImportCorpusOptions {
+  name?: string
+  format: (typeof importFormats)[number]
+  field: string
+  unreadable: 'stop' | 'skip'
+  duplicates: 'keep' | 'drop'
+  nearDuplicates: 'keep' | 'drop'
+  preview?: boolean
+}
+
+/** What came in, and on the standard error what was left out. */
+function importedText(row: Corpus): string {
+  const { unreadable } = row
+  const warning = unreadable && unreadableWarning(unreadable)
+  if (warning) process.stderr.write(`warning: ${warning}\n`)
+  return [
+    `${row.name} (${row.id}): ${row.documents} documents, ${row.bytes} bytes, ${row.heldOutDocuments} documents held out`,
+    ...(duplicatesText(row) ? [duplicatesText(row)] : []),
+    ...(unreadable ? [`${unreadable.count} of ${unreadable.of} records left out:`, ...unreadable.first] : []),
+  ].join('\n')
+}
+
+function previewText(found: CorpusPreview): string {
+  const { looked, unreadable } = found
+  return [
+    `${found.files} files, ${found.bytes} bytes: ${found.formats.join(', ')}`,
+    ...found.fields.map(({ name, kind, example }) => `  ${name}: ${kind}, ${JSON.stringify(example)}`),
+    ...found.documents.map((text, i) => `--- document ${i + 1}\n${text}`),
+    '---',
+    `looked at ${looked.documents} documents of ${looked.bytes} bytes`,
+    ...found.tokens.map(
+      ({ tokenizer, tokens, lossless }) =>
+        `  ${tokenizer}: ${tokens} tokens, ${show(looked.bytes / tokens)} bytes a token${lossless ? '' : ' (lossy)'}`,
+    ),
+    ...(unreadable.count
+      ? [`${unreadable.count} of ${unreadable.of} records could not be read:`, ...unreadable.first]
+      : []),
+  ].join('\n')
+}
