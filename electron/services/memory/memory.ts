@@ -61,7 +61,7 @@ const AT_WORK = 2
 export function peakMemory(config: RunConfig): number {
   const { experiment, student } = config
   const { batch, context, accumulate, checkpointing } = experiment.train
-  const { heads, layers, vocab } = student
+  const { heads, layers } = student
   const tokens = (batch * context) / accumulate
   const { lora } = experiment.student
   const trained = trainedParameters(student, lora)
