@@ -183,7 +183,9 @@ describe.each(names)('%s, exported', (name) => {
     const { config } = await checkOnnx(join(out, 'model.onnx'), vocab)
     expect(config).toMatchObject({ family: 'onnx', vocab })
     const turns = /longrope/.test(readFileSync(join(path, 'config.json'), 'utf8'))
-    expect(warnings).toEqual(turns ? [expect.stringMatching(/refuses .* beyond \d+ tokens .* read anew/)] : [])
+    expect(warnings).toEqual(
+      turns ? [expect.stringMatching(/refuses .* beyond \d+ tokens .* read anew/)] : [],
+    )
   })
 
   it.skipIf(name in REFUSED)('as GGUF, is the file that llama.cpp generated from', async () => {
