@@ -26,6 +26,7 @@ test('a student that writes some of its text shows what it wrote, and what each 
     /leave no room|more than a context|at most/,
   )
   await app.getByLabel('Written tokens', exact).fill('8')
+  await app.getByLabel('Written tokens', exact).blur()
   await expect(app.getByLabel('Written tokens', exact)).not.toHaveAttribute('aria-invalid', 'true')
   await app.getByRole('button', { name: 'Run', ...exact }).click()
   await expect(app.getByText('completed', exact)).toBeVisible({ timeout: 90_000 })
