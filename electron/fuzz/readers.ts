@@ -218,7 +218,8 @@ export const readers: readonly Reader[] = [
   corpus(
     'corpus-text',
     'corpus.txt',
-    Buffer.from(Array(300).fill('A line of text, and more.\n\n').join('')),
+    // Each its own, for what is said once more is on the same side of the split.
+    Buffer.from(Array.from({ length: 300 }, (_, i) => `Line ${i} of a text, and more.\n\n`).join('')),
     text,
     600,
   ),

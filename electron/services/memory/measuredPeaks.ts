@@ -16,6 +16,14 @@ export const measured: {
   peak: number
 }[] = [
   {
+    kind: 'many tokens of few words',
+    model: { vocab: 320, width: 128, layers: 4, heads: 4 },
+    train: { batch: 32, context: 128 },
+    teachers: [],
+    changes: {},
+    peak: 635,
+  },
+  {
     kind: 'no teacher',
     model: { vocab: 2048, width: 128, layers: 2, heads: 4 },
     train: { batch: 4, context: 64 },

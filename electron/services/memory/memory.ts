@@ -21,36 +21,36 @@ const FLOAT = 4
 
 /**
  * Most memory of a run, in parts that follow from its shapes. The factors were fitted to the measured peaks of 51 runs
- * (least squares of the relative error, none negative; the furthest is 11 % away): widths 64 to 384, 2 to 6 layers,
- * vocabularies of 512 to 50,280, teachers of up to 135 M parameters; with up to 3 teachers, native, ONNX files, of another
+ * (least squares of the relative error, none negative; the furthest is 9 % away): widths 64 to 384, 2 to 6 layers,
+ * vocabularies of 320 to 50,280, teachers of up to 135 M parameters; with up to 3 teachers, native, ONNX files, of another
  * tokenizer and cached; with features and attention maps, retention, micro-batches and checkpointing.
  */
 const FACTORS = {
   /** MB: Node, the engine's code, the runtime, graphs of a run. */
-  base: 250,
+  base: 251,
   /** Copies of the student's parameters: weights, moments, gradients, in the buffers of the engine and of the runtime. */
-  parameters: 11.68,
+  parameters: 9.91,
   /** Of models that are asked and do not learn: the teachers, and the student's earlier self. */
   frozenParameters: 1.23,
   /** Of a layer's activations, and of its attention scores. */
-  activations: 0.34,
-  attention: 1.57,
+  activations: 0.69,
+  attention: 1.69,
   /** What of both is left when what waits is in half precision (8 more runs). */
   halved: 0.78,
   /** Of a layer of those that do not learn. They are asked in turn: the widest counts. */
-  frozenActivations: 3.22,
+  frozenActivations: 1.62,
   /** Tables [tokens, vocabulary] of a chunk: the student's, and each teacher's with its tokenizer. */
-  logits: 14.01,
-  teacherLogits: 8.82,
+  logits: 13.73,
+  teacherLogits: 10.56,
   /** The same of whole batches, for each teacher whose logits are cached: read, decoded, and the next. */
-  cachedLogits: 6.12,
+  cachedLogits: 6.38,
   /** What a teacher says of a whole batch that is an ONNX file, or has another tokenizer. */
-  onnxLogits: 3.33,
-  foreignLogits: 4.83,
+  onnxLogits: 3.86,
+  foreignLogits: 3.47,
   /** Of `uld`: tables [tokens, vocabulary] of the student's for each foreign teacher. */
-  ranks: 8.38,
+  ranks: 10.05,
   /** Attention maps that are aligned, of student and teachers. */
-  maps: 2.39,
+  maps: 1.06,
 }
 /** Of a matrix in 8 bits, what it takes in f32. */
 const EIGHT_BITS = 0.25
