@@ -112,7 +112,10 @@ test('an experiment is edited, run, paused, stopped, resumed, compared and repor
   const text = await yaml.inputValue()
   await yaml.fill(text.replace('corpus:', 'corpsu:'))
   await expect(app.getByText('unknown key; expected "corpus"')).toBeVisible()
-  await expect(app.getByRole('button', { name: 'Run', ...button })).toBeDisabled()
+  // It leads to what is wrong, and starts nothing.
+  await app.getByRole('button', { name: 'Run', ...button }).click()
+  await expect(app.getByRole('list', { name: 'What is wrong' })).toBeVisible()
+  await expect(app).toHaveURL(/experiments\/small/)
   await yaml.fill(text)
   await app.getByRole('spinbutton', { name: 'τ' }).fill('2')
   await app.getByRole('spinbutton', { name: 'τ' }).press('Tab')
