@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import {
   numberOf,
   experiment,
@@ -5,10 +6,14 @@ import {
   SCHEMA_VERSION,
   type ModelConfig,
   type RunConfig,
+  type Teacher,
   EMBEDDING,
 } from '#contract'
 import { tf } from '../backend/tf'
 import { createTables, forward } from '../model/forward'
+import { readHuggingFace } from '../model/huggingface'
+import { writeModel } from '../model/modelFolder'
+import { withVocabulary } from '../model/vocabulary'
 import { initialise, toTensors } from '../model/weights'
 import { createRandom } from '../random'
 import type { TeacherSource } from '../teachers/source'
@@ -112,4 +117,19 @@ export async function losses(
   for (let i = 1; i <= steps; i++)
     result.push(numberOf((await step.run(i, { ...batch(1), ...(corpora && { corpora }) })).loss))
   return result
+}
+
+/** One of the shared families' tiny models as a teacher of a library, cut to so many words. */
+export async function furnishFamily(
+  dataDir: string,
+  families: string,
+  name: string,
+  vocab: number,
+): Promise<Teacher> {
+  const path = join(families, name)
+  const id = `${name}-${vocab}`
+  const { config, weights } = readHuggingFace(path)
+  const model = withVocabulary(config, vocab, path)
+  const digest = await writeModel(join(dataDir, 'library', 'teachers', id), model, weights)
+  return { ...runConfig().teachers[0]!, id, name, source: 'huggingface', model, digest }
 }

@@ -2,12 +2,9 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { layeredModel, type Teacher } from '#contract'
+import { layeredModel } from '#contract'
 import { startBackend } from '../backend'
 import { createTables } from '../model/forward'
-import { readHuggingFace } from '../model/huggingface'
-import { writeModel } from '../model/modelFolder'
-import { withVocabulary } from '../model/vocabulary'
 import { openLiveTeacher } from '../teachers/live'
 // Made by trained.py beside it: torch 2.15, transformers 5.24.
 // Made by masked.py beside it.
@@ -16,7 +13,7 @@ import byTorch from './fixtures/trained.json'
 import { initialWeights } from './initial'
 import { TrainingStep } from './step'
 import { Student } from './student'
-import { runConfig } from './testing'
+import { furnishFamily, runConfig } from './testing'
 
 const families = resolve(import.meta.dirname, '../../../../shared/data/families')
 const there = existsSync(families)
@@ -27,15 +24,7 @@ const dataDir = mkdtempSync(join(tmpdir(), 'retort-trained-'))
 afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
 beforeAll(() => startBackend('onnx', { threads: 1 }))
 
-/** A family's model as a teacher of the library. */
-async function furnish(name: string, vocab = VOCAB): Promise<Teacher> {
-  const path = join(families, name)
-  const id = `${name}-${vocab}`
-  const { config, weights } = readHuggingFace(path)
-  const model = withVocabulary(config, vocab, path)
-  const digest = await writeModel(join(dataDir, 'library', 'teachers', id), model, weights)
-  return { ...runConfig().teachers[0]!, id, name, source: 'huggingface', model, digest }
-}
+const furnish = (name: string, vocab = VOCAB) => furnishFamily(dataDir, families, name, vocab)
 
 /** The batch that the other side reads too: Lehmer's generator, begun with one of four numbers. */
 function batch(step: number) {

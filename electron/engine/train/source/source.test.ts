@@ -2,19 +2,16 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { layeredModel, trainSource, writtenAt, type Teacher } from '#contract'
+import { layeredModel, trainSource, writtenAt } from '#contract'
 import { startBackend } from '../../backend'
 import { createTables } from '../../model/forward'
-import { readHuggingFace } from '../../model/huggingface'
-import { writeModel } from '../../model/modelFolder'
-import { withVocabulary } from '../../model/vocabulary'
 import { openLiveTeacher } from '../../teachers/live'
 // Made by written.py beside it: torch 2.15, transformers 5.24.
 import byTorch from '../fixtures/written.json'
 import { initialWeights } from '../initial'
 import { TrainingStep } from '../step'
 import { Student } from '../student'
-import { runConfig } from '../testing'
+import { furnishFamily, runConfig } from '../testing'
 import { distinctOf, writtenFigures, type Written } from './figures'
 import { drawPrompts, type PromptSource } from './prompts'
 import { withWritten } from './withWritten'
@@ -68,13 +65,7 @@ function batchOf(step: number, count: number) {
 }
 
 describe.skipIf(!there)('a student that begins as qwen3', () => {
-  const furnish = async (name: string): Promise<Teacher> => {
-    const path = join(families, name)
-    const { config, weights } = readHuggingFace(path)
-    const model = withVocabulary(config, VOCAB, path)
-    const digest = await writeModel(join(dataDir, 'library', 'teachers', name), model, weights)
-    return { ...runConfig().teachers[0]!, id: name, name, source: 'huggingface', model, digest }
-  }
+  const furnish = (name: string) => furnishFamily(dataDir, families, name, VOCAB)
 
   it.each(byTorch)(
     'learns by $objective as torch does where it wrote $written of 4',
