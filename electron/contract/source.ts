@@ -38,15 +38,24 @@ export const trainSource = z.strictObject({
 })
 export type TrainSource = z.output<typeof trainSource>
 
+/** The share of the sequences that the student writes, 0..1. */
+export function writtenShare({ source: { kind, share } }: { source: TrainSource }): number {
+  if (kind === 'mixed') return share
+  return kind === 'student' ? 1 : 0
+}
+
 /** Whether the student writes some of what it learns on. */
-export const writes = ({ source }: { source: TrainSource }): boolean => source.kind !== 'corpus'
+export const writes = (train: { source: TrainSource }): boolean => writtenShare(train) > 0
 
 /** Of a step, from 1, how many of its sequences the student writes: over the steps the share is kept exactly. */
-export function writtenAt({ source, batch }: { source: TrainSource; batch: number }, step: number): number {
-  if (source.kind === 'corpus') return 0
-  if (source.kind === 'student') return batch
-  const upTo = (steps: number) => Math.round(source.share * batch * steps)
+export function writtenAt(train: { source: TrainSource; batch: number }, step: number): number {
+  const upTo = (steps: number) => Math.round(writtenShare(train) * train.batch * steps)
   return upTo(step) - upTo(step - 1)
+}
+
+/** The most sequences that the student writes of a step. */
+export function mostWritten(train: { source: TrainSource; batch: number }): number {
+  return Math.ceil(writtenShare(train) * train.batch)
 }
 
 /** What a step learned of the student's own text. */

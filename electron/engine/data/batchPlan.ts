@@ -44,7 +44,6 @@ export function createBatchPlan(options: {
   const { seed, batch, context, sources } = options
   const places = sources.map((source) => placesOf(source, context))
   const masked = sources.some(({ tokens }) => tokens.mask ?? tokens.documents)
-  const total = sources.reduce((sum, source) => sum + source.weight, 0)
 
   return {
     at(step) {
@@ -55,10 +54,7 @@ export function createBatchPlan(options: {
       const starts = new Int32Array(batch)
       const mask = masked ? new Float32Array(batch * context) : undefined
       for (let row = 0; row < batch; row++) {
-        let draw = random.next() * total
-        let chosen = 0
-        while (chosen < sources.length - 1 && draw >= sources[chosen]!.weight)
-          draw -= sources[chosen++]!.weight
+        const chosen = drawByWeight(sources, random)
         const { ids, mask: counted } = sources[chosen]!.tokens
         const { start, end } = places[chosen]!(random)
         inputs.set(ids.subarray(start, end - 1), row * context)
@@ -70,6 +66,14 @@ export function createBatchPlan(options: {
       return { inputs, targets, ...(mask && { mask }), corpora, starts }
     },
   }
+}
+
+/** The place of one of several that are drawn by their weights. */
+export function drawByWeight(sources: readonly { weight: number }[], random: Random): number {
+  let draw = random.next() * sources.reduce((sum, { weight }) => sum + weight, 0)
+  let chosen = 0
+  while (chosen < sources.length - 1 && draw >= sources[chosen]!.weight) draw -= sources[chosen++]!.weight
+  return chosen
 }
 
 /** Where a sequence begins and ends in a source's ids: its inputs without the last, its targets without the first. */

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers'
 import { z } from 'zod'
-import { badInput, failed, parse, RetortError, type Tokenizer } from '#contract'
-import { checkNesting, sha256File } from '../../files'
+import { badInput, failed, parse, type Tokenizer } from '#contract'
+import { checkNesting, sha256File, tryJson } from '../../files'
 import { createByteBpe } from './byteBpe'
 import { charactersToBytes, NO_BYTES } from './bytes'
 import { createLlama2cTokenizer, readLlama2cPieces } from './llama2cTokenizer'
@@ -51,17 +51,15 @@ export function openTokenizer(file: string, kind: Tokenizer['kind']): TextTokeni
 
 function parseJson(bytes: Buffer, file: string): unknown {
   const text = bytes.toString('utf8')
-  try {
-    const value: unknown = JSON.parse(text)
-    checkNesting(text, file)
-    return value
-  } catch (error) {
-    if (error instanceof RetortError) throw error
+  const value = tryJson(text)
+  if (value === undefined) {
     throw badInput('the file is neither JSON nor a tokenizer of llama2.c', {
       file,
       expected: 'a tokenizer.json',
     })
   }
+  checkNesting(text, file)
+  return value
 }
 
 const bpeModel = z.object({

@@ -31,6 +31,7 @@ import { toTensors } from '../model/weights'
 import type { Progress } from '../progress'
 import { openLiveTeacher } from '../teachers/live'
 import { prepareTeachers, type TeacherSource } from '../teachers/source'
+import { short } from './digits'
 import { pieceReader, textOfEach } from './pieces'
 import { collectTokens } from './tokenScores'
 import { scoringWindows, type WindowBatch } from './windows'
@@ -239,7 +240,5 @@ function tokenAt(column: readonly number[], teachers: number) {
   }
 }
 
-/** Five significant digits: what a page shows and then one, in a file of a third of the size. */
-const short = (value: number) => Number(value.toPrecision(5))
 /** Sums of rounded numbers may end a hair above 1. */
 const share = (value: number) => Math.min(1, short(value))

@@ -64,8 +64,8 @@ async function logitsOf(model: LanguageModel, ids: readonly number[]): Promise<F
   return values
 }
 
-/** -log softmax(logits)[id] */
-function surprise(logits: Float32Array, id: number): number {
+/** -log softmax(logits)[id], nats. */
+export function surprise(logits: Float32Array, id: number): number {
   const most = logits.reduce((a, b) => Math.max(a, b), -Infinity)
   return Math.log(logits.reduce((sum, z) => sum + Math.exp(z - most), 0)) + most - logits[id]!
 }

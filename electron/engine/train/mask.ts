@@ -2,18 +2,24 @@ import { tf } from '../backend/tf'
 import type { Chunk } from '../distill/chunks'
 import type { ApartWeights } from '../distill/losses'
 
+/** Of a step of which the student wrote a part: what the labels count, and what it wrote, [tokens] each. */
+interface Apart {
+  labels: Float32Array
+  written: Float32Array
+}
+
 /** Which of a step's tokens count, 1 or 0, [tokens] each. */
 export interface Masks {
   /** In the losses and in what is told of them; absent: all do. */
   mask?: Float32Array
-  /** Of a step of which the student wrote a part: the labels that count, and what it wrote; both among the mask's. */
-  apart?: { labels: Float32Array; written: Float32Array }
+  /** Both among the mask's. */
+  apart?: Apart
 }
 
 /** The weights of a step's tokens that masks make. */
 export interface Counted {
   weights?: Float32Array
-  apart?: { labels: Float32Array; written: Float32Array }
+  apart?: Apart
 }
 
 export function countedOf({ mask, apart }: Masks): Counted {

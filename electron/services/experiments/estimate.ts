@@ -2,6 +2,7 @@ import {
   learnsFromTeachers,
   parameterCount,
   writes,
+  writtenShare,
   type Estimate,
   type Run,
   type RunConfig,
@@ -144,7 +145,7 @@ const DECODED = 4
 function writingFlops({ experiment: { train }, student }: RunConfig): number {
   const { source, batch, context } = train
   if (!writes(train)) return 0
-  const sequences = (source.kind === 'student' ? batch : source.share * batch) / source.every
+  const sequences = (writtenShare(train) * batch) / source.every
   const tokens = source.prompts.tokens + DECODED * source.tokens
   return forwardFlops(student, sequences * tokens, context)
 }

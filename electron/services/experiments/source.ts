@@ -1,4 +1,4 @@
-import { badInput, learnsFromTeachers, writes, type Experiment, type Teacher } from '#contract'
+import { badInput, learnsFromTeachers, mostWritten, writes, type Experiment, type Teacher } from '#contract'
 
 /**
  * @param own those that have the student's tokenizer
@@ -46,7 +46,7 @@ export function checkSource(
       'train.source.prompts.corpus',
       names.join(', '),
     )
-  const most = Math.ceil(source.kind === 'student' ? train.batch : source.share * train.batch)
+  const most = mostWritten(train)
   if (source.buffer > 0 && source.buffer < most)
     throw refuse(
       `a buffer of ${source.buffer} sequences does not hold the ${most} that a step learns on`,

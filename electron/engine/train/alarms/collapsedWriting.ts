@@ -1,13 +1,12 @@
 import { writes, type RunConfig, type StepRecord, type WrittenFigures } from '#contract'
 import type { Detector } from './detector'
+import { judgedFrom, percent } from './judged'
 
 /** Steps with writings that are looked at together. */
 const WINDOW = 10
 /** Share of different 4-grams below which a writing repeats itself, and share of the writings that are empty. */
 const DISTINCT = 0.4
 const EMPTY = 0.8
-/** A beginner knows little more than the commonest tokens: that passes. */
-const BEGINNING = { least: 30, most: 500 }
 
 /**
  * A student that learns on its own text, and writes the same again and again or nothing at all: it then learns on what
@@ -16,7 +15,7 @@ const BEGINNING = { least: 30, most: 500 }
 export function collapsedWriting({ experiment }: Pick<RunConfig, 'experiment'>): Detector {
   const { train } = experiment
   if (!writes(train)) return {}
-  const from = Math.max(train.warmup, BEGINNING.least, Math.min(train.steps / 3, BEGINNING.most))
+  const from = judgedFrom(train)
   let recent: WrittenFigures[] = []
   return {
     step({ step, written }: StepRecord) {
@@ -52,5 +51,3 @@ export function collapsedWriting({ experiment }: Pick<RunConfig, 'experiment'>):
     },
   }
 }
-
-const percent = (share: number) => `${(share * 100).toFixed(1)} %`

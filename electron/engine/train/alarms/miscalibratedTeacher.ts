@@ -1,5 +1,6 @@
 import type { Alarm, RunConfig } from '#contract'
 import type { Detector } from './detector'
+import { percent } from './judged'
 import type { TeacherFigures } from './teacherFigures'
 
 /**
@@ -73,5 +74,3 @@ function favourite({ teachers }: TeacherFigures) {
   const excess = (t: TeacherFigures['teachers'][number]) => t.weight - t.accuracy / right
   return teachers.reduce((a, b) => (excess(b) > excess(a) ? b : a))
 }
-
-const percent = (share: number) => `${(share * 100).toFixed(1)} %`

@@ -1,13 +1,8 @@
 import { isNumber, measuredOf, numberOf, type EvaluationRecord, type RunConfig } from '#contract'
 import { stageOf } from '../../distill/objective'
 import type { Detector } from './detector'
+import { judgedFrom, percent } from './judged'
 
-/**
- * Nobody is a beginner any more after a third of the run, but not before 30 steps and at the latest after 500: a student
- * learns the frequencies of the tokens first, and a small one by reverse KL was seen to stay there for a fifth of a run
- * that went well.
- */
-const BEGINNING = { least: 30, most: 500 }
 /** A student whose held-out cross-entropy still falls by more than this share from one evaluation to the next is learning. */
 const STANDSTILL = 0.01
 /** Distance of the mean entropy to log V, as a share of it, and share of the positions with one top-1 token. */
@@ -24,7 +19,7 @@ export function modeCollapse({ experiment, student }: Pick<RunConfig, 'experimen
   const { train, loss, teachers } = experiment
   const lambda = teachers.length ? loss.lambda : 0
   const most = Math.log(student.vocab)
-  const from = Math.max(train.warmup, BEGINNING.least, Math.min(train.steps / 3, BEGINNING.most))
+  const from = judgedFrom(train)
   let before: { seen: boolean; crossEntropy: number } | undefined
   return {
     evaluation(record) {
@@ -47,7 +42,7 @@ export function modeCollapse({ experiment, student }: Pick<RunConfig, 'experimen
         step: record.step,
         message: uniform
           ? `The student's mean entropy is ${entropy.toFixed(3)} nats, within 2 % of the ${most.toFixed(3)} of a uniform guess.`
-          : `The student's likeliest token is the same at ${(share * 100).toFixed(1)} % of the held-out positions.`,
+          : `The student's likeliest token is the same at ${percent(share)} of the held-out positions.`,
         evidence: {
           entropy: measuredOf(entropy),
           uniform: most,

@@ -1,4 +1,5 @@
 import { badInput, drawnWeight, tokenReadingOf, type RunConfig, type TrainSource } from '#contract'
+import { drawByWeight } from '../../data/batchPlan'
 import { openText, type CorpusText } from '../../data/corpusText'
 import { chunksOf, type TokenIds } from '../../data/tokens'
 import type { Progress } from '../../progress'
@@ -100,12 +101,8 @@ export function drawPrompts(
   count: number,
 ): Prompt[] {
   const random = createRandom(seed, `prompts/${step}`)
-  const total = sources.reduce((sum, { weight }) => sum + weight, 0)
   return Array.from({ length: count }, () => {
-    let draw = random.next() * total
-    let chosen = 0
-    while (chosen < sources.length - 1 && draw >= sources[chosen]!.weight) draw -= sources[chosen++]!.weight
-    const { corpus, ids, places } = sources[chosen]!
+    const { corpus, ids, places } = sources[drawByWeight(sources, random)]!
     const place = 2 * random.integer(places.length / 2)
     const [start, end] = [places[place]!, places[place + 1]!]
     return { corpus, start, ids: [...ids.subarray(start, end)] }

@@ -5,6 +5,7 @@ import { ownWeighting } from '../../distill/foreign'
 import { fuseTeachers } from '../../distill/objective'
 import { tokenDivergence } from '../../distill/studentDivergence'
 import { drawnWeights } from '../../distill/weighting'
+import { short } from '../../evaluate/digits'
 import { textOfEach } from '../../evaluate/pieces'
 import { forward, type Tables } from '../../model/forward'
 import { prepareTeachers, type TeacherSource } from '../../teachers/source'
@@ -64,6 +65,3 @@ export async function saidOf(
     return { text: texts[at]!, divergence: measuredOf(row[0]!), alpha: row.slice(1) }
   })
 }
-
-/** Five significant digits: what a page shows and then one. */
-const short = (value: number) => Number(value.toPrecision(5))

@@ -1,10 +1,11 @@
-import { writes, writtenAt, type RunConfig, type Writing, type WrittenFigures } from '#contract'
+import { mostWritten, writes, writtenAt, type RunConfig, type Writing, type WrittenFigures } from '#contract'
 import type { Batch } from '../../data/batchPlan'
 import { endTokens } from '../../data/endTokens'
 import type { TextTokenizer } from '../../data/textTokenizer'
 import { tokenizerFile } from '../../data/tokenizer'
 import { readTokenizerSettings } from '../../data/tokenizerSettings'
 import { nativeModel } from '../../model/languageModel'
+import { surprise } from '../../model/selfCheck'
 import { writeSequences } from '../../model/writeSequences'
 import type { Progress } from '../../progress'
 import { createRandom } from '../../random'
@@ -90,9 +91,8 @@ export class StudentText {
     const count = writtenAt(train, step)
     let fresh: readonly Written[] = []
     if ((step - 1) % every === 0) {
-      const most = Math.ceil(train.source.kind === 'student' ? train.batch : train.source.share * train.batch)
       // Without a buffer what is written now is all that is learnt on until the next writing.
-      fresh = await this.write(step, every > 1 || buffer > 0 ? most : count, student)
+      fresh = await this.write(step, every > 1 || buffer > 0 ? mostWritten(train) : count, student)
       this.kept = buffer > 0 ? [...this.kept, ...fresh].slice(-buffer) : [...fresh]
     }
     const random = createRandom(seed, `written/${step}`)
@@ -129,7 +129,7 @@ export class StudentText {
         topP,
         ends: this.ends,
         random: (row) => createRandom(seed, `write/${step}/${row}`),
-        onToken: (row, id, logits) => (sums[row]! += logProbabilityOf(logits, id)),
+        onToken: (row, id, logits) => (sums[row]! -= surprise(logits, id)),
       },
     )
     return written.map((ids, i) => {
@@ -171,10 +171,4 @@ export class StudentText {
       said: await saidOf({ ...by, config, tokenizer }, one),
     }
   }
-}
-
-/** log softmax(logits)[id], nats. */
-function logProbabilityOf(logits: Float32Array, id: number): number {
-  const max = logits.reduce((a, b) => Math.max(a, b), -Infinity)
-  return logits[id]! - max - Math.log(logits.reduce((sum, z) => sum + Math.exp(z - max), 0))
 }
