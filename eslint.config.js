@@ -82,6 +82,19 @@ export default tseslint.config(
     },
   },
   {
+    files: ['electron/**'],
+    ignores: ['**/*.test.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: "BinaryExpression[operator='in'][left.type!='Literal']",
+          message: 'a name from outside may be "constructor": Object.hasOwn',
+        },
+      ],
+    },
+  },
+  {
     files: ['electron/{contract,files,engine,store,cluster,services}/**', 'electron/hosts/{cli,web}/**'],
     rules: {
       'no-restricted-imports': [

@@ -121,7 +121,7 @@ function keysAt(schema: z.ZodType, path: readonly string[]): string[] {
   let candidates: z.ZodType[] = [schema]
   for (const step of path) {
     candidates = candidates.flatMap(unwrap).flatMap((s) => {
-      if (s instanceof z.ZodObject) return step in s.shape ? [s.shape[step] as z.ZodType] : []
+      if (s instanceof z.ZodObject) return Object.hasOwn(s.shape, step) ? [s.shape[step] as z.ZodType] : []
       if (s instanceof z.ZodArray) return [s.element as z.ZodType]
       return []
     })

@@ -139,7 +139,7 @@ export function decodeText(bytes: Uint8Array): string {
 
 /** What has not one of the lists is no catalogue, though each of them may be missing in one of an earlier version. */
 export function isBare(raw: unknown): boolean {
-  return typeof raw === 'object' && raw !== null && !catalogueLists.some((list) => list in raw)
+  return typeof raw === 'object' && raw !== null && !catalogueLists.some((list) => Object.hasOwn(raw, list))
 }
 
 function check(row: unknown, list: string, schema: z.ZodType): void {

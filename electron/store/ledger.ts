@@ -66,7 +66,7 @@ export class Ledger {
     const { settings, lost } = this.old
     for (const id of Object.keys(settings)) this.account.kept.push({ list: 'settings', id })
     if (!lost.some(({ list }) => list === 'settings')) return settings
-    const missing = Object.entries(this.copy?.settings ?? {}).filter(([key]) => !(key in settings))
+    const missing = Object.entries(this.copy?.settings ?? {}).filter(([key]) => !Object.hasOwn(settings, key))
     for (const [id] of missing) this.found('settings', id, this.copyName)
     return { ...Object.fromEntries(missing), ...settings }
   }

@@ -26,6 +26,6 @@ function withinBounds(kept: unknown): unknown {
   if (typeof kept !== 'object' || kept === null) return kept
   const { shape } = settings
   const fits = ([key, value]: [string, unknown]) =>
-    !(key in shape) || shape[key as keyof typeof shape].safeParse(value).success
+    !Object.hasOwn(shape, key) || shape[key as keyof typeof shape].safeParse(value).success
   return Object.fromEntries(Object.entries(kept).filter(fits))
 }

@@ -30,7 +30,7 @@ export function progressOf(folder: RunFolder, damaged: (problem: RetortError) =>
   const { steps, evaluations } = folder.metrics(hear)
   const log = folder.log(hear)
   const checkpoints = folder.checkpoints(hear)
-  const end = log.findLast(({ event }) => event in ENDS)
+  const end = log.findLast(({ event }) => Object.hasOwn(ENDS, event))
   const began = log.findLast(({ event }) => event === 'started' || event === 'resumed')
   const ended = end && (!began || log.indexOf(end) > log.indexOf(began))
   const lost = log.length || problems.length

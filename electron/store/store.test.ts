@@ -102,6 +102,14 @@ describe('the catalogue', () => {
     expect(settings).toMatchObject({ threads: 0, cacheGb: 7 })
   })
 
+  it.each(['constructor', 'toString', '__proto__'])(
+    'has no setting for being named as every object: %s',
+    (name) => {
+      writeFileSync(file(), `{"schemaVersion": 1, "settings": {"cacheGb": 7, "${name}": 3}}`)
+      expect(() => new Catalogue(dataDir, 'read').data.settings.cacheGb).not.toThrow(/is not a function/)
+    },
+  )
+
   it('a rebuild says which run folders it could not read, and leaves no temporary files', () => {
     mkdirSync(join(dataDir, 'runs', 'broken'), { recursive: true })
     writeFileSync(join(dataDir, 'runs', 'broken', 'config.json'), '{}')

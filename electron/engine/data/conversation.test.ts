@@ -40,6 +40,11 @@ describe('the shape of a record', () => {
     expect(conversationOf(record)).toEqual({ turns: [asked, answered] })
   })
 
+  it('leaves a role as it is called, also where every object knows the word', () => {
+    const turns = ['constructor', 'toString'].map((role) => ({ role, content: 'Why?' }))
+    expect(conversationOf({ messages: [...turns, answered] })).toEqual({ turns: [...turns, answered] })
+  })
+
   it('of Alpaca puts the input below the instruction', () => {
     const found = conversationOf({ instruction: 'Say.', input: 'A', output: 'B' })
     expect(found).toEqual({

@@ -33,13 +33,13 @@ export function conversationOf(record: unknown): Found | undefined {
 const isText = (value: unknown): value is string => typeof value === 'string' && value.trim() !== ''
 
 /** Names that ShareGPT's files have for the sides. */
-const SIDES: Record<string, string> = {
-  human: 'user',
-  gpt: 'assistant',
-  chatgpt: 'assistant',
-  model: 'assistant',
-  bot: 'assistant',
-}
+const SIDES = new Map([
+  ['human', 'user'],
+  ['gpt', 'assistant'],
+  ['chatgpt', 'assistant'],
+  ['model', 'assistant'],
+  ['bot', 'assistant'],
+])
 
 /** Turns of `{role, content}` or `{from, value}`. */
 export function turnsOf(list: readonly unknown[]): Found {
@@ -53,7 +53,7 @@ export function turnsOf(list: readonly unknown[]): Found {
       return problem('calls tools, which is not read yet')
     const content = contentOf(turn['content'] ?? turn['value'])
     if (content === undefined) return problem('has no text in "content" or "value"')
-    turns.push({ role: SIDES[role] ?? role, content })
+    turns.push({ role: SIDES.get(role) ?? role, content })
   }
   if (!turns.some(({ role }) => role === 'assistant')) return { problem: "no turn is the assistant's" }
   return { turns }

@@ -12,11 +12,11 @@ import type { DocumentBootstrap } from './documents'
 import type { MeasuredCell } from './spread'
 
 /** Metrics that every document has a share in. Perplexity goes by the cross-entropy that it is the exponential of. */
-const DOCUMENT_METRICS: Record<string, ScoreUnit> = {
-  perplexity: 'crossEntropy',
-  crossEntropy: 'crossEntropy',
-  bitsPerByte: 'bitsPerByte',
-}
+const DOCUMENT_METRICS = new Map<string, ScoreUnit>([
+  ['perplexity', 'crossEntropy'],
+  ['crossEntropy', 'crossEntropy'],
+  ['bitsPerByte', 'bitsPerByte'],
+])
 
 /** For a table that a person waits for. */
 const REPLICATES = 2000
@@ -69,7 +69,7 @@ export function intervalOf(
 ): GridResults['bestInterval'] {
   const { low, high } = overSeeds
   if (low !== null && high !== null) return { low, high, basis: 'seeds' }
-  const unit = DOCUMENT_METRICS[metric]
+  const unit = DOCUMENT_METRICS.get(metric)
   if (unit === undefined) return null
   const found = bootstrap.compare(cells, undefined, unit, REPLICATES)
   if (!found) return null
@@ -83,7 +83,7 @@ function byDocuments(
   bootstrap: DocumentBootstrap,
   replicates: number,
 ): Pick<Judged, 'low' | 'high' | 'p'> | undefined {
-  const unit = DOCUMENT_METRICS[metric]
+  const unit = DOCUMENT_METRICS.get(metric)
   if (unit === undefined) return undefined
   const [own, others] = [pairs.map(({ cell }) => cell), pairs.map(({ other }) => other)]
   const found = bootstrap.compare(own, others, unit, replicates)

@@ -33,7 +33,7 @@ const onWebgpu: KernelTable = { ...linearOnWebgpu, ...reductionsOnWebgpu, ...fus
 
 /** Of the standard's operators alone, none of ONNX Runtime's own: what is recorded for other tools. */
 const standard: KernelTable = Object.fromEntries(
-  Object.entries({ ...kernels, ...linearOnWebgpu }).filter(([name]) => !(name in fused)),
+  Object.entries({ ...kernels, ...linearOnWebgpu }).filter(([name]) => !Object.hasOwn(fused, name)),
 )
 
 const tables: Readonly<Record<string, KernelTable>> = {

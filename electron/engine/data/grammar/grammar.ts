@@ -42,7 +42,7 @@ function compileTemplate(template: string, rule: string, rules: Rules): Part[] {
     const [left, right] = piece.slice(1, -1).split('=') as [string, string?]
     if (right === undefined && remembered.has(left)) return [{ repeat: left }]
     const name = right ?? left
-    if (!(name in rules)) throw new Error(`rule ${rule} names ${name}, which does not exist`)
+    if (!Object.hasOwn(rules, name)) throw new Error(`rule ${rule} names ${name}, which does not exist`)
     if (right !== undefined) remembered.add(left)
     return [{ rule: name, remember: right === undefined ? undefined : left }]
   })

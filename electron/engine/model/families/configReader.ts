@@ -118,8 +118,8 @@ export class ConfigReader {
   finish(): void {
     for (const [key, value] of Object.entries(this.raw)) {
       if (this.asked.has(key) || value === null || (!this.path && INERT.has(key))) continue
-      if (!this.path && key in DEFAULTS && same(value, DEFAULTS[key])) continue
-      throw this.refused(key, key in DEFAULTS ? JSON.stringify(DEFAULTS[key]) : 'no such key')
+      if (!this.path && Object.hasOwn(DEFAULTS, key) && same(value, DEFAULTS[key])) continue
+      throw this.refused(key, Object.hasOwn(DEFAULTS, key) ? JSON.stringify(DEFAULTS[key]) : 'no such key')
     }
   }
 

@@ -23,7 +23,7 @@ export interface GgufModel {
  */
 export function encodeGguf(model: GgufModel): { parts: Uint8Array[]; warnings: string[] } {
   const { name, config, weights, tokenizer, dtype } = model
-  if (!(dtype in tensorTypes))
+  if (!Object.hasOwn(tensorTypes, dtype))
     throw badInput(`GGUF is not written in ${dtype}`, { field: 'dtype', expected: 'f32, f16 or q8_0' })
   const known = knownArchitecture(config)
   const { file, kind, ...special } = tokenizer

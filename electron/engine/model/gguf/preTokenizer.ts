@@ -34,7 +34,7 @@ export function byteLevelPre({ normalizer, pre_tokenizer: raw, ignoreMerges, fil
     throw refused('normalizer', 'llama.cpp does not change a text before it cuts it')
   const steps = stepsOf(raw, 'pretokenizers')
   const key = steps.map(said).join(' ')
-  const pre = key in KNOWN ? KNOWN[key] : undefined
+  const pre = Object.hasOwn(KNOWN, key) ? KNOWN[key] : undefined
   if (!pre) throw refused('pre_tokenizer', 'llama.cpp has no such way to cut a text into words')
   if (pre === 'llama-bpe') return ignoreMerges ? pre : 'dbrx'
   if (ignoreMerges) throw refused('model.ignore_merges', 'llama.cpp applies the merges of such a tokenizer')

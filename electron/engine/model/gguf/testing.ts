@@ -48,7 +48,7 @@ export function readGguf(file: string): Gguf {
   const metadata: Record<string, unknown> = {}
   for (let i = 0; i < pairs; i++) {
     const key = text()
-    if (key in metadata) throw new Error(`${key} is there twice`)
+    if (Object.hasOwn(metadata, key)) throw new Error(`${key} is there twice`)
     metadata[key] = value(u32())
   }
   const infos = Array.from({ length: count }, () => {
