@@ -11,6 +11,8 @@ export const task = z.strictObject({
   fraction: z.number(),
   secondsLeft: z.number().optional(),
   error: errorShape.optional(),
+  /** Of completed work: the id of what it added to the library. */
+  made: id.optional(),
   /** Of completed work. */
   warnings: z.array(z.string()).optional(),
   startedAt: timestamp,

@@ -142,6 +142,12 @@ export function leftLock(file: string): string | undefined {
     : undefined
 }
 
+/** Who holds a lock file; undefined where nobody does, or not any more. */
+export function lockHolder(file: string): Holder | undefined {
+  const holder = readHolder(file)
+  return holder && !isLeftBehind(file, holder) ? holder : undefined
+}
+
 /** Undefined when there is none, or when its writer died half-way. */
 function readHolder(file: string): Holder | undefined {
   try {

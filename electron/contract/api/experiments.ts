@@ -6,7 +6,7 @@ import { experiment, objectName } from '../experiment'
 import { experimentRow } from '../experimentRow'
 import { id } from '../library'
 import { run } from '../run'
-import { byId, forced, method, none } from './method'
+import { byId, definitionSource, forced, method, none } from './method'
 
 export const experiments = {
   'experiments.list': method(none, z.array(experimentRow)),
@@ -37,6 +37,7 @@ export const experiments = {
     z.strictObject({
       id: id.optional(),
       definition: z.string().optional(),
+      source: definitionSource,
       name: objectName.optional(),
       force: forced,
     }),

@@ -5,7 +5,7 @@ import { objectName } from '../experiment'
 import { grid, gridEstimate, gridPreset, gridRow } from '../grid'
 import { gridExport, gridExportFormats, gridFigures, gridResults } from '../gridResults'
 import { id } from '../library'
-import { byId, forced, method, none } from './method'
+import { byId, definitionSource, forced, method, none } from './method'
 
 /** One metric over settings, axes and seeds; `rows` and `columns` are axes' paths, `baseline` a setting's key. */
 const resultsQuery = z.strictObject({
@@ -53,7 +53,7 @@ export const grids = {
   'grids.start': method(
     z.union([
       z.strictObject({ id, cluster: onCluster, force: forced }),
-      z.strictObject({ definition: z.string(), cluster: onCluster, force: forced }),
+      z.strictObject({ definition: z.string(), source: definitionSource, cluster: onCluster, force: forced }),
       z.strictObject({ ...presetOn, cluster: onCluster, force: forced }),
     ]),
     gridRow,

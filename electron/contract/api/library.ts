@@ -6,10 +6,10 @@ import { corpusPreview, readingPreview } from '../corpusPreview'
 import { objectName } from '../experiment'
 import { cachedModel } from '../hub'
 import { exportDtypes, exportFormats, generateResult, modelScore } from '../job'
-import { corpus, corpusReading, id, teacher, tokenizer, tokenizerVocab } from '../library'
+import { corpus, corpusReading, id, teacher, teacherFormat, tokenizer, tokenizerVocab } from '../library'
 import { run } from '../run'
 import { task } from '../task'
-import { byId, method, none } from './method'
+import { byId, definitionSource, forced, method, none } from './method'
 
 export const library = {
   'corpora.list': method(none, z.array(corpus)),
@@ -64,13 +64,17 @@ export const library = {
     z.strictObject({
       path: z.string().min(1),
       name: objectName.optional(),
+      format: teacherFormat,
       tokenizerPath: z.string().optional(),
       served: servedImport.optional(),
     }),
     task,
   ),
   /** Trains a teacher: a run of kind `teacher`, in the library when it completes. */
-  'teachers.train': method(z.strictObject({ definition: z.string() }), run),
+  'teachers.train': method(
+    z.strictObject({ definition: z.string(), source: definitionSource, force: forced }),
+    run,
+  ),
   'teachers.remove': method(byId, binEntry),
   /** Fills in the matrix teachers x corpora. */
   'teachers.evaluate': method(z.strictObject({ ids: z.array(id).min(1), corpora: z.array(id).min(1) }), task),

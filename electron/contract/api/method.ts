@@ -11,3 +11,5 @@ export const byId = z.strictObject({ id })
 export const byName = z.strictObject({ name: objectName })
 /** Starts it also when it needs more memory than may be had. */
 export const forced = z.boolean().optional()
+/** The file that a definition was read from, for messages. */
+export const definitionSource = z.string().optional()

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { tokenReading } from '../corpusMixture'
 import { objectName } from '../experiment'
-import { corpus, corpusReading, id, teacher, tokenizer, tokenizerVocab } from '../library'
+import { corpus, corpusReading, id, teacher, teacherFormat, tokenizer, tokenizerVocab } from '../library'
 import { servedImport } from '../served'
 import { base } from './base'
 
@@ -83,7 +83,7 @@ export const importTeacherJob = z.object({
   tokenizerId: id,
   /** Of a path that is the address of a server. */
   served: servedImport.optional(),
-  format: z.enum(['auto', 'llama2c', 'huggingface', 'onnx']).default('auto'),
+  format: teacherFormat,
 })
 export const importTeacherResult = z.object({ teacher, tokenizer })
 

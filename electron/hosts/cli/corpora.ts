@@ -2,7 +2,8 @@ import { resolve } from 'node:path'
 import { Option, type Command } from 'commander'
 import { duplicatesText, importFormats, unreadableWarning, type Corpus, type CorpusPreview } from '#contract'
 import { show } from '../../services/report'
-import { controlOf, perform, type GlobalOptions } from './session'
+import { followTask } from './handOver'
+import { controlOf, perform, type GlobalOptions, type Remote, type Session } from './session'
 
 /** `retort import corpus`, and its preview. */
 export function corpusCommand(imports: Command): void {
@@ -42,7 +43,7 @@ export function corpusCommand(imports: Command): void {
     .action(async (path: string, given: ImportCorpusOptions, command: Command) => {
       const { preview, ...own } = given
       const options = { ...own, path: resolve(path) }
-      await perform(command.optsWithGlobals<GlobalOptions>(), preview ? 'read' : 'write', async (session) => {
+      const local = async (session: Session) => {
         const { library } = session.rooms
         if (preview) {
           const found = await library.previews.inspect(options, controlOf(session))
@@ -50,7 +51,16 @@ export function corpusCommand(imports: Command): void {
         }
         const row = await library.importCorpus(options, controlOf(session))
         return { json: row, text: importedText(row) }
-      })
+      }
+      const handedOver = async (remote: Remote) => {
+        const { call } = remote.host
+        const made = await followTask(remote, () => call('corpora.import', options))
+        const row = (await call('corpora.list', {})).find(({ id }) => id === made)!
+        return { json: row, text: importedText(row) }
+      }
+      const global = command.optsWithGlobals<GlobalOptions>()
+      if (preview) return perform(global, 'read', local)
+      await perform(global, 'write', local, handedOver)
     })
 }
 

@@ -1,10 +1,12 @@
 import { readFileSync, existsSync } from 'node:fs'
 import type { Command } from 'commander'
-import { badInput, failed, type Backend, type Run } from '#contract'
+import { badInput, type Backend, type ExperimentRow, type Run, type Teacher } from '#contract'
 import { stringify } from 'yaml'
 import { override, readYaml } from '../../services/experiments'
 import { show } from '../../services/report'
 import { backendOption } from './arguments'
+import { followRun } from './handOver'
+import { runOutcome, showStep } from './outcomes'
 import { perform, type GlobalOptions, type Outcome, type Session } from './session'
 import { formatTable } from './terminal'
 
@@ -21,24 +23,28 @@ export function runCommands(program: Command): void {
       'go on from the last checkpoint of a stopped or failed run; starts one that was left queued',
     )
     .action(async (file: string | undefined, own: RunOptions, command: Command) => {
-      await perform(command.optsWithGlobals<GlobalOptions>(), 'write', async (session) => {
-        const { queue, experiments, runs } = session.rooms
-        if (own.resume !== undefined) {
-          if (own.backend) throw badInput('a resumed run keeps its backend', { field: '--backend' })
-          const { id } = runs.row(own.resume)
-          return follow(session, () => queue.resume(id), false)
-        }
-        if (file === undefined)
-          throw badInput('which experiment?', { expected: 'a YAML file, or --resume and a run' })
-        const text = definitionText(file, session)
-        return follow(session, () =>
-          experiments.start(
-            { definition: withSettings(text, settingsOf(own), file), force: own.force },
-            {},
-            file,
-          ),
-        )
-      })
+      await perform(
+        command.optsWithGlobals<GlobalOptions>(),
+        'write',
+        async (session) => {
+          const { queue, experiments, runs } = session.rooms
+          if (own.resume !== undefined) {
+            const { id } = runs.row(resumed(own))
+            return follow(session, () => queue.resume(id), false)
+          }
+          const [definition, source] = definitionOf(file, own, experiments.list())
+          return follow(session, () => experiments.start({ definition, force: own.force }, {}, source))
+        },
+        async (remote) => {
+          const { call } = remote.host
+          if (own.resume !== undefined) {
+            const id = resumed(own)
+            return followRun(remote, () => call('runs.resume', { id }))
+          }
+          const [definition, source] = definitionOf(file, own, await call('experiments.list', {}))
+          return followRun(remote, () => call('experiments.start', { definition, source, force: own.force }))
+        },
+      )
     })
 
   program
@@ -49,14 +55,22 @@ export function runCommands(program: Command): void {
     .addOption(backendOption())
     .option('--force', 'start also when it needs more memory than can be had')
     .action(async (file: string, own: SettingOptions, command: Command) => {
-      await perform(command.optsWithGlobals<GlobalOptions>(), 'write', async (session) => {
-        const text = withSettings(readDefinition(file), settingsOf(own), file)
-        const { experiments, context } = session.rooms
-        const outcome = await follow(session, () => experiments.startTeacher(text, file, own.force))
-        const { id: run, metrics } = outcome.json as { id: string; metrics: unknown }
-        const teacher = context.catalogue.data.teachers.find((row) => row.run === run)
-        return { ...outcome, json: { id: teacher?.id ?? run, run, metrics } }
-      })
+      const text = () => withSettings(readDefinition(file), settingsOf(own), file)
+      await perform(
+        command.optsWithGlobals<GlobalOptions>(),
+        'write',
+        async (session) => {
+          const { experiments, context } = session.rooms
+          const outcome = await follow(session, () => experiments.startTeacher(text(), file, own.force))
+          return trained(outcome, context.catalogue.data.teachers)
+        },
+        async (remote) => {
+          const { call } = remote.host
+          const params = { definition: text(), source: file, force: own.force }
+          const outcome = await followRun(remote, () => call('teachers.train', params))
+          return trained(outcome, await call('teachers.list', {}))
+        },
+      )
     })
 
   program
@@ -107,11 +121,30 @@ export function readDefinition(file: string): string {
   }
 }
 
-/** A file, or else an experiment of the library. */
-function definitionText(fileOrName: string, { rooms }: Session): string {
-  if (existsSync(fileOrName)) return readDefinition(fileOrName)
-  const known = rooms.experiments.list().find(({ id, name }) => id === fileOrName || name === fileOrName)
-  return known ? known.definition : readDefinition(fileOrName)
+/** @returns the definition of a file, or else of an experiment of the library, with what is set; and what was given */
+function definitionOf(
+  given: string | undefined,
+  own: RunOptions,
+  experiments: readonly ExperimentRow[],
+): [string, string] {
+  if (given === undefined)
+    throw badInput('which experiment?', { expected: 'a YAML file, or --resume and a run' })
+  const known = existsSync(given)
+    ? undefined
+    : experiments.find(({ id, name }) => id === given || name === given)
+  return [withSettings(known?.definition ?? readDefinition(given), settingsOf(own), given), given]
+}
+
+/** @returns the run that is to be resumed */
+function resumed({ resume, backend }: RunOptions): string {
+  if (backend) throw badInput('a resumed run keeps its backend', { field: '--backend' })
+  return resume!
+}
+
+function trained(outcome: Outcome, teachers: readonly Teacher[]): Outcome {
+  const { id: run, metrics } = outcome.json as { id: string; metrics: unknown }
+  const teacher = teachers.find((row) => row.run === run)
+  return { ...outcome, json: { id: teacher?.id ?? run, run, metrics } }
 }
 
 function withSettings(text: string, settings: readonly string[], file: string): string {
@@ -129,44 +162,12 @@ async function follow(
 ): Promise<Outcome> {
   const { queue, runs } = rooms
   const run = start()
-  services.onPush((_, push) => {
-    if (push.topic !== 'steps' || push.id !== run.id) return
-    const { step, loss, tokensPerSecond, seconds } = push.records.at(-1)!
-    const left = ((run.steps - step) * seconds) / step
-    const phase = `${run.name}  step ${step}/${run.steps}  loss ${show(loss)}  ${show(Math.round(tokensPerSecond))} tokens/s`
-    progress.show(phase, step / run.steps, left)
-  })
+  services.onPush((_, push) => showStep(push, run, progress))
   const { id } = run
   signal.addEventListener('abort', () => queue.stop(id), { once: true })
   const ended = await queue.finished(id)
   const failure = queue.failure(id)
   if (failure?.code === 'bad-input' && fresh && !ended.step) runs.remove(id)
-  if (ended.status === 'failed') throw failure ?? failed(ended.reason ?? 'the run failed')
-  const { evaluation, status, step, name } = ended
-  const {
-    perplexity = null,
-    bitsPerByte = null,
-    crossEntropy = null,
-    klToFused,
-    agreement,
-    distillationLoss,
-  } = evaluation ?? {}
-  const metrics = {
-    perplexity,
-    bitsPerByte,
-    crossEntropy,
-    klToFused,
-    distillationLoss,
-    agreement,
-    corpora: evaluation?.corpora,
-  }
-  const lines = [
-    `${name} (${id}): ${status} at step ${step}`,
-    `held-out perplexity ${show(perplexity)}, ${show(bitsPerByte)} bits per byte${klToFused == null ? '' : `, KL to the fused target ${show(klToFused)}`}`,
-  ]
-  return {
-    json: { id, name, status, step, metrics },
-    text: lines.join('\n'),
-    status: status === 'completed' ? undefined : 1,
-  }
+  if (ended.status === 'failed' && failure) throw failure
+  return runOutcome(ended)
 }

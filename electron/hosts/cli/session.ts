@@ -4,6 +4,7 @@ import { createServices, type Rooms, type Services } from '../../services'
 import { defaultDataDir } from '../../store/dataDirectory'
 import { nodeWorkerLauncher } from '../nodeWorker'
 import type { TaskControl } from '../../services/jobs'
+import { findOpenHost, type OpenHost } from '../web/openHost'
 import { ProgressLine } from './terminal'
 
 /** Options of every command. */
@@ -22,6 +23,11 @@ export interface Session {
   signal: AbortSignal
 }
 
+/** A command's way to the app that is open. */
+export interface Remote extends Pick<Session, 'progress' | 'signal'> {
+  host: OpenHost
+}
+
 export interface Outcome {
   /** The one object of `--json`. */
   json: unknown
@@ -38,14 +44,23 @@ export function dataDirOf(options: GlobalOptions): string {
   return options.dataDir ? resolve(options.dataDir) : defaultDataDir()
 }
 
-/** Runs a command against the data directory and ends the process with CLI.md's exit status. */
+/**
+ * Runs a command against the data directory and ends the process with CLI.md's exit status.
+ *
+ * @param handedOver does it through the app that is open on the data directory, where one is; without this such a command
+ *   is refused while the app is open
+ */
 export async function perform(
   options: GlobalOptions,
   access: 'read' | 'write',
   command: (session: Session) => Promise<Outcome>,
+  handedOver?: (remote: Remote) => Promise<Outcome>,
 ): Promise<void> {
   await report(options, async () => {
     const progress = new ProgressLine()
+    const signal = interrupted()
+    const host = handedOver && (await findOpenHost(dataDirOf(options)))
+    if (host) return throughHost(host, { progress, signal }, handedOver)
     const services = await createServices({
       dataDir: dataDirOf(options),
       spawnWorker: nodeWorkerLauncher(),
@@ -53,20 +68,39 @@ export async function perform(
       access,
     })
     services.rooms.context.chosenBackend = options.backend
-    const abort = new AbortController()
-    const interrupt = () => {
-      if (abort.signal.aborted) process.exit(130)
-      process.stderr.write('\nstopping; press Ctrl-C again to end at once\n')
-      abort.abort()
-    }
-    process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
     try {
-      return await command({ services, rooms: services.rooms, progress, signal: abort.signal })
+      return await command({ services, rooms: services.rooms, progress, signal })
     } finally {
       progress.clear()
       await services.close()
     }
   })
+}
+
+/** Aborted by Ctrl-C; pressed again, it ends the process. */
+function interrupted(): AbortSignal {
+  const abort = new AbortController()
+  const interrupt = () => {
+    if (abort.signal.aborted) process.exit(130)
+    process.stderr.write('\nstopping; press Ctrl-C again to end at once\n')
+    abort.abort()
+  }
+  process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
+  return abort.signal
+}
+
+async function throughHost(
+  host: OpenHost,
+  { progress, signal }: Pick<Session, 'progress' | 'signal'>,
+  command: (remote: Remote) => Promise<Outcome>,
+): Promise<Outcome> {
+  process.stderr.write('the app that is open on this data directory does it\n')
+  try {
+    return await Promise.race([command({ host, progress, signal }), host.gone])
+  } finally {
+    progress.clear()
+    host.close()
+  }
 }
 
 /** Prints an outcome, or an error: a line for each thing that is wrong. */

@@ -7,11 +7,14 @@ import {
   isServedUrl,
   parse,
   servedImport,
+  teacherFormats,
   type ServedImport,
   type Teacher,
+  type Tokenizer,
 } from '#contract'
 import { positiveInteger } from './arguments'
-import { controlOf, perform, type GlobalOptions } from './session'
+import { followTask } from './handOver'
+import { controlOf, perform, type GlobalOptions, type Outcome } from './session'
 
 /** `import teacher`: of a file, a folder, the Hub or a server. */
 export function teacherCommand(imports: Command): void {
@@ -23,9 +26,7 @@ export function teacherCommand(imports: Command): void {
     )
     .option('--name <name>')
     .option('--tokenizer <tokenizer>', 'when it is not beside it: a file, hf:ORG/NAME, or one of the library')
-    .addOption(
-      new Option('--format <format>').choices(['auto', 'llama2c', 'huggingface', 'onnx']).default('auto'),
-    )
+    .addOption(new Option('--format <format>').choices(teacherFormats).default('auto'))
     .option('--model <name>', 'of a server: its name there')
     .option('--key-env <variable>', "of a server: the environment's variable with its key")
     .option('--key-file <file>', 'of a server: the file of mode 600 with its key')
@@ -34,24 +35,36 @@ export function teacherCommand(imports: Command): void {
     .option('--per-minute <n>', 'of a server: requests a minute, at most', positiveInteger)
     .option('--timeout <seconds>', 'of a server: for an answer (default: 120)', positiveInteger)
     .action(async (path: string, own: ImportTeacherOptions, command: Command) => {
-      await perform(command.optsWithGlobals<GlobalOptions>(), 'write', async (session) => {
-        const { library } = session.rooms
-        const tokenizerPath = own.tokenizer && pathOrName(own.tokenizer)
-        const options = {
-          name: own.name,
-          format: own.format,
-          path: isHubName(path) || isServedUrl(path) ? path : resolve(path),
-          tokenizerPath,
-          ...servedOption(path, own),
-        }
-        const row = await library.importTeacher(options, controlOf(session))
-        const tokenizer = library.tokenizers.find(({ id }) => id === row.tokenizer)!
-        const lossy = tokenizer.lossless ? '' : '; its tokenizer is lossy: text does not survive a round trip'
-        const { warning } = row.check!
-        if (warning) process.stderr.write(`warning: ${warning}\n`)
-        return { json: row, text: `${row.name} (${row.id}): ${checkText(row)}${lossy}` }
+      const options = () => ({
+        name: own.name,
+        format: own.format,
+        path: isHubName(path) || isServedUrl(path) ? path : resolve(path),
+        tokenizerPath: own.tokenizer && pathOrName(own.tokenizer),
+        ...servedOption(path, own),
       })
+      await perform(
+        command.optsWithGlobals<GlobalOptions>(),
+        'write',
+        async (session) => {
+          const { library } = session.rooms
+          return imported(await library.importTeacher(options(), controlOf(session)), library.tokenizers)
+        },
+        async (remote) => {
+          const { call } = remote.host
+          const made = await followTask(remote, () => call('teachers.import', options()))
+          const row = (await call('teachers.list', {})).find(({ id }) => id === made)!
+          return imported(row, await call('tokenizers.list', {}))
+        },
+      )
     })
+}
+
+function imported(row: Teacher, tokenizers: readonly Tokenizer[]): Outcome {
+  const tokenizer = tokenizers.find(({ id }) => id === row.tokenizer)!
+  const lossy = tokenizer.lossless ? '' : '; its tokenizer is lossy: text does not survive a round trip'
+  const { warning } = row.check!
+  if (warning) process.stderr.write(`warning: ${warning}\n`)
+  return { json: row, text: `${row.name} (${row.id}): ${checkText(row)}${lossy}` }
 }
 
 /** What the model said when it was imported. */
@@ -96,7 +109,7 @@ interface ImportTeacherOptions {
   concurrency?: number
   perMinute?: number
   timeout?: number
-  format: 'auto' | 'llama2c' | 'huggingface' | 'onnx'
+  format: (typeof teacherFormats)[number]
 }
 
 /** A path whole, for workers of another folder; a name as it is. */

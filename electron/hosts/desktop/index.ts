@@ -8,6 +8,7 @@ import { createServices, type Services } from '../../services'
 import { Catalogue, defaultDataDir } from '../../store'
 import { endOnUncaught, withinTime } from '../lastWords'
 import { nodeWorkerLauncher } from '../nodeWorker'
+import { startWebHost } from '../web'
 import { builtPage, contentType, locatePageFile, SECURITY_HEADERS } from '../pageFiles'
 import { answer, ORIGIN } from './page'
 import { lockDown } from './security'
@@ -52,7 +53,17 @@ async function start(): Promise<void> {
   }
   endOnUncaught(dataDir, async () => services?.close())
   connect(services)
+  await hearCommands(services)
   openWindow(dataDir)
+}
+
+/** Lets `retort` in a terminal hand its work to this app; without a port it says that the directory is in use. */
+async function hearCommands(opened: Services): Promise<void> {
+  try {
+    await startWebHost({ services: opened })
+  } catch (error) {
+    console.error(toErrorShape(error).message)
+  }
 }
 
 function dataDirectory(): string {

@@ -8,6 +8,8 @@ const webAddress = z.strictObject({
   token: z.string().regex(/^[\w-]{43}$/),
   /** Where it listened last. */
   port: z.number().int().min(1).max(65535).optional(),
+  /** The process that did. */
+  pid: z.number().int().positive().optional(),
 })
 /** What of a web host outlasts it: pages that are open find the next one on this data directory. */
 export type WebAddress = z.output<typeof webAddress>

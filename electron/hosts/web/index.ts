@@ -11,6 +11,7 @@ import { Connection } from './connection'
 import { fail, sendFile } from './files'
 
 export { writeRedirect } from './address'
+export { findOpenHost, type OpenHost } from './openHost'
 
 export interface WebHostOptions {
   services: Services
@@ -62,7 +63,7 @@ export async function startWebHost({
   })
   await listen(server, port ?? last.port, port === undefined)
   const address = server.address() as AddressInfo
-  keepAddress(dataDir, { token, port: address.port })
+  keepAddress(dataDir, { token, port: address.port, pid: process.pid })
   return {
     url: `http://127.0.0.1:${address.port}/#token=${token}`,
     port: address.port,

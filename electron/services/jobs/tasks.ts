@@ -46,7 +46,13 @@ export class TaskBoard {
     }
     const done = work({ signal: abort.signal, progress }).then(
       (result) => {
-        this.end(row, { status: 'completed', fraction: 1, phase: 'done' })
+        const { id: made } = (result ?? {}) as { id?: unknown }
+        this.end(row, {
+          status: 'completed',
+          fraction: 1,
+          phase: 'done',
+          ...(typeof made === 'string' && { made }),
+        })
         return result
       },
       (error: unknown) => {

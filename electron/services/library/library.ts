@@ -17,6 +17,7 @@ import {
   type ServedImport,
   type Task,
   type Teacher,
+  type teacherFormats,
   type Tokenizer,
 } from '#contract'
 import { hubCacheFolder, listHubCache, placeItem, writeJsonAtomic } from '../../files'
@@ -34,7 +35,7 @@ export interface ImportTeacherOptions {
   path: string
   name?: string
   tokenizerPath?: string
-  format?: 'auto' | 'llama2c' | 'huggingface' | 'onnx'
+  format?: (typeof teacherFormats)[number]
   /** Of a path that is the address of a server. */
   served?: ServedImport
 }
