@@ -60,9 +60,11 @@ export class CompiledGraphs {
     this.sessions.set(key, compiled)
   }
 
-  dispose(): void {
-    for (const { session } of this.sessions.values()) void session.release()
+  /** Resolves when the memory that they worked in has been given back. */
+  async dispose(): Promise<void> {
+    const released = [...this.sessions.values()].map(({ session }) => session.release())
     this.sessions.clear()
+    await Promise.all(released)
   }
 
   private async create(

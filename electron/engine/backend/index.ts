@@ -59,6 +59,12 @@ export async function startBackend(kind: BackendKind, options: BackendOptions): 
   return { kind, version: versionOf('onnxruntime-node'), threads }
 }
 
+/** Gives back the memory of graphs that are not computed for now: between the phases of a run of a large model. */
+export async function restBackend(): Promise<void> {
+  const backend = tf.backend()
+  if (backend instanceof LazyBackend) await backend.rest()
+}
+
 /** Found out once a process. */
 let automatic: ReturnType<typeof chooseProvider> | undefined
 

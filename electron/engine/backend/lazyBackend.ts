@@ -13,7 +13,6 @@ import { noStatistics } from './statistics'
 import { withoutMerging, type Ort, type Threading } from './session'
 import { tf } from './tf'
 
-type OrtTensor = InstanceType<Ort['Tensor']>
 type DataId = tfTypes.DataId
 type TensorInfo = tfTypes.TensorInfo
 
@@ -33,7 +32,7 @@ export class LazyBackend extends tf.KernelBackend {
   private readonly entries = new WeakMap<DataId, Entry>()
   private entryCount = 0
   private readonly live = new Set<Value>()
-  private readonly compiled: CompiledGraphs
+  readonly compiled: CompiledGraphs
   private flushing: Promise<void> | undefined
   /** Values that somebody waits to read: the outputs that come to the host. */
   private readonly wanted = new Set<Value>()
@@ -176,8 +175,14 @@ export class LazyBackend extends tf.KernelBackend {
     return false
   }
 
+  /** Gives back what compiled graphs worked in; nothing on a GPU, where what is held lies in its sessions. */
+  async rest(): Promise<void> {
+    while (this.flushing) await this.flushing
+    if (!this.residency) await this.compiled.dispose()
+  }
+
   override dispose(): void {
-    this.compiled.dispose()
+    void this.compiled.dispose()
     this.residency?.dispose(this.live)
     this.live.clear()
   }
@@ -185,10 +190,6 @@ export class LazyBackend extends tf.KernelBackend {
   /** Whether graphs computed from now on keep what waits in half precision (half.ts). */
   keepInHalf(on: boolean): void {
     this.half = on
-  }
-
-  get compiledGraphs(): number {
-    return this.compiled.size
   }
 
   private async compute(): Promise<void> {
@@ -250,7 +251,7 @@ export class LazyBackend extends tf.KernelBackend {
   /** Gives the outputs of a graph their data. */
   private async run(session: InferenceSession, graph: Runnable): Promise<void> {
     const running = performance.now()
-    const feeds: Record<string, OrtTensor> = {}
+    const feeds: Record<string, InstanceType<Ort['Tensor']>> = {}
     for (const leaf of graph.leaves) {
       feeds[graph.names.get(leaf)!] = this.residency
         ? await this.residency.feed(leaf)

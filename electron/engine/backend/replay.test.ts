@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { startBackend } from '.'
+import { restBackend, startBackend } from '.'
 import type { LazyBackend } from './lazyBackend'
 import { Replay } from './replay'
 import { tf } from './tf'
@@ -43,6 +43,28 @@ describe('a computation that comes again', () => {
     })
     expect(values).toEqual([1, 2, 3, 4, 5, 6].map((step) => doubled(drawn(step))))
     expect([recorded, replayed() - before]).toEqual([2, 4])
+  })
+
+  it('is the same after its memory was given back: recorded anew, then run with other data', async () => {
+    const replay = new Replay(backend())
+    const step = async (i: number) => {
+      const array = drawn(i)
+      const compute = () => new Map([['y', tf.mul(tf.tensor1d(array), 2)]])
+      const results = await replay.run({ key: '', arrays: [array], compute })
+      const values = Array.from(await results.get('y')!.data())
+      tf.dispose([...results.values()])
+      return values
+    }
+    const kept = tf.mul(tf.tensor1d([1, 2]), 3)
+    await kept.data()
+    for (let i = 1; i <= 9; i++) {
+      if (i % 4 === 0) {
+        await restBackend()
+        expect(backend().compiled.size).toBe(0)
+      }
+      expect(await step(i)).toEqual(doubled(drawn(i)))
+    }
+    expect(Array.from(await kept.data())).toEqual([3, 6])
   })
 
   it('finds the parts of its array that it takes', async () => {

@@ -35,6 +35,7 @@ import type { Control } from './control'
 import { keepEarlier } from './earlier'
 import { completeEvaluation } from './lastEvaluation'
 import { openRun, type OpenedRun, type RunJob } from './openRun'
+import { rest } from './rest'
 import { RunLog, type Emit } from './runLog'
 import { TrainingStep } from './step'
 import { Student } from './student'
@@ -199,9 +200,13 @@ class Training {
   private async evaluate(): Promise<Measured> {
     const { at, student } = this
     const { folder, heldOut, outputs, foreign } = this.opened
+    await rest(this.config)
     let record = await heldOut.evaluate(at, student, outputs.sources, foreign)
-    if (at === this.config.experiment.train.steps)
+    if (at === this.config.experiment.train.steps) {
+      await rest(this.config)
       record = await completeEvaluation(folder, record, heldOut, student, outputs.sources)
+    }
+    await rest(this.config)
     this.log.evaluation(record)
     this.raise(this.watch.evaluation(record))
     return record.crossEntropy

@@ -121,11 +121,14 @@ describe('a command beside the app that is open on its data directory', () => {
     expect(json).toMatchObject({ name: 'beside', status: 'completed', step: 12, metrics: alone })
   })
 
-  it('hands over a grid, imports and the training of a tokenizer', async () => {
+  it('hands over a grid', async () => {
     const grid = `name: rates\nbase:\n${definition('base', 4).replace(/^/gm, '  ')}\naxes: { train.learningRate: [0.001, 0.01] }\nseeds: [1]\n`
     const { json } = await done('grid', file('grid.yaml', grid))
     expect(json.status).toBe('completed')
     expect(json.cells.map(({ status }: { status: string }) => status)).toEqual(['completed', 'completed'])
+  })
+
+  it('hands over imports and the training of a tokenizer', async () => {
     const text = file('words.txt', 'Some words of a text.\n'.repeat(300))
     const corpus = await done('import', 'corpus', text, '--name', 'words')
     expect(corpus.json).toMatchObject({ name: 'words', documents: expect.any(Number) })
@@ -134,6 +137,9 @@ describe('a command beside the app that is open on its data directory', () => {
     const folderOfIt = join(dataDir, 'library/tokenizers', tokenizer.json.id)
     const again = start('import', 'tokenizer', join(folderOfIt, 'tokenizer.json'), '--name', 'other')
     expect(await again.ended).toMatchObject({ status: 1, stderr: expect.stringMatching(/already, as .*few/) })
+  })
+
+  it('hands over a teacher, brought or trained', async () => {
     const out = join(folder, 'exported')
     await done('export', 'alone', '--format', 'hf', '--out', out)
     const teacher = await done('import', 'teacher', out, '--name', 'brought', '--format', 'huggingface')
