@@ -147,7 +147,7 @@ describe('a command beside the app that is open on its data directory', () => {
     const trained = definition('taught', 4)
       .replace(/teachers.*\n/, '')
       .replace('student:', 'model:')
-    expect((await done('train-teacher', file('teacher.yaml', trained))).json.id).toBe('taught')
+    expect((await done('train-teacher', file('teacher.yaml', trained))).json.id).toMatch(/^taught/)
   })
 
   it('says what is wrong with its input as it does alone: by file and field, with exit status 2', async () => {
