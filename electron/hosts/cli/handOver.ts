@@ -44,7 +44,13 @@ async function follow<Row extends { id: string; status: string }>(
 export async function followRun(remote: Remote, start: () => Promise<Run>): Promise<Outcome> {
   const { host, progress } = remote
   const { id } = await follow(remote, {
-    start,
+    start: async () => {
+      const run = await start()
+      const { queuePaused } = await host.call('settings.get', {})
+      const waits = queuePaused ? 'waits: the queue of the app is paused' : 'waits in the queue of the app'
+      if (run.status === 'queued') progress.show(`${run.name}  ${waits}`, 0)
+      return run
+    },
     stop: ({ id }) => host.call('runs.stop', { id }),
     rowIn: (push) => (push.topic === 'run' ? push.run : undefined),
     show: (push, run) => showStep(push, run, progress),
