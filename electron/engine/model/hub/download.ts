@@ -14,7 +14,7 @@ import {
 } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { failed } from '#contract'
+import { badInput, failed } from '#contract'
 import { copyFile, syncFolder, withRoom } from '../../../files'
 import type { HubClient, HubFile } from './client'
 import { brokenConnection, Passing, type Watch } from './request'
@@ -34,7 +34,7 @@ export function bytesThere(repository: string, { digest, bytes }: HubFile): numb
  * which gets its name when size and digest are right, and its link in the snapshot then.
  *
  * @param onBytes hears of bytes as they come; of less than none when they have to come again
- * @throws failed when the digest is wrong: nothing of it is kept then
+ * @throws bad-input when the digest is wrong: nothing of it is kept then
  */
 export async function download(
   client: HubClient,
@@ -69,8 +69,12 @@ async function fetchBlob(
   }
   if ((await digestOf(part, file)) !== file.digest) {
     rmSync(part)
-    throw failed(
-      `${client.text}: ${file.file} came with other bytes than its digest (${file.digest}) says; they are thrown away: try again, or look at the network between`,
+    throw badInput(
+      `${file.file} came with other bytes than its digest says; they are thrown away: try again, or look at the network between`,
+      {
+        file: client.text,
+        expected: `${file.digest.length === 64 ? 'SHA-256' : "git's SHA-1"} ${file.digest}`,
+      },
     )
   }
   renameSync(part, blob)

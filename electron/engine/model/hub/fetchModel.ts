@@ -46,8 +46,8 @@ export interface FetchOptions {
  * the cache, where Python's tools find it too.
  *
  * @param path `hf:ORG/NAME[@REVISION]`
- * @throws bad-input when there is no such model, it may not be read, or it holds nothing that can be imported; failed
- *   when there is no network, it stays broken, or bytes are not those of their digest
+ * @throws bad-input when there is no such model, it may not be read, it holds nothing that can be imported, or bytes
+ *   are not those of their digest; failed when there is no network, or it stays broken
  */
 export async function fetchModel(path: string, progress: Progress, options: FetchOptions): Promise<string> {
   const { wanted, settings = hubSettings() } = options
