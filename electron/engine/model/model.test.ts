@@ -13,8 +13,6 @@ import { generate } from './generate'
 import { createTables, forward } from './forward'
 import { decodeLlama2c, encodeLlama2c } from './llama2c'
 import { readModel, writeModel } from './modelFolder'
-import { decodeSafetensors } from './safetensors'
-import { encodeSafetensors } from './safetensorsWriter'
 import { initialise, toTensors } from './weights'
 
 const data = resolve(import.meta.dirname, '../../../../shared/data')
@@ -310,46 +308,6 @@ describe('the transformer', () => {
     expect(await draw(1)).not.toEqual(await draw(2))
     const greedy = (await generate({ ...options, temperature: 0, seed: 1 })).ids
     expect(await draw(1, 1e-6)).toEqual(greedy)
-  })
-})
-
-describe('safetensors', () => {
-  const weights = new Map([
-    ['b', { shape: [2, 2], data: Float32Array.of(1, -2, 3.5, 1e-30) }],
-    ['a', { shape: [], data: Float32Array.of(7) }],
-    ['empty', { shape: [0, 3], data: new Float32Array(0) }],
-  ])
-
-  it('gives back what was written, and the same bytes for the same weights in any order', () => {
-    const bytes = encodeSafetensors(weights)
-    const again = decodeSafetensors(bytes, 'w')
-    for (const [name, value] of weights) expect(again.get(name)).toEqual(value)
-    expect(encodeSafetensors(new Map([...weights].reverse()))).toEqual(bytes)
-  })
-
-  it('reads half and brain floats', () => {
-    const header = Buffer.from(
-      '{"h":{"dtype":"F16","shape":[3],"data_offsets":[0,6]},"b":{"dtype":"BF16","shape":[2],"data_offsets":[6,10]}}',
-    )
-    const size = Buffer.alloc(8)
-    size.writeBigUInt64LE(BigInt(header.length))
-    // 1.5, -2, the smallest subnormal half; 1.0, -0.5 as upper halves of float32.
-    const body = Buffer.from([0x00, 0x3e, 0x00, 0xc0, 0x01, 0x00, 0x80, 0x3f, 0x00, 0xbf])
-    const read = decodeSafetensors(Buffer.concat([size, header, body]), 'half')
-    expect([...read.get('h')!.data]).toEqual([1.5, -2, 2 ** -24])
-    expect([...read.get('b')!.data]).toEqual([1, -0.5])
-  })
-
-  it('refuses what is not whole, naming the file', () => {
-    const bytes = Buffer.from(encodeSafetensors(weights))
-    expect(() => decodeSafetensors(bytes.subarray(0, -4), 'short.safetensors')).toThrow(/short\.safetensors/)
-    expect(() => decodeSafetensors(bytes.subarray(0, 5), 'stub.safetensors')).toThrow(/stub\.safetensors/)
-    const huge = Buffer.from(bytes)
-    huge.writeBigUInt64LE(1n << 60n)
-    expect(() => decodeSafetensors(huge, 'huge.safetensors')).toThrow(/huge\.safetensors/)
-    const wrong = Buffer.from(bytes)
-    wrong.write('{', 12)
-    expect(() => decodeSafetensors(wrong, 'json.safetensors')).toThrow(/json\.safetensors/)
   })
 })
 

@@ -111,7 +111,7 @@ export class Tensors {
         })
       this.places.set(name, { dtype, shape, begin, end })
     }
-    checkOverlap(this.places, file)
+    checkCover(this.places, start, source)
   }
 
   get names(): Iterable<string> {
@@ -213,11 +213,24 @@ function readHeader(source: Source): { header: Record<string, unknown>; start: n
   throw badInput('the header is not JSON', { file, expected: 'a safetensors file' })
 }
 
-function checkOverlap(places: ReadonlyMap<string, Place>, file: string): void {
+/** The data of all tensors is the rest of the file, without a hole, as safetensors' own reader asks for. */
+function checkCover(places: ReadonlyMap<string, Place>, start: number, { file, size }: Source): void {
   const ranges = [...places].sort(([, a], [, b]) => a.begin - b.begin || a.end - b.end)
-  for (const [i, [name, { begin }]] of ranges.entries()) {
-    const before = ranges[i - 1]
-    if (before && before[1].end > begin)
-      throw badInput(`the data overlaps that of ${before[0]}`, { file, field: name })
+  let at = start
+  let before = ''
+  for (const [name, { begin, end }] of ranges) {
+    if (begin < at) throw badInput(`the data overlaps that of ${before}`, { file, field: name })
+    if (begin > at)
+      throw badInput(`before its data are ${begin - at} bytes of no tensor`, {
+        file,
+        field: name,
+        expected: `data from byte ${at}`,
+      })
+    ;[at, before] = [end, name]
   }
+  if (at === size) return
+  throw badInput(`after its last tensor are ${size - at} bytes of no tensor`, {
+    file,
+    expected: `a file of ${at} bytes`,
+  })
 }
