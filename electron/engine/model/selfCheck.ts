@@ -46,18 +46,21 @@ async function continued(model: LanguageModel, prompt: readonly number[]): Promi
   const time = Math.min(ids.length + CONTINUATION, model.context)
   while (ids.length < time) {
     const padded = [...ids, ...Array.from({ length: time - ids.length }, () => 0)]
-    const rows = await logitsOf(model, padded)
-    ids.push(argMax(rows.subarray((ids.length - 1) * model.vocab, ids.length * model.vocab)))
+    ids.push(argMax(await logitsOf(model, padded, ids.length - 1)))
   }
   return ids
 }
 
-/** [ids, vocab] */
-async function logitsOf(model: LanguageModel, ids: readonly number[]): Promise<Float32Array> {
+/** After each of the ids, [ids, vocab], or at one place of them alone, [vocab]. */
+async function logitsOf(model: LanguageModel, ids: readonly number[], at?: number): Promise<Float32Array> {
   const inputs = Int32Array.from(ids)
   const reader = model.reader(inputs.length)
   await reader.prepare?.(inputs)
-  const logits = tf.tidy(() => reader.logits(tf.tensor2d(inputs, [1, inputs.length], 'int32')))
+  const logits = tf.tidy(() => {
+    const all = reader.logits(tf.tensor2d(inputs, [1, inputs.length], 'int32'))
+    // What is read of a tensor lies about until it is collected: of large vocabularies no more than is needed.
+    return at === undefined ? all : tf.gather(all, tf.tensor1d([at], 'int32'))
+  })
   const values = (await logits.data()) as Float32Array
   logits.dispose()
   reader.dispose()
