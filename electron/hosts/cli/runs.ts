@@ -1,6 +1,13 @@
 import { readFileSync, existsSync } from 'node:fs'
 import type { Command } from 'commander'
-import { badInput, type Backend, type ExperimentRow, type Run, type Teacher } from '#contract'
+import {
+  badInput,
+  type Backend,
+  type ComparisonMethod,
+  type ExperimentRow,
+  type Run,
+  type Teacher,
+} from '#contract'
 import { stringify } from 'yaml'
 import { override, readYaml } from '../../services/experiments'
 import { show } from '../../services/report'
@@ -81,11 +88,13 @@ export function runCommands(program: Command): void {
     .action(async (ids: string[], own: { baseline?: string }, command: Command) => {
       await perform(command.optsWithGlobals<GlobalOptions>(), 'read', async ({ services }) => {
         const result = await services.call('runs.compare', { ids, baseline: own.baseline })
+        // A setting is a row, as in the app: its seeds are no settings of their own.
         const table = formatTable(
-          ['run', ...result.columns.map(({ title }) => title)],
-          result.rows.map(({ name, values }) => [
-            name,
-            ...result.columns.map(({ key }) => show(values[key] ?? null)),
+          ['setting', 'seeds', ...result.columns.map(({ title }) => title)],
+          result.methods.map(({ label, runs, values }) => [
+            label,
+            String(runs.length),
+            ...result.columns.map(({ key }) => meanText(values[key] ?? null)),
           ]),
         )
         const settings = result.configDiff.map(
@@ -94,6 +103,13 @@ export function runCommands(program: Command): void {
         return { json: result, text: [table, '', 'Settings that differ:', ...settings].join('\n') }
       })
     })
+}
+
+/** A mean over seeds with half the width of its 95 % interval. */
+function meanText(value: ComparisonMethod['values'][string]): string {
+  if (!value) return show(null)
+  const { mean, low, high } = value
+  return low === null || high === null ? show(mean) : `${show(mean)} ± ${show((high - low) / 2)}`
 }
 
 interface SettingOptions {
