@@ -26,7 +26,7 @@ const { values } = parseArgs({
 })
 const [INPUTS, SEED, FROM] = [values.inputs, values.seed, values.from].map(Number) as [number, number, number]
 /** A reader that has said nothing for so long hangs: five hundred inputs, on a busy machine at low priority. */
-const SILENCE_MS = 120_000
+const SILENCE_MS = 600_000
 /** Faults of a reader that are shown. */
 const SHOWN = 5
 
