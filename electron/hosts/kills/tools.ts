@@ -57,8 +57,14 @@ export function script(path: string, ...args: string[]): ChildProcess {
   return spawn(process.execPath, all, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
+/** The command line, as built where it has been: it starts in a third of the time. */
+const built = join(root, 'out/main/cli.js')
+console.log(existsSync(built) ? 'with the command line as it was built last' : 'with the command line from source')
+
 export function start(dataDir: string, ...args: string[]): ChildProcess {
-  return script('electron/hosts/cli/index.ts', ...args, '--data-dir', dataDir)
+  const all = [...args, '--data-dir', dataDir]
+  if (!existsSync(built)) return script('electron/hosts/cli/index.ts', ...all)
+  return spawn(process.execPath, [built, ...all], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
 export interface Said {
