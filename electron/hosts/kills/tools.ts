@@ -59,7 +59,9 @@ export function script(path: string, ...args: string[]): ChildProcess {
 
 /** The command line, as built where it has been: it starts in a third of the time. */
 const built = join(root, 'out/main/cli.js')
-console.log(existsSync(built) ? 'with the command line as it was built last' : 'with the command line from source')
+console.log(
+  existsSync(built) ? 'with the command line as it was built last' : 'with the command line from source',
+)
 
 export function start(dataDir: string, ...args: string[]): ChildProcess {
   const all = [...args, '--data-dir', dataDir]
