@@ -21,6 +21,7 @@ export default defineConfig({
           desktop: at('electron/hosts/desktop/index.ts'),
           worker: at('electron/engine/worker.ts'),
           diskThread: at('electron/engine/teachers/cache/diskThread.mjs'),
+          aheadThread: at('electron/engine/data/segments/aheadThread.ts'),
           cli: at('electron/hosts/cli/index.ts'),
         },
         output: { format: 'es', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' },

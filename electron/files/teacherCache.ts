@@ -2,6 +2,7 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, statSync
 import { join } from 'node:path'
 import {
   cacheAbout,
+  drawsSegments,
   hiddenWidth,
   parse,
   readDigest,
@@ -63,7 +64,8 @@ export function trainingPlan(config: RunConfig, teacher: RunTeacher): TeacherPla
   const indexed = config.corpora.some(
     ({ reading }) => reading?.loss === 'assistant' && reading.packing === 'windows',
   )
-  const drawn = { ...(mixture && { mixture }), ...(indexed && { indexed }) }
+  const segments = drawsSegments(config) && config.corpora.map(({ row }) => row.index ?? null)
+  const drawn = { ...(mixture && { mixture }), ...(indexed && { indexed }), ...(segments && { segments }) }
   const about = { split: 'train', seed: train.dataSeed ?? seed, batch, context, corpora, ...drawn }
   return { key: keyOf(config, teacher, about), batches: steps }
 }

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { checkpointFolder, LIBRARY_ROW, runFiles, toErrorShape } from '#contract'
+import { checkpointFolder, CORPUS_INDEX, LIBRARY_ROW, runFiles, toErrorShape } from '#contract'
 import { freeBytes, leftLock, megabytes, sha256File, sha256WithOthers } from '../files'
 import { Catalogue, type CatalogueData } from './catalogue'
 import { libraryNouns, paths, type LibraryNoun } from './dataDirectory'
@@ -111,6 +111,8 @@ async function examineItem(
   const name = CONTENT[noun].find((name) => existsSync(join(folder, name)))
   if (!name) return tell(`${folder}: ${CONTENT[noun].join(' or ')} is missing`)
   await examineFile(join(folder, name), deep ? row?.digest : undefined, tell)
+  if (row && 'index' in row && row.index && !existsSync(join(folder, CORPUS_INDEX)))
+    tell(`${folder}: ${CORPUS_INDEX} is missing`)
 }
 
 /** @param digest that it is held against */

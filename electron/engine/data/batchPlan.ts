@@ -1,6 +1,7 @@
 import { badInput } from '#contract'
 import { createRandom, type Random } from '../random'
 import type { CorpusText } from './corpusText'
+import type { SegmentPool } from './segments/pool'
 import { chunksOf, Places, type TokenMask } from './tokens'
 
 export interface Batch {
@@ -19,13 +20,26 @@ export interface Batch {
 export interface BatchPlan {
   /** The batch of a step, from 1 on: a pure function of the seed and the step. */
   at(step: number): Batch
+  /** What part of the sequences each source has; together 1. */
+  shares: readonly number[]
 }
 
-export interface BatchSource {
+/** A corpus, all of it tokenized or drawn by segments. */
+export type BatchSource = {
   name: string
-  tokens: Pick<CorpusText, 'ids' | 'mask' | 'documents'>
   weight: number
+} & ({ tokens: WholeText } | { pool: SegmentPool })
+
+/** Tokens that follow each other, at most a context and the one after it; 1 where one counts, absent where all do. */
+export interface Sequence {
+  ids: Int32Array
+  mask?: Uint8Array
+  /** Where it begins: in its source's ids, or in its segment's. */
+  start: number
 }
+
+/** Steps that are looked ahead to for segments that they need. */
+const AHEAD = 128
 
 /**
  * Draws each sequence's corpus by weight and its place uniformly, from a random stream of the step's own: any step
@@ -40,12 +54,34 @@ export function createBatchPlan(options: {
   batch: number
   context: number
   sources: readonly BatchSource[]
+  /** Hears which segments coming steps begin in, the next steps' first; a step's more than once. */
+  ahead?: (source: number, segment: number, step: number) => void
 }): BatchPlan {
-  const { seed, batch, context, sources } = options
-  const places = sources.map((source) => placesOf(source, context))
-  const masked = sources.some(({ tokens }) => tokens.mask ?? tokens.documents)
+  const { seed, batch, context, sources, ahead } = options
+  const draws = sources.map((source) => drawOf(source, context))
+  const masked = sources.some((one) =>
+    'pool' in one ? one.pool.masked : (one.tokens.mask ?? one.tokens.documents),
+  )
+  const pooled = sources.some((source) => 'pool' in source)
+  const total = sources.reduce((sum, { weight }) => sum + weight, 0)
+  // Apart from the places, whose draws need tokens.
+  const chosenAt = (step: number) => {
+    const random = createRandom(seed, `corpora/${step}`)
+    return Array.from({ length: batch }, () => drawByWeight(sources, random))
+  }
+  let told = 0
+  const lookAhead = (step: number) => {
+    if (told < step || told > step + AHEAD) told = step
+    for (; told <= step + AHEAD; told++) {
+      for (const [row, chosen] of chosenAt(told).entries()) {
+        const source = sources[chosen]!
+        if ('pool' in source) ahead!(chosen, source.pool.segmentOf(told, row), told)
+      }
+    }
+  }
 
   return {
+    shares: sources.map(({ weight }) => weight / total),
     at(step) {
       const random = createRandom(seed, `batch/${step}`)
       const inputs = new Int32Array(batch * context)
@@ -53,16 +89,18 @@ export function createBatchPlan(options: {
       const corpora = new Int32Array(batch)
       const starts = new Int32Array(batch)
       const mask = masked ? new Float32Array(batch * context) : undefined
+      const known = pooled ? chosenAt(step) : undefined
       for (let row = 0; row < batch; row++) {
-        const chosen = drawByWeight(sources, random)
-        const { ids, mask: counted } = sources[chosen]!.tokens
-        const { start, end } = places[chosen]!(random)
-        inputs.set(ids.subarray(start, end - 1), row * context)
-        targets.set(ids.subarray(start + 1, end), row * context)
-        mask?.set(counted?.subarray(start + 1, end) ?? new Uint8Array(end - start - 1).fill(1), row * context)
+        const chosen = known?.[row] ?? drawByWeight(sources, random)
+        const { ids, mask: counted, start } = draws[chosen]!(random, step, row)
+        const targetsOf = ids.subarray(1)
+        inputs.set(ids.subarray(0, -1), row * context)
+        targets.set(targetsOf, row * context)
+        mask?.set(counted?.subarray(1) ?? new Uint8Array(targetsOf.length).fill(1), row * context)
         corpora[row] = chosen
         starts[row] = start
       }
+      if (pooled && ahead) lookAhead(step + 1)
       return { inputs, targets, ...(mask && { mask }), corpora, starts }
     },
   }
@@ -76,14 +114,30 @@ export function drawByWeight(sources: readonly { weight: number }[], random: Ran
   return chosen
 }
 
+/** Draws a sequence of a source. */
+function drawOf(
+  source: BatchSource,
+  context: number,
+): (random: Random, step: number, row: number) => Sequence {
+  if ('pool' in source) return (_, step, row) => source.pool.draw(step, row)
+  const place = placesOf(source.name, source.tokens, context)
+  const { ids, mask } = source.tokens
+  return (random) => {
+    const { start, end } = place(random)
+    return { ids: ids.subarray(start, end), start, ...(mask && { mask: mask.subarray(start, end) }) }
+  }
+}
+
 /** Where a sequence begins and ends in a source's ids: its inputs without the last, its targets without the first. */
 interface Place {
   start: number
   end: number
 }
 
+type WholeText = Pick<CorpusText, 'ids' | 'mask' | 'documents'>
+
 /** How many tokens of a document count in its first `context` targets. */
-const countedOf = ({ mask }: BatchSource['tokens'], { start, end }: Place) =>
+const countedOf = ({ mask }: WholeText, { start, end }: Place) =>
   mask ? mask.subarray(start + 1, end).reduce((sum, one) => sum + one, 0) : end - start - 1
 
 /** The first of a document's tokens, as many as a sequence holds. */
@@ -94,8 +148,8 @@ export function cutDocuments(documents: Int32Array, context: number): Place[] {
   })
 }
 
-/** Draws a sequence of a source. */
-function placesOf({ name, tokens }: BatchSource, context: number): (random: Random) => Place {
+/** Draws a place of a text that is tokenized. */
+function placesOf(name: string, tokens: WholeText, context: number): (random: Random) => Place {
   const refused = (what: string, expected: string) =>
     badInput(`the training split of corpus "${name}" ${what}`, { field: 'corpus', expected })
   const none = () => refused(`has nothing that counts in ${context} tokens`, 'an answer within train.context')

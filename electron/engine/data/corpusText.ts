@@ -2,7 +2,7 @@ import type { CorpusRead, Tokenizer } from '#contract'
 import { tokenReadingOf } from '#contract'
 import type { Progress } from '../progress'
 import type { Split } from './documents'
-import { openTokens } from './tokenFile'
+import { firstTokens, openTokens } from './tokenFile'
 import { chunksOf, Places, type TokenIds, type TokenMask } from './tokens'
 
 /** One split of a corpus as a run reads it. */
@@ -21,6 +21,7 @@ export interface CorpusText {
 /**
  * Opens a split of a corpus under a tokenizer, tokenizing it where it is not yet.
  *
+ * @param tokens that are enough: of a corpus with an index no more documents are tokenized than hold so many
  * @throws bad-input where the tokenizer has no template for a conversation, or one that cannot write it
  */
 export async function openText(
@@ -29,20 +30,28 @@ export async function openText(
   tokenizer: Tokenizer,
   split: Split,
   progress?: Progress,
+  tokens?: number,
 ): Promise<CorpusText> {
-  const tokens = await openTokens(dataDir, row, tokenizer, split, progress, reading.template)
-  const { ids, bytes, bos, assistant } = tokens
+  const first = tokens !== undefined && row.index
+  const opened = first
+    ? await firstTokens(dataDir, row, tokenizer, split, tokens, reading.template)
+    : await openTokens(dataDir, row, tokenizer, split, progress, reading.template)
+  const { ids, bytes, bos, assistant, begins } = opened
   return {
     ids,
     bytes,
     bos,
     ...(reading.loss === 'assistant' && assistant && { mask: assistant }),
-    ...(reading.packing === 'documents' && { documents: boundsOf(ids, bos, tokens.begins) }),
+    ...(reading.packing === 'documents' && { documents: documentBounds(ids, bos, begins) }),
   }
 }
 
-/** @param begins of conversations, the first tokens of their renderings; of text documents begin with BOS */
-function boundsOf(ids: TokenIds, bos: number, begins: Int32Array | undefined): Int32Array {
+/**
+ * Where documents begin and end: [begin, end, begin, end, ...].
+ *
+ * @param begins of conversations, the first tokens of their renderings; of text documents begin with BOS
+ */
+export function documentBounds(ids: TokenIds, bos: number, begins: Int32Array | undefined): Int32Array {
   const starts = begins ?? placesOf(ids, bos)
   // A BOS that no template wrote stands before each, and belongs to none.
   const gap = starts[0] ?? 0

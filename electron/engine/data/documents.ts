@@ -1,24 +1,13 @@
 import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { failed, plainText, type Corpus, type Document, type Turn } from '#contract'
+import { failed, type Corpus, type Document } from '#contract'
 import { sha256File } from '../../files'
+import { documentOf } from './documentLine'
+import { SegmentText } from './segments/text'
 import { splitByPlace, splitOf, type Split } from './split'
 
 export type { Split }
-
-/** A document as a line of `documents.jsonl`; of a conversation the turns, and its text for whoever shows it. */
-export function lineOf(document: Document): string {
-  return JSON.stringify({
-    text: plainText(document),
-    ...(typeof document !== 'string' && { turns: document }),
-  })
-}
-
-function documentOf(line: string): Document {
-  const { text, turns } = JSON.parse(line) as { text: string; turns?: Turn[] }
-  return turns ?? text
-}
 
 /**
  * The documents of a corpus of the library, all or one split, in their order.
@@ -27,9 +16,13 @@ function documentOf(line: string): Document {
  */
 export async function* readDocuments(
   dataDir: string,
-  corpus: Pick<Corpus, 'id' | 'name' | 'digest' | 'split'>,
+  corpus: Pick<Corpus, 'id' | 'name' | 'digest' | 'split' | 'index'>,
   split?: Split,
 ): AsyncGenerator<Document> {
+  if (corpus.index) {
+    yield* new SegmentText(dataDir, corpus, corpus.index).all(split)
+    return
+  }
   const file = join(dataDir, 'library', 'corpora', corpus.id, 'documents.jsonl')
   if ((await sha256File(file)) !== corpus.digest)
     throw failed(

@@ -25,7 +25,7 @@ export function documentHash(document: Document): Buffer {
 /** A hash's beginning as a number from 0 to below 1. */
 export const fractionOf = (hash: Buffer) => hash.readUIntBE(0, 6) * STEP
 
-function splitByFraction(
+export function splitByFraction(
   fraction: number,
   { heldOutBelow, calibrationFrom }: NonNullable<Corpus['split']>,
 ): Split {

@@ -5,13 +5,12 @@ import { badInput, failed, textDigest, type Corpus, type Tokenizer } from '#cont
 import { sha256 } from '../../files'
 import type { Progress } from '../progress'
 import type { ChatTemplate } from './chatTemplate'
-import type { Turn } from './conversation'
-import { encodeConversation } from './conversationTokens'
 import { readDocuments, type Split } from './documents'
 import { templateFor } from './templates'
 import { loadTokenizer } from './tokenizer'
 import { chunksOf, Places, WordsInFile, type TokenIds, type TokenMask } from './tokens'
 import { TokenWriter } from './tokenWriter'
+import { BEGIN, beginsOf, documentWords, idsOf, joined, maskOf } from './words'
 
 /** The tokens of one split of a corpus under one tokenizer. */
 export interface TokenFile {
@@ -31,10 +30,6 @@ export interface TokenFile {
 const MAGIC = 0x52544b4e
 const VERSION = 1
 const HEADER = 4 * 4 + 8 + 32
-/** Of conversations' ids: the assistant says it; a conversation begins with it. */
-const ASSISTANT = 1 << 30
-const BEGIN = 1 << 29
-
 /** Places are 32-bit. */
 const MOST_TOKENS = 2 ** 31 - 1
 
@@ -67,6 +62,43 @@ export async function openTokens(
   return made
 }
 
+/**
+ * The tokens of a split's first documents, as many as hold `tokens` tokens; all where it has fewer. They are kept nowhere.
+ *
+ * @throws bad-input where the tokenizer has no template for a conversation, or one that cannot write it
+ */
+export async function firstTokens(
+  dataDir: string,
+  corpus: Corpus,
+  row: Tokenizer,
+  split: Split,
+  tokens: number,
+  named?: string,
+): Promise<Omit<TokenFile, 'path'>> {
+  const template = corpus.conversations && templateFor(dataDir, row, corpus, named)
+  const tokenizer = await loadTokenizer(dataDir, row)
+  const parts: Int32Array[] = []
+  const found = { bytes: 0, documents: 0, bos: tokenizer.bos }
+  const wordsOf = documentWords(tokenizer, template, (why) => unwritten(corpus, found.documents, split, why))
+  let length = 0
+  for await (const document of readDocuments(dataDir, corpus, split)) {
+    const { words, bytes } = wordsOf(document)
+    parts.push(words)
+    length += words.length
+    found.bytes += bytes
+    found.documents++
+    if (length >= tokens) break
+  }
+  const words = joined(parts)
+  if (!template) return { ...found, ids: words }
+  return { ...found, ids: idsOf(words), assistant: maskOf(words), begins: Int32Array.from(beginsOf(words)) }
+}
+
+function unwritten({ name }: Corpus, before: number, split: Split, why: string): Error {
+  const what = `conversation ${before + 1} of its ${split} split cannot be written: ${why}`
+  return badInput(`corpus "${name}": ${what}`, { expected: 'a template that knows such turns' })
+}
+
 async function tokenize(
   dataDir: string,
   corpus: Corpus,
@@ -80,26 +112,13 @@ async function tokenize(
   const share = split === 'train' ? 0.9 : 0.05
   const writer = new TokenWriter(path, HEADER)
   const { done } = writer
-  const before = Int32Array.of(tokenizer.bos)
-  const conversation = (turns: readonly Turn[]) => {
-    try {
-      const { ids, mask, bytes } = encodeConversation(tokenizer, template!, turns)
-      const complete = ids[0] === tokenizer.bos
-      return { ids: ids.map((id, i) => id | (mask[i] ? ASSISTANT : 0) | (i ? 0 : BEGIN)), bytes, complete }
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error)
-      const what = `conversation ${done.documents + 1} of its ${split} split cannot be written: ${why}`
-      throw badInput(`corpus "${corpus.name}": ${what}`, { expected: 'a template that knows such turns' })
-    }
-  }
+  const wordsOf = documentWords(tokenizer, template, (why) => unwritten(corpus, done.documents, split, why))
   let known = done.documents
   try {
     for await (const document of readDocuments(dataDir, corpus, split)) {
       if (known-- > 0) continue
-      const own = typeof document === 'string' ? undefined : conversation(document)
-      const encoded = own?.ids ?? tokenizer.encode(document as string)
-      const ids = own?.complete ? encoded : concat(before, encoded)
-      writer.add(ids, own?.bytes ?? Buffer.byteLength(document as string))
+      const { words, bytes } = wordsOf(document)
+      writer.add(words, bytes)
       if (writer.length > MOST_TOKENS)
         throw badInput(`corpus "${corpus.name}" has more than ${MOST_TOKENS} tokens`, {
           expected: 'several smaller corpora',
@@ -119,13 +138,6 @@ async function tokenize(
     writer.abandon()
     throw error
   }
-}
-
-function concat(a: Int32Array, b: Int32Array): Int32Array {
-  const both = new Int32Array(a.length + b.length)
-  both.set(a)
-  both.set(b, a.length)
-  return both
 }
 
 /** @returns undefined where there is none, or a damaged one */
@@ -161,10 +173,10 @@ function read(path: string, flagged: boolean): TokenFile | undefined {
     ...about,
     ids: {
       length: words.length,
-      subarray: (from, to) => words.subarray(from, to).map((id) => id & ~(ASSISTANT | BEGIN)),
+      subarray: (from, to) => idsOf(words.subarray(from, to)),
     },
     assistant: {
-      subarray: (from, to) => Uint8Array.from(words.subarray(from, to), (id) => (id & ASSISTANT ? 1 : 0)),
+      subarray: (from, to) => maskOf(words.subarray(from, to)),
     },
     begins: begins.done(),
   }

@@ -5,25 +5,16 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   statSync,
   writeSync,
 } from 'node:fs'
-import { hostname } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { z } from 'zod'
-import {
-  livesStill,
-  noteProcess,
-  syncFolder,
-  withRoom,
-  writeFileAtomic,
-  writeJsonAtomic,
-  writeSmall,
-} from '../../files'
+import { syncFolder, withRoom, writeJsonAtomic } from '../../files'
+import { freeBase, takeLeftOver } from './leftOver'
 import { chunksOf, WordsInFile } from './tokens'
 
 /** Tokens after which what was written is noted: what a kill takes at most. */
@@ -140,60 +131,11 @@ export class TokenWriter {
 
 const bytesOf = (ids: Int32Array) => Buffer.from(ids.buffer, ids.byteOffset, ids.byteLength)
 
-/** Where writers of this machine have their files: those of another cannot be asked whether they live. */
-const baseOf = (path: string) => `${path}.${hostname()}.`
-
-/** A name that nobody has. The note is there before the file, and says who writes. */
-function freeBase(path: string): string {
-  for (let i = 0; ; i++) {
-    const base = `${baseOf(path)}${i}`
-    try {
-      writeSmall(`${base}.note`, noteProcess(process.pid), 'wx')
-      return base
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    }
-  }
-}
-
-/** The files of a process that is gone; of several that ask, whoever makes the claim has them. */
-function takeLeftOver(path: string): string | undefined {
-  const name = basename(baseOf(path))
-  const notes = readdirSync(dirname(path)).filter((file) => file.startsWith(name) && file.endsWith('.note'))
-  const isLeft = (base: string) => {
-    const note = read(`${base}.note`)
-    return note !== undefined && !livesStill(note)
-  }
-  for (const note of notes) {
-    const base = join(dirname(path), note.slice(0, -'.note'.length))
-    if (!isLeft(base)) continue
-    try {
-      writeSmall(`${base}.claim`, '', 'wx')
-    } catch {
-      continue
-    }
-    // Another may have been here since it was asked.
-    const left = isLeft(base)
-    if (left) writeFileAtomic(`${base}.note`, noteProcess(process.pid))
-    rmSync(`${base}.claim`)
-    if (left) return base
-  }
-  return undefined
-}
-
 /** What of a left-over is good. */
 function goodOf(base: string, header: number): State | undefined {
   try {
     const good = state.parse(JSON.parse(readFileSync(`${base}.json`, 'utf8')))
     return statSync(`${base}.part`).size >= header + 4 * good.tokens ? good : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function read(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8')
   } catch {
     return undefined
   }

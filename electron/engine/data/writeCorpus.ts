@@ -5,8 +5,10 @@ import { pipeline } from 'node:stream/promises'
 import { badInput, type Corpus } from '#contract'
 import { diskFull, isDiskFull, placeItem } from '../../files'
 import { plainText, type Document } from './conversation'
-import { lineOf } from './documents'
-import { documentHash, fractionOf, heldOutAmong, splitOfHashes } from './split'
+import { lineOf } from './documentLine'
+import { IndexBuilder } from './segments/build'
+import { Numbers } from './segments/numbers'
+import { documentHash, fractionOf, heldOutAmong, splitByFraction, splitByPlace, splitOfHashes } from './split'
 
 /** What is known before its documents; the rest, where it is known after them alone, is asked for then. */
 type CorpusIdentity = Pick<Corpus, 'id' | 'name' | 'source'>
@@ -18,10 +20,14 @@ interface Learnt extends Pick<Corpus, 'format' | 'unreadable' | 'duplicates' | '
 /** Characters of the sample that lists show. */
 const SAMPLE = 240
 
+/** Bytes of text from which on a corpus has an index, and no run tokenizes all of it first. */
+const indexedFrom = () => Number(process.env.RETORT_INDEXED ?? 64 << 20)
+
 /**
  * Writes documents to `library/corpora/<id>/documents.jsonl` and describes them. The folder appears under its name
  * only when it is whole; after an error nothing is left.
  *
+ * @param indexed bytes of text from which on it has an index
  * @throws bad-input when there is no document, or none but a held-out one
  */
 export async function writeCorpus(
@@ -29,6 +35,7 @@ export async function writeCorpus(
   identity: CorpusIdentity,
   documents: Iterable<Document> | AsyncIterable<Document>,
   learnt: () => Learnt,
+  indexed = indexedFrom(),
 ): Promise<Corpus> {
   const folder = join(dataDir, 'library', 'corpora', identity.id)
   const temporary = `${folder}.tmp`
@@ -36,7 +43,7 @@ export async function writeCorpus(
   mkdirSync(temporary, { recursive: true })
   try {
     const written = await writeDocuments(join(temporary, 'documents.jsonl'), documents, identity.source)
-    const { fractions, ...described } = written
+    const { fractions, index: builder, ...described } = written
     if (!described.documents) {
       throw badInput('the corpus is empty', {
         file: identity.source,
@@ -52,12 +59,15 @@ export async function writeCorpus(
         expected: 'at least two documents that are not the same',
       })
     }
+    const trains = (place: number) =>
+      (split ? splitByFraction(fractions[place]!, split) : splitByPlace(place)) === 'train'
     const row: Corpus = {
       ...identity,
       ...about,
       ...described,
       heldOutDocuments,
       ...(split && { split }),
+      ...(described.bytes >= indexed && { index: builder.write(temporary, trains) }),
       createdAt: new Date().toISOString(),
     }
     placeItem(folder, row)
@@ -75,7 +85,9 @@ async function writeDocuments(
 ) {
   const hash = createHash('sha256')
   const described = { bytes: 0, documents: 0, sample: '' }
-  let fractions = new Float64Array(1 << 10)
+  const fractions = new Numbers()
+  const index = new IndexBuilder()
+  let offset = 0
   let conversations: boolean | undefined
   async function* lines(): AsyncGenerator<string> {
     for await (const document of documents) {
@@ -89,12 +101,10 @@ async function writeDocuments(
       const text = plainText(document)
       const line = `${lineOf(document)}\n`
       hash.update(line)
-      if (described.documents === fractions.length) {
-        const more = new Float64Array(2 * fractions.length)
-        more.set(fractions)
-        fractions = more
-      }
-      fractions[described.documents] = fractionOf(documentHash(document))
+      fractions.push(fractionOf(documentHash(document)))
+      const length = Buffer.byteLength(line)
+      index.add(document, { file: 0, offset, length })
+      offset += length
       if (!described.documents) described.sample = text.slice(0, SAMPLE)
       described.documents++
       described.bytes += Buffer.byteLength(text)
@@ -108,7 +118,8 @@ async function writeDocuments(
   }
   return {
     ...described,
-    fractions: fractions.subarray(0, described.documents),
+    index,
+    fractions: fractions.all,
     ...(conversations && { conversations }),
     digest: hash.digest('hex'),
   }

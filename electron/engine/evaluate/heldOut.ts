@@ -24,7 +24,7 @@ export async function heldOutText(
   tokens: number,
   split: Split = 'held-out',
 ): Promise<HeldOutText> {
-  const text = await openText(dataDir, corpus, row, split)
+  const text = await openText(dataDir, corpus, row, split, undefined, tokens + 1)
   if (corpus.row.conversations) return conversations(text, tokenizer, tokens)
   const { ids, bytes, bos, documents } = text
   const first = ids.subarray(0, tokens + 1)

@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import { badInput, namedUse, runFiles, type Job, type RunConfig } from '#contract'
 import { checkHalf, checkInt8, startBackend, type BackendInfo } from '../backend'
-import type { BatchPlan } from '../data/batchPlan'
 import { loadTokenizer } from '../data/tokenizer'
 import type { TextTokenizer } from '../data/textTokenizer'
 import { threadsSoFar } from '../environment'
@@ -11,7 +10,8 @@ import { readBase } from './base'
 import { readEarlier, type Earlier } from './earlier'
 import { HeldOut } from './evaluation'
 import { initialWeights, type Initial } from './initial'
-import { openBatchPlan, openTeachers, type TeachersRead } from './readings'
+import { openBatchPlan, type OpenedPlan } from './plan'
+import { openTeachers, type TeachersRead } from './readings'
 import { findResumePoint, type ResumePoint } from './resume'
 import type { Emit } from './runLog'
 import { StudentText } from './source/studentText'
@@ -29,7 +29,7 @@ export interface OpenedRun extends TeachersRead {
   /** The step to train to: the last one, or the one that was asked for. */
   end: number
   backend: BackendInfo
-  plan: BatchPlan
+  plan: OpenedPlan
   /** Of a run whose student writes some of what it learns on. */
   studentText?: StudentText
   heldOut: HeldOut

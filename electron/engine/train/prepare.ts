@@ -3,7 +3,8 @@ import { startBackend } from '../backend'
 import { loadTokenizer } from '../data/tokenizer'
 import type { Control } from './control'
 import { HeldOut } from './evaluation'
-import { openBatchPlan, openTeachers } from './readings'
+import { openBatchPlan } from './plan'
+import { openTeachers } from './readings'
 import type { RunResult } from './run'
 import type { Emit } from './runLog'
 
@@ -31,6 +32,7 @@ export async function prepareRun(
     })
   } finally {
     await outputs.close()
+    await plan.close()
   }
   return { status: control.stopRequested ? 'stopped' : 'completed', step: 0 }
 }

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { drawnWeight } from '#contract'
 import { createBatchPlan } from '../data/batchPlan'
-import { epochsText } from './readings'
+import { epochsText } from './plan'
 
 it('draws corpora by weight, by tokens and by temperature', () => {
   const tokens = [900, 100]
@@ -24,7 +24,11 @@ it('counts the epochs that the plan reads', () => {
     { name: 'documents', weight: 1, tokens: { ids: ids(40), documents: Int32Array.of(0, 15, 15, 40) } },
   ]
   const train = { steps: 50, batch: 20, context: 10 }
-  expect(epochsText(sources, train)).toEqual([
+  const counts = [
+    { name: 'windows', weight: 3, tokens: 5000 },
+    { name: 'documents', weight: 1, tokens: 40, documents: 2 },
+  ]
+  expect(epochsText(counts, train)).toEqual([
     'corpus "windows" has 75.0 % of the sequences: 1.50 epochs of its 5000 tokens in 50 steps',
     'corpus "documents" has 25.0 % of the sequences: 125 epochs of its 40 tokens in 50 steps',
   ])

@@ -257,6 +257,7 @@ class Training {
 
   async close(): Promise<void> {
     await this.opened.outputs.close()
+    await this.opened.plan.close()
     this.log.close()
   }
 

@@ -70,15 +70,19 @@ export async function* readLines(source: Source, longest?: number): AsyncGenerat
 export const tooLong = (what: string, file: string) =>
   badInput(`the ${what} has more than ${LONGEST} characters`, { file })
 
-/** Pieces of at most so many characters, cut after a blank where there is one; the last may be short. */
-function cutAtBlanks(text: string, longest: number): string[] {
+/** Pieces of at most so many characters, cut after a blank where there is one, never within a character; the last may be short. */
+export function cutAtBlanks(text: string, longest: number): string[] {
   const pieces: string[] = []
   let from = 0
   while (text.length - from > longest) {
     const blank = text.lastIndexOf(' ', from + longest - 1)
-    const end = blank > from ? blank + 1 : from + longest
+    const half = isHigh(text.charCodeAt(from + longest - 1)) ? 1 : 0
+    const end = blank > from ? blank + 1 : from + longest - half
     pieces.push(text.slice(from, end))
     from = end
   }
   return [...pieces, text.slice(from)]
 }
+
+/** Whether a UTF-16 unit is the first one of two. */
+const isHigh = (unit: number) => unit >= 0xd800 && unit < 0xdc00

@@ -1,0 +1,141 @@
+import { drawnWeight, drawsSegments, tokenReadingOf, type CorpusIndex, type RunConfig } from '#contract'
+import { createBatchPlan, type BatchPlan, type BatchSource } from '../data/batchPlan'
+import { openText, type CorpusText } from '../data/corpusText'
+import { Ahead } from '../data/segments/ahead'
+import { SegmentPool } from '../data/segments/pool'
+import { SegmentTokens } from '../data/segments/tokens'
+import type { Emit } from './runLog'
+
+/** A run's batches, and what makes their tokens beside it. */
+export interface OpenedPlan extends BatchPlan {
+  close(): Promise<void>
+}
+
+type Source = RunConfig['corpora'][number] & {
+  /** Tokens to train on; of a corpus that is not tokenized whole, about. */
+  count: number
+} & ({ text: CorpusText } | { index: CorpusIndex; tokens: SegmentTokens })
+
+/**
+ * The training batches of a run. A corpus without an index is tokenized here where it is not yet; of one with an index
+ * the segments that are drawn are, when they are drawn or shortly before.
+ */
+export async function openBatchPlan(dataDir: string, config: RunConfig, emit: Emit): Promise<OpenedPlan> {
+  const { seed, train } = config.experiment
+  const { batch, context } = train
+  const opened: Source[] = []
+  for (const corpus of config.corpora) opened.push(await openSource(dataDir, config, corpus, emit))
+  const weights = opened.map(({ weight, count }) => drawnWeight(weight, count, train.mixture))
+  const total = weights.reduce((sum, weight) => sum + weight, 0)
+  const dataSeed = train.dataSeed ?? seed
+  const sources = opened.map((source, i): BatchSource => {
+    const { row, reading = tokenReadingOf(row) } = source
+    const about = { name: row.name, weight: weights[i]! }
+    if ('text' in source) return { ...about, tokens: source.text }
+    const { index, tokens } = source
+    const pool = new SegmentPool({
+      ...{ name: row.name, index, tokens, reading, seed: dataSeed, context },
+      at: (segment) => tokens.text.at(segment),
+      conversations: row.conversations ?? false,
+      sequences: (batch * weights[i]!) / total,
+    })
+    return { ...about, pool }
+  })
+  for (const text of epochsText(
+    opened.map((source, i) => ({ ...countsOf(source), name: source.row.name, weight: weights[i]! })),
+    train,
+  ))
+    emit({ type: 'log', level: 'info', message: text })
+  const pooled = new Map(opened.flatMap((source, i) => ('tokens' in source ? [[i, source.tokens]] : [])))
+  if (!pooled.size)
+    return { ...createBatchPlan({ seed: dataSeed, batch, context, sources }), close: async () => {} }
+  const corpora = [...pooled.keys()].map((i): [number, RunConfig['corpora'][number]] => [
+    i,
+    config.corpora[i]!,
+  ])
+  const ahead = new Ahead({ dataDir, tokenizer: config.tokenizer, corpora }, pooled, (message) =>
+    emit({ type: 'log', level: 'warn', message }),
+  )
+  const plan = createBatchPlan({
+    ...{ seed: dataSeed, batch, context, sources },
+    ahead: (source, segment, step) => ahead.ask(source, segment, step),
+  })
+  const at = (step: number) => {
+    ahead.now(step)
+    return plan.at(step)
+  }
+  return { ...plan, at, close: () => ahead.close() }
+}
+
+async function openSource(
+  dataDir: string,
+  config: RunConfig,
+  corpus: RunConfig['corpora'][number],
+  emit: Emit,
+): Promise<Source> {
+  const { index } = corpus.row
+  if (index && drawsSegments(config)) {
+    const tokens = await SegmentTokens.open(dataDir, corpus, index, config.tokenizer)
+    return { ...corpus, index, tokens, count: estimatedTokens(tokens, index) }
+  }
+  const progress = (phase: string, fraction: number) => emit({ type: 'progress', phase, fraction })
+  const text = await openText(dataDir, corpus, config.tokenizer, 'train', progress)
+  warnOfCuts(corpus.row.name, text.documents, config.experiment.train.context, emit)
+  return { ...corpus, text, count: text.ids.length }
+}
+
+/** Segments that are looked at for how many tokens there are. */
+const LOOKED_AT = 16
+
+/** How many tokens a corpus' training text has, by that of segments all over it: a function of the text and the tokenizer. */
+function estimatedTokens(tokens: SegmentTokens, { segments, bytes }: CorpusIndex): number {
+  const seen = { tokens: 0, bytes: 0 }
+  for (let i = 0; i < segments && (i < LOOKED_AT || !seen.bytes); i++) {
+    const segment = Math.floor(((i + 0.5) * segments) / Math.max(LOOKED_AT, i + 1))
+    seen.tokens += tokens.at(segment).length
+    seen.bytes += tokens.text.at(segment).trainBytes
+  }
+  return Math.round((bytes * seen.tokens) / Math.max(1, seen.bytes))
+}
+
+/** What epochs are counted by. */
+interface Counts {
+  tokens: number
+  /** Of a corpus that is read by documents. */
+  documents?: number
+  about?: boolean
+}
+
+function countsOf(source: Source): Counts {
+  const { count: tokens } = source
+  if ('text' in source) {
+    const { documents } = source.text
+    return { tokens, ...(documents && { documents: documents.length / 2 }) }
+  }
+  const { packing } = source.reading ?? tokenReadingOf(source.row)
+  return { tokens, about: true, ...(packing === 'documents' && { documents: source.index.documents }) }
+}
+
+/** What a run's sequences are of each corpus' training split: its share, and how often all of it is read. */
+export function epochsText(
+  sources: readonly (Counts & { name: string; weight: number })[],
+  { steps, batch, context }: Pick<RunConfig['experiment']['train'], 'steps' | 'batch' | 'context'>,
+): string[] {
+  const total = sources.reduce((sum, { weight }) => sum + weight, 0)
+  return sources.map(({ name, weight, tokens, documents, about }) => {
+    const sequences = (steps * batch * weight) / total
+    const epochs = documents === undefined ? (sequences * context) / tokens : sequences / documents
+    const share = ((100 * weight) / total).toPrecision(3)
+    return `corpus "${name}" has ${share} % of the sequences: ${epochs.toPrecision(3)} epochs of its ${about ? 'about ' : ''}${tokens} tokens in ${steps} steps`
+  })
+}
+
+/** Whoever reads documents whole ought to know that some are not. */
+function warnOfCuts(name: string, documents: Int32Array | undefined, context: number, emit: Emit): void {
+  if (!documents) return
+  const long = documents.filter((end, i) => i % 2 && end - documents[i - 1]! > context + 1).length
+  if (!long) return
+  const of = documents.length / 2
+  const message = `${long} of ${of} documents of corpus "${name}" are longer than ${context} tokens: read to there`
+  emit({ type: 'log', level: 'warn', message })
+}
