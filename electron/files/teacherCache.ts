@@ -88,9 +88,10 @@ export const CALIBRATION_TOKENS = 2048
 
 /** The calibration windows over all corpora of a run. */
 export function calibrationPlan(config: RunConfig, teacher: RunTeacher): Omit<TeacherPlan, 'batches'> {
-  const { batch, context } = config.experiment.train
+  const { batch, context, mixture } = config.experiment.train
   const corpora = config.corpora.map((corpus) => [readDigest(corpus), corpus.weight])
-  const about = { split: 'calibration', corpora, tokens: CALIBRATION_TOKENS, batch, context }
+  const drawn = mixture && { mixture }
+  const about = { split: 'calibration', corpora, tokens: CALIBRATION_TOKENS, batch, context, ...drawn }
   return { key: keyOf(config, teacher, about) }
 }
 

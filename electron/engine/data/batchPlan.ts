@@ -20,8 +20,8 @@ export interface Batch {
 export interface BatchPlan {
   /** The batch of a step, from 1 on: a pure function of the seed and the step. */
   at(step: number): Batch
-  /** What part of the sequences each source has; together 1. */
-  shares: readonly number[]
+  /** What each source is drawn by, in their order. */
+  weights: readonly number[]
 }
 
 /** A corpus, all of it tokenized or drawn by segments. */
@@ -63,7 +63,6 @@ export function createBatchPlan(options: {
     'pool' in one ? one.pool.masked : (one.tokens.mask ?? one.tokens.documents),
   )
   const pooled = sources.some((source) => 'pool' in source)
-  const total = sources.reduce((sum, { weight }) => sum + weight, 0)
   // Apart from the places, whose draws need tokens.
   const chosenAt = (step: number) => {
     const random = createRandom(seed, `corpora/${step}`)
@@ -81,7 +80,7 @@ export function createBatchPlan(options: {
   }
 
   return {
-    shares: sources.map(({ weight }) => weight / total),
+    weights: sources.map(({ weight }) => weight),
     at(step) {
       const random = createRandom(seed, `batch/${step}`)
       const inputs = new Int32Array(batch * context)

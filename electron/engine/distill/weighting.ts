@@ -153,14 +153,19 @@ function routedWeights(
 /**
  * The mean weight of each teacher where the strategy says it of any text, [teachers]: of `random` all alike, of `routed`
  * the share of the text that is its own. Undefined for the other strategies.
+ *
+ * @param drawn what each corpus is drawn by
  */
-export function meanDrawn({ corpus, teachers, weighting }: Experiment): number[] | undefined {
+export function meanDrawn(
+  { corpus, teachers, weighting }: Experiment,
+  drawn: readonly number[],
+): number[] | undefined {
   if (weighting.strategy === 'random') return teachers.map(() => 1 / teachers.length)
   if (weighting.strategy !== 'routed') return undefined
   const routes = routedTeachers({ corpus, teachers, weighting })
-  const total = corpus.reduce((sum, { weight }) => sum + weight, 0)
+  const total = drawn.reduce((sum, weight) => sum + weight, 0)
   return teachers.map((_, k) =>
-    corpus.reduce((sum, { weight }, i) => sum + (routes[i] === k ? weight / total : 0), 0),
+    drawn.reduce((sum, weight, i) => sum + (routes[i] === k ? weight / total : 0), 0),
   )
 }
 

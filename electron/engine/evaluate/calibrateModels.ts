@@ -51,16 +51,19 @@ export async function calibrateModels(job: CalibrateJob, progress: Progress): Pr
 /**
  * The temperatures of a run's teachers on its own mixture: those that the library has, the others fitted now.
  *
+ * @param drawn what each corpus is drawn by
  * @throws bad-input when a corpus has no calibration documents
  */
 export async function calibrateTeachers(
   dataDir: string,
   config: RunConfig,
   tokenizer: TextTokenizer,
+  drawn: readonly number[],
   onFitted: (teacher: string, calibration: Calibration) => void,
 ): Promise<number[]> {
   const { batch, context } = config.experiment.train
-  const mixture = config.corpora.map(({ weight, row }) => ({ id: row.id, weight }))
+  const corpora = config.corpora.map((corpus, i) => ({ ...corpus, weight: drawn[i]! }))
+  const mixture = corpora.map(({ weight, row }) => ({ id: row.id, weight }))
   let windows: WeightedWindow[] | undefined
   const temperatures: number[] = []
   for (const row of config.teachers) {
@@ -69,9 +72,9 @@ export async function calibrateTeachers(
     let calibration = exact ? calibrationFor(row, mixture) : undefined
     if (!calibration) {
       const text = { tokenizer: config.tokenizer, tokens: TOKENS, batch, context }
-      windows ??= await calibrationWindows(dataDir, config.corpora, tokenizer, text)
+      windows ??= await calibrationWindows(dataDir, corpora, tokenizer, text)
       const source = await openLiveTeacher(dataDir, row, context)
-      calibration = await calibrate(windows, config.corpora, {
+      calibration = await calibrate(windows, corpora, {
         prepare: async (inputs) => source.prepare?.(inputs),
         logits: (tokens) => source.signal(tokens).logits,
       })

@@ -8,19 +8,22 @@ import { scoringWindows, type WindowBatch } from './windows'
 export const CALIBRATION_SPLIT = 'calibration'
 
 /**
- * The beginning of a run's calibration documents, corpora by their weights, as windows that score every token once.
- * None when no corpus has such documents.
+ * The beginning of a run's calibration documents, as much of each corpus as it is drawn, as windows that score every
+ * token once. None when no corpus has such documents.
+ *
+ * @param drawn what each corpus is drawn by
  */
 export async function calibrationText(
   dataDir: string,
   { corpora, experiment, tokenizer: row }: RunConfig,
   tokenizer: TextTokenizer,
+  drawn: readonly number[],
 ): Promise<WindowBatch[]> {
   const { batch, context } = experiment.train
-  const sum = corpora.reduce((total, { weight }) => total + weight, 0)
+  const sum = drawn.reduce((total, weight) => total + weight, 0)
   const texts: HeldOutText[] = []
-  for (const corpus of corpora) {
-    const budget = Math.max(2, Math.round((CALIBRATION_TOKENS * corpus.weight) / sum))
+  for (const [i, corpus] of corpora.entries()) {
+    const budget = Math.max(2, Math.round((CALIBRATION_TOKENS * drawn[i]!) / sum))
     texts.push(await heldOutText(dataDir, corpus, row, tokenizer, budget, 'calibration'))
   }
   const ids = Int32Array.from(texts.flatMap((text) => [...text.ids]))

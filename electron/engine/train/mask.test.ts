@@ -203,7 +203,7 @@ it('weighs the teachers of held-out text by the tokens that count, in their firs
   const weightsOf = async (one: TokenBatch) => {
     const starts = Int32Array.from({ length: ROWS }, (_, i) => i * TIME)
     const { inputs, targets } = one
-    const figures = await readTeachers(config, [{ inputs, targets, weights: mask, starts }], teachers)
+    const figures = await readTeachers(config, [{ inputs, targets, weights: mask, starts }], teachers, [1])
     return figures.teachers.map(({ weight }) => weight)
   }
   const [whole, other] = [await weightsOf(batch(3)), await weightsOf(disturbed(batch(3)))]

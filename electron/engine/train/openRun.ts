@@ -65,7 +65,7 @@ export async function openRun(job: RunJob, emit: Emit): Promise<OpenedRun> {
   const progress = (phase: string, fraction: number) => emit({ type: 'progress', phase, fraction })
   const kept = last?.state.written
   const studentText = await StudentText.open(dataDir, job.config, tokenizer, kept, progress)
-  const config = await withTemperatures(job, tokenizer, emit)
+  const config = await withTemperatures(job, tokenizer, plan.weights, emit)
   const heldOut = await HeldOut.open(dataDir, config, tokenizer)
   const earlier = await readEarlier(dataDir, config)
   const base = await readBase(folder, config, last?.row.step)
@@ -91,11 +91,12 @@ function checkContext({ experiment, student }: RunConfig): void {
 async function withTemperatures(
   { dataDir, config }: RunJob,
   tokenizer: TextTokenizer,
+  drawn: readonly number[],
   emit: Emit,
 ): Promise<RunConfig> {
   const { strategy } = config.experiment.weighting
   if (strategy !== 'calibrated-entropy' || !config.teachers.length || config.temperatures) return config
-  const temperatures = await calibrateTeachers(dataDir, config, tokenizer, (teacher, calibration) =>
+  const temperatures = await calibrateTeachers(dataDir, config, tokenizer, drawn, (teacher, calibration) =>
     emit({ type: 'calibration', teacher, calibration }),
   )
   return { ...config, temperatures }

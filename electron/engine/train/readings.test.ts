@@ -1,7 +1,9 @@
 import { expect, it } from 'vitest'
 import { drawnWeight } from '#contract'
 import { createBatchPlan } from '../data/batchPlan'
+import { meanDrawn } from '../distill/weighting'
 import { epochsText } from './plan'
+import { runConfig } from './testing'
 
 it('draws corpora by weight, by tokens and by temperature', () => {
   const tokens = [900, 100]
@@ -15,6 +17,21 @@ it('draws corpora by weight, by tokens and by temperature', () => {
   expect(shares('tokens')[0]).toBeCloseTo(27 / 28, 12)
   expect(shares('tokens', 3)[0]).toBeCloseTo(3 / 4, 12)
   expect(shares('tokens', 1e9)[0]).toBeCloseTo(0.5, 6)
+})
+
+it('gives routed teachers the mean weight that their corpora are drawn by', () => {
+  const corpus = [
+    { name: 'web', weight: 3 },
+    { name: 'plays', weight: 1 },
+  ]
+  const weighting = { strategy: 'routed', routes: { web: 'teacher 1', plays: 'teacher 0' } }
+  const { experiment } = runConfig({ corpus, weighting })
+  const drawn = [900, 100].map((tokens, i) =>
+    drawnWeight(corpus[i]!.weight, tokens, { by: 'tokens', temperature: 1 }),
+  )
+  const means = meanDrawn(experiment, drawn)!
+  expect(means[0]).toBeCloseTo(1 / 28, 12)
+  expect(means[1]).toBeCloseTo(27 / 28, 12)
 })
 
 it('counts the epochs that the plan reads', () => {

@@ -27,7 +27,7 @@ export async function openTeachers(
   const { dataDir, autoCache, sharedAlignments } = job
   const { tokenizer, plan, heldOut, first } = parts
   const looks = first && config.teachers.length > 0 && learnsFromTeachers(config.experiment)
-  const calibration = looks ? await calibrationText(dataDir, config, tokenizer) : []
+  const calibration = looks ? await calibrationText(dataDir, config, tokenizer, plan.weights) : []
   const { mode } = config.experiment.cache
   const outputs = await RunTeachers.open(
     dataDir,

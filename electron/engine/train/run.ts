@@ -125,7 +125,7 @@ class Training {
 
   /** What comes before a step: the teachers' outputs, and a look at the teachers and at a continued student. */
   async prepare(): Promise<void> {
-    const { outputs, foreign, calibration, earlier, end } = this.opened
+    const { outputs, foreign, calibration, earlier, end, plan } = this.opened
     const { emit, control } = this
     this.lora = await keepBase(this.opened.folder, this.config, this.opened.initial.weights)
     outputs.warnInto((message) => this.log.warn(this.at, message))
@@ -139,7 +139,9 @@ class Training {
       tell(outputs.outputs())
     }
     if (calibration.length && this.at === 0 && !control.stopRequested)
-      this.raise(this.watch.teachers(await readTeachers(this.config, calibration, outputs.sources)))
+      this.raise(
+        this.watch.teachers(await readTeachers(this.config, calibration, outputs.sources, plan.weights)),
+      )
     // What a continued student is worth before its new teachers say a word.
     if (earlier && this.at === 0 && !control.stopRequested) await this.evaluate()
   }

@@ -10,7 +10,15 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { tokenReadingOf, type Corpus, type Document, type TokenReading, type Tokenizer } from '#contract'
+import {
+  tokenReadingOf,
+  type Corpus,
+  type Document,
+  type RunConfig,
+  type TokenReading,
+  type Tokenizer,
+} from '#contract'
+import { calibrationText } from '../../evaluate/calibrationText'
 import { heldOutText } from '../../evaluate/heldOut'
 import { createRandom } from '../../random'
 import { createBatchPlan } from '../batchPlan'
@@ -250,6 +258,28 @@ it.each(['held-out', 'calibration'] as Split[])(
     }
   },
 )
+
+it('looks at as much of each corpus before the first step as it is drawn, not as its plain weight says', async () => {
+  const { plain } = corpora.text
+  const other = await writeCorpus(
+    dataDir,
+    { id: 'other', name: 'other', source: 'test' },
+    texts.slice(0, 290),
+    none,
+  )
+  const config = {
+    corpora: [plain, other].map((row) => ({ weight: 1, row })),
+    tokenizer: row,
+    experiment: { train: { batch: 2, context } },
+  }
+  const windows = await calibrationText(dataDir, config as unknown as RunConfig, tokenizer, [3, 1])
+  const text = (row_: Corpus, tokens: number) =>
+    heldOutText(dataDir, { row: row_ }, row, tokenizer, tokens, 'calibration')
+  const expected = [...(await text(plain, 1536)).ids, ...(await text(other, 512)).ids]
+  expect(expected.length).toBeGreaterThan(1500)
+  const read = windows.flatMap(({ inputs }) => [...inputs]).slice(0, expected.length - 1)
+  expect(read).toEqual(expected.slice(0, -1))
+})
 
 it('reads all documents, and refuses text that has changed', async () => {
   const all: unknown[] = []

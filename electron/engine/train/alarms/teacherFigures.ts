@@ -42,18 +42,23 @@ const ENTROPY = STATISTICS
 const WEIGHT = STATISTICS + 1
 const DIVERGENCE = STATISTICS + 2
 
-/** One forward pass of the teachers over the windows. Draws nothing and leaves the training as it is. */
+/**
+ * One forward pass of the teachers over the windows. Draws nothing and leaves the training as it is.
+ *
+ * @param drawn what each corpus is drawn by
+ */
 export async function readTeachers(
   config: RunConfig,
   windows: readonly WindowBatch[],
   teachers: readonly TeacherSource[],
+  drawn: readonly number[],
 ): Promise<TeacherFigures> {
   const { batch, context, accumulate } = config.experiment.train
   const sequences = batch / accumulate
   const parts = partsOf(windows, sequences * context)
   const rows = await collectTokens(
     parts,
-    (window) => tokenTable(config, window, sequences, teachers),
+    (window) => tokenTable(config, window, sequences, teachers, drawn),
     undefined,
     (i) => prepareTeachers(teachers, parts[i]!.inputs, { split: CALIBRATION_SPLIT, ...parts[i]!.at }),
   )
@@ -90,6 +95,7 @@ function tokenTable(
   { inputs, targets, weights }: WindowBatch,
   sequences: number,
   teachers: readonly TeacherSource[],
+  drawn: readonly number[],
 ): tf.Tensor2D {
   const { experiment, temperatures } = config
   const { loss, train } = experiment
@@ -103,7 +109,7 @@ function tokenTable(
     const said = logits.map((z, k) => (temperatures ? tf.div<tf.Tensor2D>(z, temperatures[k]!) : z))
     const logP = said.map((z) => logProbabilities(z, 1))
     // Weights that follow no teacher's word are given by their mean: a window here may hold text of two corpora.
-    const known = meanDrawn(experiment)
+    const known = meanDrawn(experiment, drawn)
     const alpha = known
       ? tf.tile(tf.tensor2d([known]), [labels.size, 1])
       : fuseTeachers(weighting, loss.tau, logits, labels.size / train.context, {
