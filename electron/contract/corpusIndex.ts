@@ -5,6 +5,24 @@ import { writes } from './source'
 /** The file of it, in the corpus' folder. */
 export const CORPUS_INDEX = 'index.bin'
 
+/** Documents of text that is referred to, which are kept beside the row to be looked at: as lines of `documents.jsonl`. */
+export const CORPUS_BEGINNING = { file: 'beginning.jsonl', documents: 200 }
+
+/** Formats of which it is known where in a file each document lies. */
+export const referredFormats = ['text', 'jsonl'] as const
+
+/**
+ * Of a corpus whose text stays where it was: its files, which are read again as they were at the import. Such a corpus
+ * has an index, which tells whether they are the same.
+ */
+export const corpusReference = z.strictObject({
+  field: z.string(),
+  files: z
+    .array(z.strictObject({ path: z.string(), format: z.enum(referredFormats), bytes: z.number() }))
+    .min(1),
+})
+export type CorpusReference = z.output<typeof corpusReference>
+
 const count = z.number().int().nonnegative()
 
 /**

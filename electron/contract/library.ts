@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { badInput } from './errors'
-import { corpusIndex } from './corpusIndex'
+import { corpusIndex, corpusReference } from './corpusIndex'
 import type { CorpusMixture, TokenReading } from './corpusMixture'
 import { objectName, type Features } from './experiment'
 import { int8Cost } from './int8Cost'
@@ -113,6 +113,7 @@ export const corpus = z.strictObject({
   /** Documents of which nearly all runs of five words stand in an earlier one, and whether they were dropped. */
   nearDuplicates: z.strictObject({ count: z.number().int().positive(), dropped: z.boolean() }).optional(),
   index: corpusIndex.optional(),
+  reference: corpusReference.optional(),
   /** Entropy rate of the source in bits per byte, where it is known exactly (generated text). */
   entropyFloor: z.number().optional(),
   sample: z.string(),

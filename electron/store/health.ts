@@ -1,6 +1,14 @@
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { checkpointFolder, CORPUS_INDEX, LIBRARY_ROW, runFiles, toErrorShape } from '#contract'
+import {
+  checkpointFolder,
+  CORPUS_BEGINNING,
+  CORPUS_INDEX,
+  LIBRARY_ROW,
+  runFiles,
+  toErrorShape,
+  type Corpus,
+} from '#contract'
 import { freeBytes, leftLock, megabytes, sha256File, sha256WithOthers } from '../files'
 import { Catalogue, type CatalogueData } from './catalogue'
 import { libraryNouns, paths, type LibraryNoun } from './dataDirectory'
@@ -94,7 +102,7 @@ async function examineRun(dataDir: string, id: string, deep: boolean, tell: Tell
 
 /** The file whose digest a row holds, by the kind of row. */
 const CONTENT: Record<LibraryNoun, string[]> = {
-  corpora: ['documents.jsonl'],
+  corpora: ['documents.jsonl', CORPUS_BEGINNING.file],
   tokenizers: ['tokenizer.json', 'tokenizer.bin'],
   teachers: ['model.safetensors', 'model.onnx', 'served.json'],
 }
@@ -110,9 +118,13 @@ async function examineItem(
   const row = attempt(tell, () => readItemRow(dataDir, noun, id))
   const name = CONTENT[noun].find((name) => existsSync(join(folder, name)))
   if (!name) return tell(`${folder}: ${CONTENT[noun].join(' or ')} is missing`)
-  await examineFile(join(folder, name), deep ? row?.digest : undefined, tell)
-  if (row && 'index' in row && row.index && !existsSync(join(folder, CORPUS_INDEX)))
-    tell(`${folder}: ${CORPUS_INDEX} is missing`)
+  const corpus = noun === 'corpora' ? (row as Corpus | undefined) : undefined
+  const referred = corpus?.reference
+  await examineFile(join(folder, name), deep && !referred ? row?.digest : undefined, tell)
+  for (const { path, bytes } of referred?.files ?? [])
+    if (statSync(path, { throwIfNoEntry: false })?.size !== bytes)
+      tell(`${folder}: the text that it refers to is not there, or another: ${path}`)
+  if (corpus?.index && !existsSync(join(folder, CORPUS_INDEX))) tell(`${folder}: ${CORPUS_INDEX} is missing`)
 }
 
 /** @param digest that it is held against */

@@ -18,6 +18,8 @@ export const library = {
       path: z.string().min(1),
       name: objectName.optional(),
       ...corpusReading,
+      /** The text stays where it is. */
+      reference: z.boolean().optional(),
     }),
     task,
   ),

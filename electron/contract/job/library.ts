@@ -13,6 +13,8 @@ export const importCorpusJob = z.object({
   name: objectName,
   path: z.string(),
   ...corpusReading,
+  /** The text stays where it is, in files that are read again when it is needed. */
+  reference: z.boolean().optional(),
 })
 
 /** Reads the beginning of `path`. Result: a CorpusPreview. */

@@ -7,6 +7,7 @@ import type { Document } from './conversation'
 import { Duplicates } from './duplicates'
 import { DOCUMENT, listFiles } from './formats'
 import { Reading } from './reading'
+import { Referred } from './referred'
 import { writeCorpus } from './writeCorpus'
 
 type ImportCorpusJob = Extract<Job, { kind: 'import-corpus' }>
@@ -29,11 +30,12 @@ export async function importCorpus(job: ImportCorpusJob, progress: Progress): Pr
   const onBytes = (count: number) =>
     progress('reading the text', Math.min(1, (before + (read += count)) / Math.max(1, total)))
   const reading = new Reading(job)
+  const referred = job.reference ? new Referred(job) : undefined
 
   async function* documents(): AsyncGenerator<Document> {
     for (const [i, file] of files.entries()) {
       read = 0
-      yield* reading.documents(file, onBytes)
+      yield* reading.documents(file, onBytes, referred && ((...found) => referred.add(...found)))
       before += sizes[i]!
       read = 0
       onBytes(0)
@@ -46,13 +48,15 @@ export async function importCorpus(job: ImportCorpusJob, progress: Progress): Pr
   const duplicates = new Duplicates(drop)
   const about = { id: job.id, name: job.name, source: job.path }
   const pieces = new Pieces(() => reading.format() === 'text')
-  return writeCorpus(job.dataDir, about, pieces.of(duplicates.without(documents())), () => ({
+  const learnt = () => ({
     format: reading.format(),
     byPlace: pieces.cut,
+    ...(referred && { reference: referred.reference }),
     ...(reading.unreadable.count && { unreadable: reading.unreadable }),
     ...(duplicates.count && { duplicates: { count: duplicates.count, dropped: drop.exact } }),
     ...(duplicates.nearly && { nearDuplicates: { count: duplicates.nearly, dropped: drop.near } }),
-  }))
+  })
+  return writeCorpus(job.dataDir, about, pieces.of(duplicates.without(documents())), learnt, { referred })
 }
 
 function importTask({ dataDir, id, name, path }: ImportCorpusJob, format: TaskFormat): Promise<Corpus> {

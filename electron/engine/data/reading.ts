@@ -1,6 +1,18 @@
-import { badInput, type Corpus, type Job, type Unreadable } from '#contract'
+import { badInput, type Corpus, type Job, type referredFormats, type Unreadable } from '#contract'
 import { conversationOf, turnsOf, type Document } from './conversation'
-import { openSources, parseField, readerNamed, readerOf, valueAt, type Entry, type Field } from './formats'
+import {
+  jsonLineEntries,
+  openSources,
+  parseField,
+  readerNamed,
+  readerOf,
+  textEntries,
+  valueAt,
+  type Entry,
+  type Field,
+  type Reader,
+  type Source,
+} from './formats'
 
 type Options = Pick<Extract<Job, { kind: 'import-corpus' }>, 'format' | 'field' | 'unreadable'>
 
@@ -9,6 +21,9 @@ const DEFAULT_FIELD = 'text'
 
 /** Records that are listed of those that could not be read. */
 const LISTED = 10
+
+const holdsText = (document: Document | undefined): document is Document =>
+  typeof document === 'object' || !!document?.trim()
 
 /** Reads documents out of files, and keeps what was found and what was left out. */
 export class Reading {
@@ -28,7 +43,11 @@ export class Reading {
   }
 
   /** Documents with text, in their order. */
-  async *documents(file: string, onBytes?: (count: number) => void): AsyncGenerator<Document> {
+  async *documents(
+    file: string,
+    onBytes?: (count: number) => void,
+    onPlace?: (source: Source, format: Reader['name'], lies: Entry['lies']) => void,
+  ): AsyncGenerator<Document> {
     const { roots } = this.field
     const { format } = this.options
     const columns = this.onRecord ? [] : roots
@@ -38,9 +57,17 @@ export class Reading {
       for await (const entry of reader.entries(source, columns)) {
         if (reader.name !== 'text') this.unreadable.of++
         const document = this.documentOf(entry)
-        if (typeof document === 'object' || document?.trim()) yield document
+        if (!holdsText(document)) continue
+        onPlace?.(source, reader.name, entry.lies)
+        yield document
       }
     }
+  }
+
+  /** Documents with text of a part of a file that was read before. */
+  documentsIn(text: string, format: (typeof referredFormats)[number], name: string): Document[] {
+    const entries = format === 'text' ? textEntries(text, name) : jsonLineEntries(text, name)
+    return [...entries].map((entry) => this.documentOf(entry)).filter(holdsText)
   }
 
   /** Of all files that were read. */

@@ -2,17 +2,21 @@ import { createWriteStream, mkdirSync, rmSync } from 'node:fs'
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { badInput, type Corpus } from '#contract'
+import { badInput, CORPUS_BEGINNING, type Corpus } from '#contract'
 import { diskFull, isDiskFull, placeItem } from '../../files'
 import { plainText, type Document } from './conversation'
 import { lineOf } from './documentLine'
+import type { Referred } from './referred'
 import { IndexBuilder } from './segments/build'
 import { Numbers } from './segments/numbers'
 import { documentHash, fractionOf, heldOutAmong, splitByFraction, splitByPlace, splitOfHashes } from './split'
 
 /** What is known before its documents; the rest, where it is known after them alone, is asked for then. */
 type CorpusIdentity = Pick<Corpus, 'id' | 'name' | 'source'>
-interface Learnt extends Pick<Corpus, 'format' | 'unreadable' | 'duplicates' | 'nearDuplicates'> {
+interface Learnt extends Pick<
+  Corpus,
+  'format' | 'unreadable' | 'duplicates' | 'nearDuplicates' | 'reference'
+> {
   /** Whether its documents are split by their place, and not by what they hold. */
   byPlace?: boolean
 }
@@ -27,6 +31,7 @@ const indexedFrom = () => Number(process.env.RETORT_INDEXED ?? 64 << 20)
  * Writes documents to `library/corpora/<id>/documents.jsonl` and describes them. The folder appears under its name
  * only when it is whole; after an error nothing is left.
  *
+ * @param referred where they lie, of text that is not copied
  * @param indexed bytes of text from which on it has an index
  * @throws bad-input when there is no document, or none but a held-out one
  */
@@ -35,14 +40,14 @@ export async function writeCorpus(
   identity: CorpusIdentity,
   documents: Iterable<Document> | AsyncIterable<Document>,
   learnt: () => Learnt,
-  indexed = indexedFrom(),
+  { referred, indexed = indexedFrom() }: { referred?: Referred; indexed?: number } = {},
 ): Promise<Corpus> {
   const folder = join(dataDir, 'library', 'corpora', identity.id)
   const temporary = `${folder}.tmp`
   rmSync(temporary, { recursive: true, force: true })
   mkdirSync(temporary, { recursive: true })
   try {
-    const written = await writeDocuments(join(temporary, 'documents.jsonl'), documents, identity.source)
+    const written = await writeDocuments(temporary, documents, identity.source, referred)
     const { fractions, index: builder, ...described } = written
     if (!described.documents) {
       throw badInput('the corpus is empty', {
@@ -67,7 +72,9 @@ export async function writeCorpus(
       ...described,
       heldOutDocuments,
       ...(split && { split }),
-      ...(described.bytes >= indexed && { index: builder.write(temporary, trains) }),
+      ...((referred || described.bytes >= indexed) && {
+        index: builder.write(temporary, trains, referred?.paths),
+      }),
       createdAt: new Date().toISOString(),
     }
     placeItem(folder, row)
@@ -79,10 +86,13 @@ export async function writeCorpus(
 }
 
 async function writeDocuments(
-  file: string,
+  folder: string,
   documents: Iterable<Document> | AsyncIterable<Document>,
   source: string,
+  referred: Referred | undefined,
 ) {
+  const { file: beginning, documents: first } = CORPUS_BEGINNING
+  const file = join(folder, referred ? beginning : 'documents.jsonl')
   const hash = createHash('sha256')
   const described = { bytes: 0, documents: 0, sample: '' }
   const fractions = new Numbers()
@@ -103,12 +113,12 @@ async function writeDocuments(
       hash.update(line)
       fractions.push(fractionOf(documentHash(document)))
       const length = Buffer.byteLength(line)
-      index.add(document, { file: 0, offset, length })
+      index.add(document, referred?.next() ?? { file: 0, offset, length })
       offset += length
       if (!described.documents) described.sample = text.slice(0, SAMPLE)
       described.documents++
       described.bytes += Buffer.byteLength(text)
-      yield line
+      if (!referred || described.documents <= first) yield line
     }
   }
   try {

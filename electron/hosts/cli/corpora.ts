@@ -39,9 +39,10 @@ export function corpusCommand(imports: Command): void {
         .choices(['keep', 'drop'])
         .default('keep'),
     )
+    .option('--reference', 'the text stays where it is: plain text or JSON lines, not compressed')
     .option('--preview', 'show fields, first documents and tokens; import nothing')
     .action(async (path: string, given: ImportCorpusOptions, command: Command) => {
-      const { preview, ...own } = given
+      const { preview, reference, ...own } = given
       const options = { ...own, path: resolve(path) }
       const local = async (session: Session) => {
         const { library } = session.rooms
@@ -49,7 +50,7 @@ export function corpusCommand(imports: Command): void {
           const found = await library.previews.inspect(options, controlOf(session))
           return { json: found, text: previewText(found) }
         }
-        const row = await library.importCorpus(options, controlOf(session))
+        const row = await library.importCorpus({ ...options, reference }, controlOf(session))
         return { json: row, text: importedText(row) }
       }
       const handedOver = async (remote: Remote) => {
@@ -71,6 +72,7 @@ interface ImportCorpusOptions {
   unreadable: 'stop' | 'skip'
   duplicates: 'keep' | 'drop'
   nearDuplicates: 'keep' | 'drop'
+  reference?: boolean
   preview?: boolean
 }
 

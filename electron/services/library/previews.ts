@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import {
+  CORPUS_BEGINNING,
   tokenReadingOf,
   type CorpusPreview,
   type ParsedParams,
@@ -36,7 +37,8 @@ export class Previews {
     count,
   }: ParsedParams<'corpora.preview'>): Promise<Result<'corpora.preview'>> {
     const row = find('corpus', this.context.catalogue.data.corpora, id)
-    const file = join(paths.libraryItem(this.context.dataDir, 'corpora', row.id), 'documents.jsonl')
+    const name = row.reference ? CORPUS_BEGINNING.file : 'documents.jsonl'
+    const file = join(paths.libraryItem(this.context.dataDir, 'corpora', row.id), name)
     const documents: string[] = []
     let index = 0
     for await (const line of createInterface({ input: createReadStream(file) })) {
@@ -44,7 +46,8 @@ export class Previews {
       if (index >= offset) documents.push((JSON.parse(line) as { text: string }).text)
       index++
     }
-    return { documents, total: row.documents }
+    const total = row.reference ? Math.min(row.documents, CORPUS_BEGINNING.documents) : row.documents
+    return { documents, total }
   }
 
   /** How a run would read its first documents. */

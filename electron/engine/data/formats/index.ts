@@ -1,13 +1,13 @@
 import type { Corpus } from '#contract'
 import { arrow } from './arrow'
 import { json } from './json'
-import { jsonLines } from './jsonLines'
+import { jsonLineEntries, jsonLines } from './jsonLines'
 import { endingOf } from './listFiles'
 import { parquet } from './parquet'
 import type { Entry, Head, Reader } from './reader'
 import { peek, type Source } from './source'
 import { table } from './table'
-import { text } from './text'
+import { text, textEntries } from './text'
 
 /** Formats in the order in which they are asked whether a file is theirs; plain text is what is left. */
 export const READERS = [parquet, arrow, jsonLines, json, table, text] as const satisfies readonly Reader[]
@@ -40,4 +40,5 @@ export { parseField, kindOf, valueAt, type Field } from './field'
 export { listFiles } from './listFiles'
 export { openSources, type Source } from './source'
 export { DOCUMENT } from './text'
+export { jsonLineEntries, textEntries }
 export type { Entry, Reader }

@@ -1,6 +1,6 @@
 import { isRecord } from '#contract'
 import { tryJson } from '../../../files'
-import { readLines } from './lines'
+import { linesOf, readLines } from './lines'
 import type { Entry, Head, Reader } from './reader'
 import type { Source } from './source'
 
@@ -22,11 +22,18 @@ function fits({ text, whole, ending }: Head): boolean {
 }
 
 async function* entries(source: Source): AsyncGenerator<Entry> {
-  let number = 0
+  let [number, to] = [0, 0]
   for await (const line of readLines(source)) {
     number++
-    if (line.trim()) yield entryOf(line, `${source.name}:${number}`)
+    const from = to
+    to += Buffer.byteLength(line)
+    if (line.trim()) yield { ...entryOf(line, `${source.name}:${number}`), lies: { from, to } }
   }
+}
+
+/** The same of a text that is there. */
+export function* jsonLineEntries(text: string, name: string): Generator<Entry> {
+  for (const line of linesOf(text)) if (line.trim()) yield entryOf(line, name)
 }
 
 /** One JSON value as a record. */

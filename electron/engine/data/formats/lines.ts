@@ -50,7 +50,7 @@ export async function* readLines(source: Source, longest?: number): AsyncGenerat
   for await (const piece of readText(source)) {
     let from = 0
     for (let end = piece.indexOf('\n'); end >= 0; end = piece.indexOf('\n', from)) {
-      yield take(piece.slice(from, end + 1))
+      yield* cut(take(piece.slice(from, end + 1)), longest)
       from = end + 1
     }
     parts.push(piece.slice(from))
@@ -66,6 +66,14 @@ export async function* readLines(source: Source, longest?: number): AsyncGenerat
   }
   if (length) yield take()
 }
+
+/** The lines of a text that is there, as `readLines` gives them. */
+export function* linesOf(text: string, longest?: number): Generator<string> {
+  for (const line of text.split(/(?<=\n)/)) if (line) yield* cut(line, longest)
+}
+
+const cut = (line: string, longest: number | undefined) =>
+  longest === undefined || line.length <= longest ? [line] : cutAtBlanks(line, longest)
 
 export const tooLong = (what: string, file: string) =>
   badInput(`the ${what} has more than ${LONGEST} characters`, { file })

@@ -1,7 +1,15 @@
 import type { Source } from './source'
 
 /** What a reader finds at one place: a document of plain text, a record of fields, or something it cannot read. */
-export type Entry = { where: string } & ({ text: string } | { record: unknown } | { problem: string })
+export type Entry = { where: string; lies?: Span } & (
+  { text: string } | { record: unknown } | { problem: string }
+)
+
+/** Bytes of a source, from the first to before the last. */
+export interface Span {
+  from: number
+  to: number
+}
 
 /** What a format is found by. */
 export interface Head {

@@ -59,8 +59,8 @@ let tokenizer: TextTokenizer
 
 beforeAll(async () => {
   const write = async (name: string, documents: Document[]) => ({
-    indexed: await writeCorpus(dataDir, { id: name, name, source: 'test' }, documents, none, 1),
-    plain: await writeCorpus(dataDir, { id: `${name}-plain`, name, source: 'test' }, documents, none, 1e9),
+    indexed: await writeCorpus(dataDir, { id: name, name, source: 'test' }, documents, none, { indexed: 1 }),
+    plain: await writeCorpus(dataDir, { id: `${name}-plain`, name, source: 'test' }, documents, none),
   })
   corpora = { text: await write('text', texts), chats: await write('chats', chats) }
   const job = { dataDir, threads: 0, kind: 'train-tokenizer', id: 'tok', name: 'tok', vocab: 600 } as const
@@ -285,7 +285,9 @@ it('reads all documents, and refuses text that has changed', async () => {
   const all: unknown[] = []
   for await (const document of readDocuments(dataDir, corpora.text.indexed)) all.push(document)
   expect(all).toEqual(texts)
-  const changed = await writeCorpus(dataDir, { id: 'changed', name: 'c', source: 'test' }, texts, none, 1)
+  const changed = await writeCorpus(dataDir, { id: 'changed', name: 'c', source: 'test' }, texts, none, {
+    indexed: 1,
+  })
   const file = join(dataDir, 'library/corpora/changed/documents.jsonl')
   writeFileSync(file, readFileSync(file, 'utf8').replace('5: ', '5; '))
   const reading = async () => {

@@ -1,12 +1,13 @@
-import { closeSync, openSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { CORPUS_INDEX, failed, type Corpus, type CorpusIndex, type Document } from '#contract'
 import { documentOf } from '../documentLine'
+import { Reading } from '../reading'
 import { splitOf, type Split } from '../split'
 import { partsOfLong } from './cut'
 import { bytesAt, checkOf, IndexFile, ROW_NUMBERS, sha256Of, type Segment } from './indexFile'
 
-type Indexed = Pick<Corpus, 'id' | 'name' | 'split'>
+type Indexed = Pick<Corpus, 'id' | 'name' | 'split' | 'reference'>
 
 /** The documents of a corpus that has an index, segment by segment: each is held against it when it is read. */
 export class SegmentText {
@@ -14,6 +15,7 @@ export class SegmentText {
   private readonly folder: string
   private readonly rows: IndexFile
   private readonly files = new Map<string, number>()
+  private readonly reading: Reading | undefined
 
   /** @throws failed where the index is not the one of the row */
   constructor(
@@ -23,6 +25,9 @@ export class SegmentText {
   ) {
     this.folder = join(dataDir, 'library', 'corpora', corpus.id)
     this.count = segments
+    const { reference } = corpus
+    // What could not be read was left out.
+    this.reading = reference && new Reading({ format: 'auto', field: reference.field, unreadable: 'skip' })
     const path = join(this.folder, CORPUS_INDEX)
     const size = statSync(path, { throwIfNoEntry: false })?.size
     if (size !== 8 * ROW_NUMBERS * segments) throw this.changed(path)
@@ -60,22 +65,22 @@ export class SegmentText {
 
   private documentsOf(segment: Segment): [Document, Split][] {
     const { offset, length, first, check } = segment
-    const path = join(this.folder, 'documents.jsonl')
+    const referred = this.corpus.reference?.files[segment.file]
+    const path = referred?.path ?? join(this.folder, 'documents.jsonl')
     const bytes = bytesAt(this.opened(path), offset, length, path)
     if (checkOf(sha256Of(bytes), segment) !== check) throw this.changed(path)
-    return bytes
-      .toString('utf8')
-      .split('\n')
-      .filter(Boolean)
-      .map((line, i) => {
-        const document = documentOf(line)
-        return [document, splitOf(this.corpus, document, first + i)]
-      })
+    const text = bytes.toString('utf8')
+    const documents = referred
+      ? this.reading!.documentsIn(text, referred.format, path)
+      : text.split('\n').filter(Boolean).map(documentOf)
+    return documents.map((document, i) => [document, splitOf(this.corpus, document, first + i)])
   }
 
   private opened(path: string): number {
     let file = this.files.get(path)
-    if (file === undefined) this.files.set(path, (file = openSync(path, 'r')))
+    if (file !== undefined) return file
+    if (!existsSync(path)) throw this.changed(path)
+    this.files.set(path, (file = openSync(path, 'r')))
     return file
   }
 
