@@ -1,6 +1,6 @@
 import { test as base, type Locator, type Page } from '@playwright/test'
 import { spawn, type ChildProcess } from 'node:child_process'
-import { cpSync, mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { stringify } from 'yaml'
@@ -74,17 +74,23 @@ export async function furnishGrid(dataDir: string): Promise<void> {
 export interface Host {
   url: string
   dataDir: string
+  /** The home folder that it sees. */
+  home: string
   stop(): Promise<void>
   /** Starts it again on the same data directory. */
   start(): Promise<void>
 }
 
 /** The web host as `retort serve` starts it, in a process of its own. */
-export async function startHost(dataDir: string): Promise<{ url: string; child: ChildProcess }> {
+export async function startHost(
+  dataDir: string,
+  home?: string,
+): Promise<{ url: string; child: ChildProcess }> {
   const entry = join(root, 'electron/hosts/cli/index.ts')
   const child = spawn(process.execPath, ['--import', 'tsx', entry, 'serve', '--data-dir', dataDir], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
+    ...(home !== undefined && { env: { ...process.env, HOME: home } }),
   })
   const url = await new Promise<string>((resolve, reject) => {
     child.stdout!.on('data', (data: Buffer) => {
@@ -162,13 +168,16 @@ export const test = base.extend<Fixtures>({
     const folder = mkdtempSync(join(tmpdir(), 'retort-'))
     const dataDir = join(folder, 'data')
     await fill(dataDir, library)
-    let { url, child } = await startHost(dataDir)
+    const home = join(folder, 'home')
+    mkdirSync(home)
+    let { url, child } = await startHost(dataDir, home)
     const host = {
       url,
       dataDir,
+      home,
       stop: () => stopHost(child),
       start: async () => {
-        ;({ url, child } = await startHost(dataDir))
+        ;({ url, child } = await startHost(dataDir, home))
         host.url = url
       },
     }

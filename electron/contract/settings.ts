@@ -21,6 +21,8 @@ export const settings = z.strictObject({
   cacheDays: z.number().positive().default(30),
   /** The queue starts nothing while this is set; what runs goes on. */
   queuePaused: z.boolean().default(false),
+  /** The folder within which pages in a browser look for files; empty: the user's home. */
+  browseRoot: z.string().default(''),
   colorMode: z.enum(['system', 'light', 'dark']).default('system'),
 })
 export type Settings = z.output<typeof settings>
@@ -37,7 +39,5 @@ export const appInfo = z.object({
   launcher: z.enum(['utility', 'node']),
   launcherReason: z.string().optional(),
   backends: selfTestResult.shape.backends,
-  /** The demo's state in this data directory. */
-  demo: z.enum(['absent', 'partial', 'present']),
 })
 export type AppInfo = z.output<typeof appInfo>

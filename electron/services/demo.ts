@@ -8,7 +8,6 @@ import {
   objectName,
   parse,
   teacherDefinition,
-  type AppInfo,
   type Measured,
   type ModelScore,
   type ReportRow,
@@ -87,18 +86,6 @@ export interface DemoParts {
 /** The embedded main job: text, tokenizer, three specialists, a student and its twins, a report. */
 export class Demo {
   constructor(private readonly parts: DemoParts) {}
-
-  /** What of the demo the data directory holds. */
-  state(): AppInfo['demo'] {
-    const { teachers, runs } = this.parts.context.catalogue.data
-    const { full, quick } = { full: readSpec(false), quick: readSpec(true) }
-    const names = (s: DemoSpec) => s.teachers.map(({ name }) => name)
-    const has = (s: DemoSpec) => names(s).every((name) => teachers.some((row) => row.name === name))
-    const finished = runs.some(({ group, status }) => group?.startsWith('demo') && status === 'completed')
-    if ((has(full) || has(quick)) && finished) return 'present'
-    const any = [...names(full), ...names(quick)].some((name) => teachers.some((row) => row.name === name))
-    return any ? 'partial' : 'absent'
-  }
 
   /**
    * @param options.force also when a run needs more memory than may be had

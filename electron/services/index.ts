@@ -13,21 +13,22 @@ import {
   type ParsedParams,
   type Push,
   type Result,
-  type SelfTestResult,
 } from '#contract'
 import { Catalogue, takeLock } from '../store'
 import { Bin } from './bin'
+import { browse } from './browse'
 import { ClusterService } from './clusters'
 import { threadsOf, type Context } from './context'
 import { Demo } from './demo'
 import { DisagreementService, RunService } from './runs'
 import { ExperimentService } from './experiments'
 import { GridAnalysis, GridService, listPresets } from './grids'
-import { performJob, PushLog, TaskBoard } from './jobs'
+import { PushLog, TaskBoard } from './jobs'
 import { Library, ModelService, TeacherCache } from './library'
 import { RunQueue } from './queue'
 import { ReportService } from './report'
 import { Study } from './study'
+import { findBackends } from './backends'
 import type { SpawnWorker } from './worker'
 
 export interface ServiceOptions {
@@ -175,11 +176,7 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
   const runId = (id: string) => runs.row(id).id
   const analysis = new GridAnalysis(options.dataDir)
   let backends: Promise<AppInfo['backends']> | undefined
-  /** Asked of a worker once: the host process loads no native library. */
-  const detected = () =>
-    (backends ??= performJob<SelfTestResult>(context, { kind: 'self-test' })
-      .then((result) => result.backends)
-      .catch((error: Error) => [{ name: 'onnx', available: false, note: error.message }]))
+  const detected = () => (backends ??= findBackends(context))
   return {
     'app.info': async () => ({
       version: VERSION,
@@ -192,10 +189,10 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
       launcher: options.launcher?.kind ?? 'node',
       launcherReason: options.launcher?.reason,
       backends: await detected(),
-      demo: demo.state(),
     }),
     'settings.get': () => catalogue.data.settings,
-    'settings.set': (change) => {
+    'settings.set': async (change) => {
+      if (change.browseRoot) await browse(change.browseRoot)
       const settings = catalogue.update((data) => (data.settings = { ...data.settings, ...change }))
       pushes.push({ topic: 'library', noun: 'settings' })
       queue.wake()
@@ -236,12 +233,14 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'corpora.remove': ({ id }) => bin.put('corpora', id),
     'corpora.preview': (params) => library.previews.documents(params),
     'corpora.reading': (params) => library.previews.reading(params),
+    'files.browse': ({ folder }) => browse(catalogue.data.settings.browseRoot, folder),
     'library.hubCache': () => library.hubCache(),
     'tokenizers.list': () => library.tokenizers,
     'tokenizers.import': (params) => library.startImportTokenizer(params),
     'tokenizers.train': (params) => library.startTrainTokenizer(params),
     'teachers.list': () => library.teachers,
     'teachers.import': (params) => library.startImportTeacher(params),
+    'teachers.check': (params) => experiments.checkTeacher(params),
     'teachers.train': ({ definition, source, force }) => experiments.startTeacher(definition, source, force),
     'teachers.remove': ({ id }) => bin.put('teachers', id),
     'teachers.evaluate': ({ ids, corpora }) =>

@@ -20,6 +20,7 @@ export const createAppRouter = () =>
     history: createWebHashHistory(),
     routes: [
       { path: '/', redirect: '/experiments' },
+      { path: '/begin', component: () => import('./views/begin/BeginPage.vue') },
       { path: '/experiments', component: () => import('./views/experiments/ExperimentList.vue') },
       {
         path: '/experiments/:id',

@@ -1,8 +1,11 @@
 import { z } from 'zod'
 import { servedImport } from '../served'
 import { binEntry } from '../bin'
+import { browsedFolder } from '../browse'
 import { corpusUse } from '../corpusMixture'
 import { corpusPreview, readingPreview } from '../corpusPreview'
+import { problemShape } from '../errors'
+import { estimate } from '../estimate'
 import { objectName } from '../experiment'
 import { cachedModel } from '../hub'
 import { exportDtypes, exportFormats, generateResult, modelScore } from '../job'
@@ -46,6 +49,8 @@ export const library = {
     readingPreview,
   ),
 
+  /** What a folder of the host holds, within the one that the settings allow; absent: that one. */
+  'files.browse': method(z.strictObject({ folder: z.string().min(1).optional() }), browsedFolder),
   /** The models that lie in the Hugging Face Hub's cache, to be picked for an import, and where it is. */
   'library.hubCache': method(none, z.object({ folder: z.string(), models: z.array(cachedModel) })),
   'tokenizers.list': method(none, z.array(tokenizer)),
@@ -76,6 +81,11 @@ export const library = {
   'teachers.train': method(
     z.strictObject({ definition: z.string(), source: definitionSource, force: forced }),
     run,
+  ),
+  /** As `experiments.check`, of a teacher's definition. */
+  'teachers.check': method(
+    z.strictObject({ definition: z.string() }),
+    z.object({ problems: z.array(problemShape), estimate: estimate.optional() }),
   ),
   'teachers.remove': method(byId, binEntry),
   /** Fills in the matrix teachers x corpora. */

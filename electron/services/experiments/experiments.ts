@@ -5,11 +5,13 @@ import {
   RetortError,
   together,
   type AlarmSignature,
+  type Estimate,
   type Experiment,
   type ExperimentRow,
   type ParsedParams,
   type Result,
   type Run,
+  type RunConfig,
 } from '#contract'
 import { isDeepStrictEqual } from 'node:util'
 import { isMap, parseDocument, stringify } from 'yaml'
@@ -88,14 +90,27 @@ export class ExperimentService {
       const resolved = this.parsed(parseExperiment, definition)
       try {
         const config = resolveExperiment(resolved, libraryRows(this.context))
-        const memory = memoryAdvice(config, this.memoryLimit())
-        const estimate = { ...estimateRun(config, this.measured()), memoryAdvice: memory }
-        return { problems: [], resolved, estimate }
+        return { problems: [], resolved, estimate: this.estimate(config) }
       } catch (error) {
         return { problems: problemsOf(error), resolved }
       }
     } catch (error) {
       return { problems: problemsOf(error) }
+    }
+  }
+
+  checkTeacher({ definition }: ParsedParams<'teachers.check'>): Result<'teachers.check'> {
+    try {
+      return { problems: [], estimate: this.estimate(this.resolvedTeacher(definition)) }
+    } catch (error) {
+      return { problems: problemsOf(error) }
+    }
+  }
+
+  private estimate(config: RunConfig): Estimate {
+    return {
+      ...estimateRun(config, this.measured()),
+      memoryAdvice: memoryAdvice(config, this.memoryLimit()),
     }
   }
 
@@ -123,11 +138,15 @@ export class ExperimentService {
 
   /** @param force also when it needs more memory than may be had */
   startTeacher(definition: string, file?: string, force = false): Run {
-    const parsed = this.parsed(parseTeacher, definition, file)
-    checkFree('teacher', this.context.catalogue.data.teachers, parsed.name)
-    const config = resolveTeacher(parsed, libraryRows(this.context), file)
+    const config = this.resolvedTeacher(definition, file)
     if (!force) checkMemory(config, this.memoryLimit(), { file })
     return this.queue.add(config)
+  }
+
+  private resolvedTeacher(definition: string, file?: string): RunConfig {
+    const parsed = this.parsed(parseTeacher, definition, file)
+    checkFree('teacher', this.context.catalogue.data.teachers, parsed.name)
+    return resolveTeacher(parsed, libraryRows(this.context), file)
   }
 
   /**

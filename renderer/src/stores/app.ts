@@ -28,6 +28,7 @@ export const useApp = defineStore('app', () => {
 export const useTasks = defineStore('tasks', () => {
   const { rows, put, ...loader } = createRows<Task>(() => call('tasks.list', {}))
   const running = computed(() => rows.value.filter(({ status }) => status === 'running'))
+  const demo = computed(() => running.value.find(({ title }) => title === 'Demo' || title === 'Quick demo'))
   const followed = ref(new Set<string>())
   /** What is at work, and what was started in this page and ended with something to say, until that is put away. */
   const told = computed(() =>
@@ -43,5 +44,5 @@ export const useTasks = defineStore('tasks', () => {
   onPush((push) => {
     if (push.topic === 'task') put(push.task)
   })
-  return { rows, running, told, follow, putAway, ...loader }
+  return { rows, running, demo, told, follow, putAway, ...loader }
 })

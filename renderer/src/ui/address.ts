@@ -52,3 +52,20 @@ export function useAddressList(key: string): WritableComputedRef<string[]> {
     set: (ids) => (text.value = ids.join(',')),
   })
 }
+
+/**
+ * Which dialog of the page is open, kept in its address: whatever leads to the page can lead into the dialog.
+ *
+ * @returns by a dialog's name whether it is open
+ */
+export function useDialogs(): (name: string) => WritableComputedRef<boolean> {
+  const shown = useAddress('open')
+  return (name) =>
+    computed({
+      get: () => shown.value === name,
+      set: (open) => {
+        if (open) shown.value = name
+        else if (shown.value === name) shown.value = ''
+      },
+    })
+}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { valueAt, withValue } from './definitionText'
+import { namesIn, valueAt, withValue } from './definitionText'
 
 const text = `# mine
 name: a # keep this
@@ -27,5 +27,17 @@ describe('the form and the YAML are one document', () => {
       lambda: 0.5,
       features: { gamma: 0.2 },
     })
+  })
+})
+
+describe('names to choose from', () => {
+  it('mark what the library does not have, once it is there', () => {
+    const known = [{ name: 'plays' }, { name: 'tales' }]
+    expect(namesIn(known, ['tales', 'web'])).toEqual([
+      { label: 'plays', value: 'plays' },
+      { label: 'tales', value: 'tales' },
+      { label: 'web (not in the library)', value: 'web' },
+    ])
+    expect(namesIn(undefined, ['web'])).toEqual([{ label: 'web', value: 'web' }])
   })
 })

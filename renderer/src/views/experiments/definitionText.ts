@@ -8,6 +8,32 @@ export function valueAt(text: string, path: string): unknown {
     : value
 }
 
+/** As `valueAt`; undefined where the text is not YAML. */
+export function readAt(text: string, path: string): unknown {
+  try {
+    return valueAt(text, path)
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Names to choose from: the library's, and those that a definition has but the library has not, which are marked.
+ *
+ * @param known undefined while the library is not there yet: then nothing is marked
+ */
+export function namesIn(
+  known: readonly { name: string }[] | undefined,
+  chosen: readonly string[],
+): { label: string; value: string }[] {
+  const there = new Set(known?.map(({ name }) => name))
+  const strange = chosen.filter((name) => !there.has(name))
+  return [
+    ...[...there].map((name) => ({ label: name, value: name })),
+    ...strange.map((name) => ({ label: known ? `${name} (not in the library)` : name, value: name })),
+  ]
+}
+
 /** The same YAML with one value set or, with undefined, left out; comments and order stay. */
 export function withValue(text: string, path: string, value: unknown): string {
   const document = parseDocument(text)

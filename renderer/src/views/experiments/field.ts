@@ -17,14 +17,22 @@ export interface Field {
   choices?: readonly string[]
   /** The schema's default, shown where nothing is set. */
   fallback?: string | number
+  /** What a picker says where nothing is chosen. */
+  empty?: string
   /**
-   * Where it means something: for students that begin as a model, those of them with adapters, the others; where corpora
-   * are routed to teachers; for students that write some of their text, and of them those that do not write all.
+   * Where it means something: for students that begin as a model, those of them with adapters, the others; where there
+   * are several corpora; for students that write some of their text, and of them those that do not write all.
    */
-  when?: 'from' | 'lora' | 'sizes' | 'routed' | 'writes' | 'mixed'
+  when?: 'from' | 'lora' | 'sizes' | 'writes' | 'mixed' | 'mixture'
+  /** The value of another setting, by itself or by the method, without which it says nothing. */
+  only?: { path: string; is: readonly string[] }
+  /** As wide as its group. */
+  wide?: boolean
 }
 
 export interface FieldGroup {
   title: string
+  /** Folded until something of it is set. */
+  rare?: boolean
   fields: readonly Field[]
 }

@@ -19,7 +19,20 @@ export const groups: readonly FieldGroup[] = [
   {
     title: 'Data and teachers',
     fields: [
-      { path: 'corpus', label: 'Corpora', help: 'Text to learn from, drawn by weight', kind: 'corpus' },
+      {
+        path: 'name',
+        label: 'Name',
+        help: 'By what it does: its runs have it too',
+        kind: 'text',
+        wide: true,
+      },
+      {
+        path: 'corpus',
+        label: 'Corpora',
+        help: 'Text to learn from, drawn by weight',
+        kind: 'corpus',
+        wide: true,
+      },
       {
         path: 'train.mixture.by',
         label: 'Shares of corpora',
@@ -27,6 +40,7 @@ export const groups: readonly FieldGroup[] = [
         kind: 'choice',
         choices: sharedBy,
         fallback: 'weight',
+        when: 'mixture',
       },
       {
         path: 'train.mixture.temperature',
@@ -34,6 +48,7 @@ export const groups: readonly FieldGroup[] = [
         help: 'Above 1 small corpora are drawn more often than they are large',
         kind: 'number',
         fallback: 1,
+        when: 'mixture',
       },
       {
         path: 'teachers',
@@ -46,6 +61,7 @@ export const groups: readonly FieldGroup[] = [
         label: 'Tokenizer',
         help: 'The student’s; to be named where there are no teachers, or teachers of several tokenizers',
         kind: 'tokenizer',
+        empty: 'The teachers’ own',
       },
     ],
   },
@@ -74,13 +90,14 @@ export const groups: readonly FieldGroup[] = [
         label: 'Weights',
         help: 'Of the weighting “fixed”: a number for each teacher, as in 2, 1, 1',
         kind: 'numbers',
+        only: { path: 'weighting.strategy', is: ['fixed'] },
       },
       {
         path: 'weighting.routes',
         label: 'Routes',
         help: 'Of the weighting “routed”: the teacher that each corpus is learned from',
         kind: 'routes',
-        when: 'routed',
+        only: { path: 'weighting.strategy', is: ['routed'] },
       },
       {
         path: 'weighting.granularity',
@@ -119,6 +136,7 @@ export const groups: readonly FieldGroup[] = [
         help: 'Of the objective “jsd”: 0 to 1',
         kind: 'number',
         fallback: 0.5,
+        only: { path: 'loss.objective', is: ['jsd'] },
       },
       {
         path: 'loss.skew',
@@ -126,6 +144,7 @@ export const groups: readonly FieldGroup[] = [
         help: 'Of the skewed objectives: the share of itself in the mixture that each is compared with',
         kind: 'number',
         fallback: 0.1,
+        only: { path: 'loss.objective', is: ['skewed-kl', 'skewed-reverse-kl'] },
       },
       {
         path: 'loss.topK',
@@ -133,6 +152,7 @@ export const groups: readonly FieldGroup[] = [
         help: 'Of the objective “top-k”: likeliest tokens of the target that are kept',
         kind: 'number',
         fallback: 50,
+        only: { path: 'loss.objective', is: ['top-k'] },
       },
       {
         path: 'loss.lambda',
@@ -162,6 +182,7 @@ export const groups: readonly FieldGroup[] = [
         help: 'Of “drop”: teachers further from the target than this share are left out',
         kind: 'number',
         fallback: 0.9,
+        only: { path: 'loss.conflict', is: ['drop'] },
       },
       {
         path: 'loss.foreign.compare',
@@ -182,6 +203,7 @@ export const groups: readonly FieldGroup[] = [
   },
   {
     title: 'Feature alignment',
+    rare: true,
     fields: [
       {
         path: 'loss.features.gamma',
@@ -234,6 +256,7 @@ export const groups: readonly FieldGroup[] = [
   sourceGroup,
   {
     title: 'Continuation',
+    rare: true,
     fields: [
       {
         path: 'continue.run',

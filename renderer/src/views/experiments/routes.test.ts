@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import { isRouted, routesIn, routing } from './routes'
+import { routesIn, routing } from './routes'
+import { inForce } from './shownFields'
 
 const text = `name: e # mine
 corpus: [{ name: plays }, { name: v1.2 }]
@@ -25,11 +26,5 @@ it('writes one and leaves the others and the comments alone, whatever the corpus
   expect(more).toContain('# mine')
   const none = routing(routing(more, 'plays', undefined), 'v1.2', undefined)
   expect(none).not.toContain('routes')
-  expect(isRouted(none)).toBe(true)
-})
-
-it('is asked for where the weighting routes', () => {
-  expect(isRouted('weighting: { strategy: entropy }')).toBe(false)
-  expect(isRouted('method: uniform\nweighting: { strategy: routed }')).toBe(false)
-  expect(isRouted('name: e')).toBe(false)
+  expect(inForce(none, 'weighting.strategy')).toBe('routed')
 })

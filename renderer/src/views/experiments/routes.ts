@@ -1,4 +1,3 @@
-import { methodSettings, type TableMethod } from '#contract'
 import { valueAt, withValue } from './definitionText'
 import { mixtureIn } from './mixture'
 
@@ -10,13 +9,6 @@ export interface Route {
   teacher?: string
   /** It is no corpus of the definition any more: its route is refused. */
   stray: boolean
-}
-
-/** Whether a definition routes its corpora, by itself or by its method. */
-export function isRouted(text: string): boolean {
-  const method = valueAt(text, 'method') as TableMethod | undefined
-  const fixed = method && methodSettings[method]?.['weighting.strategy']
-  return (fixed ?? valueAt(text, 'weighting.strategy')) === 'routed'
 }
 
 /** A route for each corpus of a definition, then those that are left over. */

@@ -5,6 +5,7 @@ import type { FieldGroup } from './field'
 /** Where the text that a student learns on comes from. */
 export const sourceGroup: FieldGroup = {
   title: 'Text',
+  rare: true,
   fields: [
     {
       path: 'train.source.kind',

@@ -2,13 +2,14 @@ import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import {
   experiment,
+  teacherDefinition,
   type Corpus,
   type ModelConfig,
   type RunRow,
   type Teacher,
   type Tokenizer,
 } from '#contract'
-import { starter, type StarterLibrary } from './starter'
+import { starter, teacherStarter, type StarterLibrary } from './starter'
 
 const day = (n: number) => `2026-01-0${n}T00:00:00.000Z`
 const corpus = (name: string, n: number) => ({ id: `${name}-id`, name, createdAt: day(n) }) as Corpus
@@ -91,5 +92,28 @@ describe('a new experiment', () => {
     const given = { corpora: [corpus('tales', 1)] }
     const taken = ['no-teacher-on-tales', 'no-teacher-on-tales-2']
     expect(made(given, taken).name).toBe('no-teacher-on-tales-3')
+  })
+})
+
+describe('a new teacher', () => {
+  const begun = (given: Partial<StarterLibrary>) =>
+    teacherDefinition.parse(parse(teacherStarter(library(given))))
+
+  it('learns the newest text that has no teacher yet, with a tokenizer that loses nothing', () => {
+    const corpora = [corpus('tales', 1), corpus('plays', 2)]
+    const tokenizers = [tokenizer('bpe', '1', 1), tokenizer('lossy', '2', 2, false)]
+    expect(begun({ corpora, tokenizers })).toMatchObject({
+      name: 'plays-teacher',
+      corpus: [{ name: 'plays' }],
+      tokenizer: 'bpe',
+    })
+    const one = teacher('plays-teacher', 'bpe', 3)
+    expect(begun({ corpora, tokenizers, teachers: [one] }).name).toBe('tales-teacher')
+    const both = [one, teacher('tales-teacher', 'bpe', 4)]
+    expect(begun({ corpora, tokenizers, teachers: both }).name).toBe('plays-teacher-2')
+  })
+
+  it('is a whole definition where there is nothing', () => {
+    expect(begun({})).toMatchObject({ name: 'my-teacher', corpus: [{ name: 'my-text' }] })
   })
 })

@@ -50,6 +50,29 @@ export function starter(library: StarterLibrary, taken: readonly string[]): stri
   return `${lines.join('\n')}\n`
 }
 
+/**
+ * What a new teacher begins with: the newest text of the library that no teacher is named after, the newest tokenizer
+ * that loses nothing, and a size that is trained in minutes.
+ */
+export function teacherStarter({ corpora, tokenizers, teachers }: Omit<StarterLibrary, 'runs'>): string {
+  const taken = teachers.map(({ name }) => name)
+  const nameFor = ({ name }: Corpus) => `${name.slice(0, 100)}-teacher`
+  const fresh = newest(corpora).find((corpus) => !taken.includes(nameFor(corpus)))
+  const corpus = fresh ?? newest(corpora)[0]
+  const tokenizer = newest(tokenizers.filter((row) => row.lossless))[0]
+  const lines = [
+    `name: ${inYaml(freeName(corpus ? nameFor(corpus) : 'my-teacher', taken))}`,
+    corpus ? `corpus: ${inYaml(corpus.name)}` : 'corpus: my-text  # the library has none yet',
+    tokenizer
+      ? `tokenizer: ${inYaml(tokenizer.name)}`
+      : 'tokenizer: my-tokenizer  # the library has none yet',
+    'model: { width: 96, layers: 3, heads: 6, context: 256 }',
+    `train: { steps: 600, batch: 16, context: ${CONTEXT}, learningRate: 0.001 }`,
+    'seed: 7',
+  ]
+  return `${lines.join('\n')}\n`
+}
+
 /** The newest of the largest group that has one lossless tokenizer; without teachers, the newest such tokenizer. */
 function chosenTeachers({ teachers, tokenizers }: StarterLibrary): {
   teachers: Teacher[]

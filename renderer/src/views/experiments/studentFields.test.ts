@@ -32,7 +32,7 @@ describe('the form of a student', () => {
       studentGroup.fields
         .filter(({ when }) => when === undefined || (kindsOfStudent(text) as (typeof when)[]).includes(when))
         .map(({ path }) => path.replace('student.', ''))
-    expect(shown(sized)).toEqual(['from', 'init', 'width', 'layers', 'heads', 'context'])
+    expect(shown(sized)).toEqual(['from', 'init', 'width', 'layers', 'heads', 'kvHeads', 'context'])
     const begun = beginningAs(sized, 'cook')
     expect(shown(begun)).toEqual(['from', 'layers', 'lora'])
     expect(shown(trainingAdapters(begun, true))).toEqual([

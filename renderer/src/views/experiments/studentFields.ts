@@ -86,6 +86,13 @@ export const studentGroup: FieldGroup = {
       when: 'sizes',
     },
     {
+      path: 'student.kvHeads',
+      label: 'Key/value heads',
+      help: 'Divide the heads; empty is as many',
+      kind: 'number',
+      when: 'sizes',
+    },
+    {
       path: 'student.context',
       label: 'Context',
       help: 'Longest sequence, tokens',
