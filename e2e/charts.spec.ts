@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { expect, rail, test } from './fixtures'
 
 const exact = { exact: true } as const
@@ -15,8 +16,72 @@ test('a chart opened while its run is young ends as one that is opened afterward
   await expect.poll(picture).toBe(live)
 })
 
+test('charts are drawn over steps, tokens or time, smoothed, logarithmic, and without what is clicked away', async ({
+  app,
+}) => {
+  await app.getByRole('button', { name: 'Run small' }).click()
+  await expect(app.getByText('completed', exact)).toBeVisible({ timeout: 90_000 })
+  const chart = app.getByRole('region', { name: 'Loss', ...exact })
+  await expect(chart).toContainText('step 400')
+  const picture = async () => (await chart.locator('canvas').screenshot()).toString('base64')
+  const seen = new Set([await picture()])
+  const changes = async (how: () => Promise<void>) => {
+    await how()
+    await expect.poll(async () => seen.has(await picture())).toBe(false)
+    seen.add(await picture())
+  }
+  const choose = async (box: string, option: string) => {
+    await app.getByRole('combobox', { name: box }).click()
+    await app.getByRole('option', { name: option }).click()
+  }
+  await changes(() => choose('Over', 'tokens'))
+  // 400 steps of 4 sequences of 24 tokens.
+  await expect(chart).toContainText('38.40 k tokens')
+  await changes(() => choose('Smoothing', 'much'))
+  await changes(() => app.getByRole('checkbox', { name: 'Logarithmic' }).click())
+  const kd = chart.getByRole('button', { name: /^kd/ })
+  await changes(() => kd.click())
+  await expect(kd).toHaveAttribute('aria-pressed', 'false')
+  const last = await picture()
+  // What the address says outlives a reload; who is hidden does not.
+  await app.reload()
+  await expect(chart).toContainText('38.40 k tokens')
+  await kd.click()
+  await expect.poll(picture).toBe(last)
+
+  const file = app.waitForEvent('download')
+  await chart.getByRole('button', { name: 'Save Loss' }).click()
+  await app.getByRole('menuitem', { name: 'Save as SVG' }).click()
+  const svg = readFileSync(await (await file).path(), 'utf8')
+  expect(svg).toContain('>training tokens</text>')
+  expect(svg).toContain('>nats/token</text>')
+})
+
 test.describe('with a grid', () => {
   test.use({ library: 'grid' })
+
+  test('a comparison is sorted by any metric, and its charts are in sight beside its table', async ({
+    app,
+  }) => {
+    await rail(app, 'Runs').click()
+    for (const box of await app.getByRole('checkbox', { name: /^Select both/ }).all()) await box.click()
+    await app.getByRole('button', { name: 'Compare', ...exact }).click()
+    const table = app.getByRole('table', { name: 'Metrics' })
+    await expect(table.getByRole('row')).toHaveCount(5)
+    const perplexities = async () => {
+      const rows = await table.getByRole('row').all()
+      const cells = await Promise.all(rows.slice(1).map((row) => row.getByRole('cell').nth(1).innerText()))
+      return cells.map((cell) => parseFloat(cell.replace(',', '')))
+    }
+    const head = table.getByRole('columnheader', { name: 'Perplexity' })
+    const rising = (await perplexities()).toSorted((a, b) => a - b)
+    await head.getByRole('button').click()
+    await expect(head).toHaveAttribute('aria-sort', 'ascending')
+    expect(await perplexities()).toEqual(rising)
+    await head.getByRole('button').click()
+    expect(await perplexities()).toEqual(rising.toReversed())
+    await expect(app.getByRole('region', { name: 'Held-out perplexity' })).toBeInViewport()
+  })
 
   test('a run keeps its colour when another one leaves the comparison', async ({ app }) => {
     await rail(app, 'Compare').click()

@@ -105,3 +105,32 @@ test('a cluster’s profile is checked field by field, kept, tried and chosen', 
   await app.getByRole('option', { name: 'lab' }).click()
   await expect(dialog.getByText('lab will differ')).toBeVisible()
 })
+
+test.describe('from an experiment', () => {
+  test.use({ library: 'small' })
+
+  test('a grid of two axes is made of settings and values that are chosen on the page', async ({ app }) => {
+    await app.getByRole('link', { name: 'small', ...exact }).click()
+    await expect(app.getByLabel('YAML')).toHaveValue(/corpus:/)
+    await app.getByRole('button', { name: 'Ablation' }).click()
+    await app.getByRole('menuitem', { name: 'Axes of your own' }).click()
+    const dialog = app.getByRole('dialog', { name: 'Ablation: axes of your own' })
+    const estimate = dialog.getByLabel('Estimate', exact)
+    // Two weightings and three shares.
+    await expect(estimate).toContainText('6; 1 at a time')
+    await dialog.getByLabel('Setting 1').click()
+    await app.getByRole('option', { name: 'Steps' }).click()
+    await expect(dialog.getByText('numbers with commas between them')).toBeVisible()
+    await expect(dialog.getByRole('button', { name: 'Start' })).toBeDisabled()
+    await dialog.getByLabel('Values 1').fill('4, 8')
+    await dialog.getByLabel('Values 2').fill('0.2, 1.5')
+    await expect(dialog.getByText(/lambda.*expected at most 1/)).toBeVisible()
+    await dialog.getByLabel('Values 2').fill('0.2, 0.8')
+    await expect(estimate).toContainText('4; 1 at a time')
+    await dialog.getByRole('button', { name: 'Start' }).click()
+    await expect(app.getByRole('heading', { level: 1, name: 'small: steps × lambda' })).toBeVisible()
+    await expect(app.getByRole('table', { name: 'Heatmap' })).toBeVisible({ timeout: 120_000 })
+    const completed = app.getByRole('table').last().getByText('completed', exact)
+    await expect(completed).toHaveCount(4, { timeout: 120_000 })
+  })
+})

@@ -164,22 +164,6 @@ test('a worker that dies takes only its run with it, which can be resumed', asyn
   await expect(app.getByText('completed', { exact: true })).toBeVisible({ timeout: 90_000 })
 })
 
-test('everything is reached by keyboard', async ({ app }) => {
-  await expect(app.getByRole('heading', { level: 1, name: 'Experiments' })).toBeVisible()
-  await app.keyboard.press('Control+k')
-  await app.getByPlaceholder('Find anything').fill('Settings')
-  await expect(app.getByRole('option', { name: 'Settings' })).toBeVisible()
-  await app.keyboard.press('Enter')
-  await expect(app.getByRole('heading', { level: 1, name: 'Settings' })).toBeVisible()
-  await app.getByRole('combobox', { name: 'Colours' }).focus()
-  await app.keyboard.press('Enter')
-  await app.getByRole('option', { name: 'dark' }).press('Enter')
-  await expect(app.locator('html')).toHaveClass(/dark/)
-  await rail(app, 'Teachers').focus()
-  await app.keyboard.press('Enter')
-  await expect(app.getByRole('heading', { level: 1, name: 'Teachers' })).toBeVisible()
-})
-
 test('a teacher continues a prompt in the playground, the same each time', async ({ app }) => {
   await rail(app, 'Playground').click()
   await app.getByRole('button', { name: 'Model' }).click()

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { align, foldSeeds, stack, toCsv, toSvg, type Series } from './series'
+import { toSvg } from './figure'
+import { align, foldSeeds, stack, toCsv, type Series } from './series'
 
 const stroke = { color: '#000', dash: [] }
 const a: Series = {
@@ -84,6 +85,6 @@ describe('seeds of one setting', () => {
       },
     ])
     expect(toCsv(folded).split('\n').slice(0, 2)).toEqual(['step,all,"all, low","all, high"', '1,4,2,6'])
-    expect(toSvg('t', folded)).toContain('<polygon fill="#000"')
+    expect(toSvg({ title: 't', x: 'step', y: '' }, folded)).toContain('<polygon fill="#000"')
   })
 })

@@ -8,7 +8,7 @@ const POINTS = 1500
 
 /** A quantity of a run; absent when it was not measured. */
 export function curveSeries(name: string, curves: Curves, key: string, stroke: Stroke): Series[] {
-  return drawn([[name, curves[key], stroke]])
+  return drawn([[name, curves[key], stroke]], curves)
 }
 
 /** One series a teacher of a quantity that each has. */
@@ -18,11 +18,18 @@ export function teacherSeries(
   key: 'alpha' | 'teacherEntropy' | 'foreign',
   stroke: (k: number) => Stroke,
 ): Series[] {
-  return drawn(names.map((name, k) => [name, curves[`${key}.${k}`], stroke(k)]))
+  return drawn(
+    names.map((name, k) => [name, curves[`${key}.${k}`], stroke(k)]),
+    curves,
+  )
 }
 
 /** Curves of the same steps; a gap where there is no finite number. */
-function drawn(lines: [name: string, curve: Curve | undefined, stroke: Stroke][]): Series[] {
+function drawn(
+  lines: [name: string, curve: Curve | undefined, stroke: Stroke][],
+  { tokens, seconds }: Curves,
+): Series[] {
+  const clock = { ...(tokens && { tokens }), ...(seconds && { seconds }) }
   const there = lines.flatMap(([name, curve, stroke]) =>
     curve?.steps.length ? [{ name, stroke, steps: curve.steps, values: curve.values.map(numberOf) }] : [],
   )
@@ -34,5 +41,6 @@ function drawn(lines: [name: string, curve: Curve | undefined, stroke: Stroke][]
     name,
     points: places.map((i) => [steps[i]!, Number.isFinite(values[i]) ? values[i]! : null] as const),
     ...stroke,
+    clock,
   }))
 }
