@@ -2,6 +2,10 @@ import { z } from 'zod'
 import type { RunConfig } from './run'
 import { writes } from './source'
 
+/** Records of one kind of text: those whose field, a name or a path, has this value. */
+export const corpusDomain = z.strictObject({ field: z.string().min(1), value: z.string().min(1) })
+export type CorpusDomain = z.output<typeof corpusDomain>
+
 /** The file of it, in the corpus' folder. */
 export const CORPUS_INDEX = 'index.bin'
 
@@ -37,6 +41,13 @@ export const corpusIndex = z.strictObject({
   bytes: count,
 })
 export type CorpusIndex = z.output<typeof corpusIndex>
+
+/** What a corpus' row says of where its text is, and what of it. */
+export const corpusText = {
+  index: corpusIndex.optional(),
+  reference: corpusReference.optional(),
+  domain: corpusDomain.optional(),
+}
 
 /**
  * Whether the batches of a run are drawn among segments: where a corpus has an index and nobody needs the whole text, as

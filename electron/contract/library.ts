@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { badInput } from './errors'
-import { corpusIndex, corpusReference } from './corpusIndex'
+import { corpusDomain, corpusText } from './corpusIndex'
 import type { CorpusMixture, TokenReading } from './corpusMixture'
 import { objectName, type Features } from './experiment'
 import { int8Cost } from './int8Cost'
@@ -41,6 +41,8 @@ export const corpusReading = {
   duplicates: z.enum(['keep', 'drop']).default('keep'),
   /** The same of documents that are nearly as an earlier one. */
   nearDuplicates: z.enum(['keep', 'drop']).default('keep'),
+  /** What alone is imported; default: all. */
+  domain: corpusDomain.optional(),
 }
 export const importFormats = corpusReading.format.unwrap().options
 
@@ -112,8 +114,7 @@ export const corpus = z.strictObject({
   duplicates: z.strictObject({ count: z.number().int().positive(), dropped: z.boolean() }).optional(),
   /** Documents of which nearly all runs of five words stand in an earlier one, and whether they were dropped. */
   nearDuplicates: z.strictObject({ count: z.number().int().positive(), dropped: z.boolean() }).optional(),
-  index: corpusIndex.optional(),
-  reference: corpusReference.optional(),
+  ...corpusText,
   /** Entropy rate of the source in bits per byte, where it is known exactly (generated text). */
   entropyFloor: z.number().optional(),
   sample: z.string(),

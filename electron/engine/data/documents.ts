@@ -16,7 +16,7 @@ export type { Split }
  */
 export async function* readDocuments(
   dataDir: string,
-  corpus: Pick<Corpus, 'id' | 'name' | 'digest' | 'split' | 'index' | 'reference'>,
+  corpus: Pick<Corpus, 'id' | 'name' | 'digest' | 'split' | 'index' | 'reference' | 'domain'>,
   split?: Split,
 ): AsyncGenerator<Document> {
   if (corpus.index) {

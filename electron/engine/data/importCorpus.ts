@@ -51,6 +51,7 @@ export async function importCorpus(job: ImportCorpusJob, progress: Progress): Pr
   const learnt = () => ({
     format: reading.format(),
     byPlace: pieces.cut,
+    ...(job.domain && { domain: job.domain }),
     ...(referred && { reference: referred.reference }),
     ...(reading.unreadable.count && { unreadable: reading.unreadable }),
     ...(duplicates.count && { duplicates: { count: duplicates.count, dropped: drop.exact } }),

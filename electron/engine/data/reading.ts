@@ -14,7 +14,7 @@ import {
   type Source,
 } from './formats'
 
-type Options = Pick<Extract<Job, { kind: 'import-corpus' }>, 'format' | 'field' | 'unreadable'>
+type Options = Pick<Extract<Job, { kind: 'import-corpus' }>, 'format' | 'field' | 'unreadable' | 'domain'>
 
 /** The field that is read where none is named: where a record lacks it, it may be a conversation. */
 const DEFAULT_FIELD = 'text'
@@ -49,12 +49,15 @@ export class Reading {
     onPlace?: (source: Source, format: Reader['name'], lies: Entry['lies']) => void,
   ): AsyncGenerator<Document> {
     const { roots } = this.field
-    const { format } = this.options
-    const columns = this.onRecord ? [] : roots
+    const { format, domain } = this.options
+    const columns = this.onRecord
+      ? []
+      : [...new Set([...roots, ...(domain ? parseField(domain.field).roots : [])])]
     for await (const source of openSources(file, onBytes)) {
       const reader = readerNamed(format) ?? (await readerOf(source, roots))
       this.formats.add(format === 'c4' ? format : reader.name)
       for await (const entry of reader.entries(source, columns)) {
+        if (!this.isWanted(entry)) continue
         if (reader.name !== 'text') this.unreadable.of++
         const document = this.documentOf(entry)
         if (!holdsText(document)) continue
@@ -67,7 +70,10 @@ export class Reading {
   /** Documents with text of a part of a file that was read before. */
   documentsIn(text: string, format: (typeof referredFormats)[number], name: string): Document[] {
     const entries = format === 'text' ? textEntries(text, name) : jsonLineEntries(text, name)
-    return [...entries].map((entry) => this.documentOf(entry)).filter(holdsText)
+    return [...entries]
+      .filter((entry) => this.isWanted(entry))
+      .map((entry) => this.documentOf(entry))
+      .filter(holdsText)
   }
 
   /** Of all files that were read. */
@@ -87,6 +93,15 @@ export class Reading {
     const value = valueAt(record, field)
     if (Array.isArray(value)) return turnsOf(value)
     return (field === DEFAULT_FIELD && format !== 'c4' && conversationOf(record)) || text
+  }
+
+  /** Whether it is of the domain that is asked for; what cannot be read may be. */
+  private isWanted(entry: Entry): boolean {
+    const { domain } = this.options
+    if (!domain || 'problem' in entry) return true
+    if (!('record' in entry)) return false
+    const value = valueAt(entry.record, domain.field)
+    return ['string', 'number', 'bigint', 'boolean'].includes(typeof value) && String(value) === domain.value
   }
 
   private documentOf(entry: Entry): Document | undefined {

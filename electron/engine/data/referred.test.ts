@@ -92,6 +92,28 @@ describe('a corpus whose text stays where it is', () => {
       expect(await documents(referred, split)).toEqual(await documents(copied, split))
   })
 
+  it('is of one domain where that alone is asked for, copied or not', async () => {
+    const file = join(dataDir, 'domains.jsonl')
+    const of = (i: number) => ({
+      text: `${i}: ${words(200)}`,
+      about: { source: i % 3 ? 'code' : 'prose', year: 2000 + (i % 2) },
+    })
+    const lines = Array.from({ length: 90 }, (_, i) => of(i))
+    writeFileSync(file, [...lines.map((line) => JSON.stringify(line)), '{"text": 5}'].join('\n'))
+    for (const [field, value, wanted] of [
+      ['about.source', 'prose', (i: number) => i % 3 === 0],
+      ['about.year', '2001', (i: number) => i % 2 === 1],
+    ] as const) {
+      const domain = { field, value }
+      for (const reference of [false, true]) {
+        const corpus = await bring(file, { domain, reference })
+        expect(corpus.domain).toEqual(domain)
+        expect(await documents(corpus)).toEqual(lines.filter((_, i) => wanted(i)).map(({ text }) => text))
+      }
+    }
+    await expect(bring(file, { domain: { field: 'about.source', value: 'verse' } })).rejects.toThrow('empty')
+  })
+
   it('is refused where the text has changed, or is gone', async () => {
     const file = join(dataDir, 'changing.txt')
     writeFileSync(file, Array.from({ length: 30 }, () => words(500)).join('\n\n'))

@@ -15,7 +15,7 @@ import { documentHash, fractionOf, heldOutAmong, splitByFraction, splitByPlace, 
 type CorpusIdentity = Pick<Corpus, 'id' | 'name' | 'source'>
 interface Learnt extends Pick<
   Corpus,
-  'format' | 'unreadable' | 'duplicates' | 'nearDuplicates' | 'reference'
+  'format' | 'unreadable' | 'duplicates' | 'nearDuplicates' | 'reference' | 'domain'
 > {
   /** Whether its documents are split by their place, and not by what they hold. */
   byPlace?: boolean

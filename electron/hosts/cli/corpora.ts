@@ -1,6 +1,14 @@
 import { resolve } from 'node:path'
 import { Option, type Command } from 'commander'
-import { duplicatesText, importFormats, unreadableWarning, type Corpus, type CorpusPreview } from '#contract'
+import {
+  badInput,
+  duplicatesText,
+  importFormats,
+  unreadableWarning,
+  type Corpus,
+  type CorpusDomain,
+  type CorpusPreview,
+} from '#contract'
 import { show } from '../../services/report'
 import { followTask } from './handOver'
 import { controlOf, perform, type GlobalOptions, type Remote, type Session } from './session'
@@ -39,23 +47,28 @@ export function corpusCommand(imports: Command): void {
         .choices(['keep', 'drop'])
         .default('keep'),
     )
+    .option(
+      '--domain <field=value>',
+      'import only the records whose field has this value, as a corpus of its own',
+    )
     .option('--reference', 'the text stays where it is: plain text or JSON lines, not compressed')
     .option('--preview', 'show fields, first documents and tokens; import nothing')
     .action(async (path: string, given: ImportCorpusOptions, command: Command) => {
-      const { preview, reference, ...own } = given
-      const options = { ...own, path: resolve(path) }
+      const { preview, reference, domain, ...own } = given
+      const options = { ...own, path: resolve(path), ...(domain && { domain: domainOf(domain) }) }
+      const whole = { ...options, reference }
       const local = async (session: Session) => {
         const { library } = session.rooms
         if (preview) {
           const found = await library.previews.inspect(options, controlOf(session))
           return { json: found, text: previewText(found) }
         }
-        const row = await library.importCorpus({ ...options, reference }, controlOf(session))
+        const row = await library.importCorpus(whole, controlOf(session))
         return { json: row, text: importedText(row) }
       }
       const handedOver = async (remote: Remote) => {
         const { call } = remote.host
-        const made = await followTask(remote, () => call('corpora.import', options))
+        const made = await followTask(remote, () => call('corpora.import', whole))
         const row = (await call('corpora.list', {})).find(({ id }) => id === made)!
         return { json: row, text: importedText(row) }
       }
@@ -65,6 +78,12 @@ export function corpusCommand(imports: Command): void {
     })
 }
 
+function domainOf(text: string): CorpusDomain {
+  const at = text.indexOf('=')
+  if (at > 0 && at < text.length - 1) return { field: text.slice(0, at), value: text.slice(at + 1) }
+  throw badInput(`"${text}" names no domain`, { field: '--domain', expected: 'FIELD=VALUE, as source=code' })
+}
+
 interface ImportCorpusOptions {
   name?: string
   format: (typeof importFormats)[number]
@@ -72,6 +91,7 @@ interface ImportCorpusOptions {
   unreadable: 'stop' | 'skip'
   duplicates: 'keep' | 'drop'
   nearDuplicates: 'keep' | 'drop'
+  domain?: string
   reference?: boolean
   preview?: boolean
 }

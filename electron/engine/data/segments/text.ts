@@ -7,7 +7,7 @@ import { splitOf, type Split } from '../split'
 import { partsOfLong } from './cut'
 import { bytesAt, checkOf, IndexFile, ROW_NUMBERS, sha256Of, type Segment } from './indexFile'
 
-type Indexed = Pick<Corpus, 'id' | 'name' | 'split' | 'reference'>
+type Indexed = Pick<Corpus, 'id' | 'name' | 'split' | 'reference' | 'domain'>
 
 /** The documents of a corpus that has an index, segment by segment: each is held against it when it is read. */
 export class SegmentText {
@@ -25,9 +25,10 @@ export class SegmentText {
   ) {
     this.folder = join(dataDir, 'library', 'corpora', corpus.id)
     this.count = segments
-    const { reference } = corpus
+    const { reference, domain } = corpus
     // What could not be read was left out.
-    this.reading = reference && new Reading({ format: 'auto', field: reference.field, unreadable: 'skip' })
+    this.reading =
+      reference && new Reading({ format: 'auto', field: reference.field, unreadable: 'skip', domain })
     const path = join(this.folder, CORPUS_INDEX)
     const size = statSync(path, { throwIfNoEntry: false })?.size
     if (size !== 8 * ROW_NUMBERS * segments) throw this.changed(path)
