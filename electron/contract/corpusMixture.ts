@@ -5,7 +5,7 @@ const positive = z.number().positive()
 
 export const lossTokens = ['assistant', 'all'] as const
 export const packings = ['documents', 'windows'] as const
-export const namedTemplates = ['chatml'] as const
+export const namedTemplates = ['chatml', 'plain'] as const
 
 /** How a corpus is read; what is left out is decided by what it holds (`tokenReadingOf`). */
 export const corpusUse = {

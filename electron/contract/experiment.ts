@@ -131,7 +131,7 @@ export const evaluation = z.strictObject({
   every: natural.default(100),
   /** Held-out tokens per corpus that an evaluation scores. */
   tokens: count.default(20000),
-  /** Held-out prompts that the last evaluation continues greedily, for BLEU and ROUGE-L. */
+  /** Held-out prompts that the last evaluation continues greedily, for BLEU and ROUGE-L; of conversations it answers. */
   prompts: natural.default(0),
 })
 

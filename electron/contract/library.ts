@@ -6,6 +6,7 @@ import { objectName, type Features } from './experiment'
 import { int8Cost } from './int8Cost'
 import { measured } from './measured'
 import { hasLayers, teacherModel, type ModelConfig } from './model'
+import { servedCheck } from './served'
 
 export const id = z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'an id is lower-case letters, digits and dashes')
 /** SHA-256, hexadecimal. */
@@ -211,8 +212,7 @@ function mixtureKey(corpora: readonly { id: string; weight: number }[]): string 
 export const importCheck = z.strictObject({
   perplexity: z.number(),
   sample: z.string(),
-  /** Of one behind a server: alternatives that it names for a token, and the share of the probability that they have. */
-  served: z.strictObject({ k: z.number().int().positive(), covered: z.number() }).optional(),
+  served: servedCheck.optional(),
   /** What is strange about it. */
   warning: z.string().optional(),
 })

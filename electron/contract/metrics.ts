@@ -131,6 +131,8 @@ export const evaluationRecord = z.object({
   /** Of greedy continuations of held-out prompts against the text itself: 0..100, and 0..1. */
   bleu: z.number().optional(),
   rougeL: z.number().optional(),
+  /** Of conversations: the share of held-out answers, written greedily, that are the very one; 0..1. */
+  exactAnswers: z.number().optional(),
   /** A continued run: scores on the earlier run's corpora that it no longer trains on. They enter no mean. */
   retained: z.array(corpusScore).optional(),
   /** Seconds the evaluation took. Differs between two runs. */

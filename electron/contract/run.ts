@@ -6,6 +6,7 @@ import { corpus, digest, id, teacher, timestamp, tokenizer } from './library'
 import { measured } from './measured'
 import { evaluationRecord, stepRecord } from './metrics'
 import { modelConfig, objectName } from './model'
+import { serverHealth } from './served'
 import { SCHEMA_VERSION } from './version'
 import { weightingStrategies } from './weighting'
 
@@ -179,6 +180,8 @@ export const run = z.strictObject({
   sharedAlignments: z.array(alignmentSetting).default([]),
   /** What its teachers' outputs cost it so far. */
   teacherOutputs: z.array(teacherOutputs).default([]),
+  /** How the servers do that its teachers stand behind, since it was last started. */
+  servers: z.array(serverHealth).optional(),
   step: z.number().int().nonnegative(),
   steps: z.number().int().positive(),
   last: stepRecord.optional(),

@@ -16,15 +16,58 @@ export const servedKey = z.union([
 ])
 export type ServedKey = z.output<typeof servedKey>
 
-export const servedLimits = z.strictObject({
-  /** Requests at a time. */
-  concurrency: size.max(256).default(4),
-  /** Requests begun in a minute; absent: as many as are answered. */
-  perMinute: size.optional(),
-  /** Seconds that an answer may take. */
-  timeout: z.number().positive().max(3600).default(120),
-})
+export const servedLimits = z
+  .strictObject({
+    /** Requests at a time. */
+    concurrency: size.max(256).default(4),
+    /** Requests begun in a minute; absent: as many as are answered. */
+    perMinute: size.optional(),
+    /** Seconds that an answer may take. */
+    timeout: z.number().positive().max(3600).default(120),
+    /** Tokens that a run may ask from its start, or from where it was resumed, to its end; then it stops. */
+    tokens: size.optional(),
+    /** Of a million tokens, in whatever money. */
+    price: z.number().positive().optional(),
+    /** What a run's tokens may cost at that price; then it stops, as with `tokens`. */
+    cost: z.number().positive().optional(),
+  })
+  .refine(({ price, cost }) => cost === undefined || price !== undefined, {
+    path: ['price'],
+    message: 'a bound of cost needs the price of a million tokens',
+  })
 export type ServedLimits = z.output<typeof servedLimits>
+
+/** What an import found out of a server. */
+export const servedCheck = z.strictObject({
+  /** Alternatives that it names for a token, and the share of the probability that they have. */
+  k: size,
+  covered: z.number(),
+  tokensPerSecond: z.number().optional(),
+})
+
+/** Tokens that a run may ask by these limits; infinite without a bound. */
+export function mostTokens({ tokens = Infinity, price, cost }: ServedLimits): number {
+  return price && cost ? Math.min(tokens, Math.floor((1e6 * cost) / price)) : tokens
+}
+
+/** How a server does in a run. */
+export const serverHealth = z.object({
+  /** The teacher's name. */
+  teacher: z.string(),
+  /** Of prompts that were answered. */
+  tokens: z.number().int(),
+  answers: z.number().int(),
+  /** Requests that were asked again, as the server was busy, ill or out of reach. */
+  retries: z.number().int(),
+  /** Why the last of these was. */
+  lastError: z.string().optional(),
+  lastAnswerAt: z.iso.datetime().optional(),
+  /** Since the first request. */
+  tokensPerSecond: z.number(),
+  /** At the price that the teacher has. */
+  cost: z.number().optional(),
+})
+export type ServerHealth = z.output<typeof serverHealth>
 
 /**
  * A teacher behind a server: of each token it says the `k` likeliest next ones. The rest of the probability is one

@@ -1,6 +1,6 @@
 import { servedDialects, type ServedDialect } from '#contract'
 import { ServedClient } from '../engine/teachers/served/client'
-import { parseAnswer } from '../engine/teachers/served/http'
+import { parseAnswer, Server } from '../engine/teachers/served/http'
 import { letters } from '../engine/teachers/served/testing'
 import { ServedText } from '../engine/teachers/served/text'
 import type { Reader } from './harness'
@@ -60,6 +60,7 @@ export const servedReaders: Reader[] = servedDialects.map((dialect) => ({
     const ask = () => Promise.resolve(parseAnswer(Buffer.from(input).toString('utf8'), URL))
     const limits = { concurrency: 1, timeout: 1 }
     const teacher = { vocab: VOCAB, url: URL, model: 'm', dialect, k: 3, ids: true, late: false, limits }
-    return new ServedClient({ url: URL, ask }, teacher, new ServedText(letters(VOCAB))).ask(IDS)
+    const server = Object.assign(new Server({ url: URL, limits }), { ask })
+    return new ServedClient(server, teacher, new ServedText(letters(VOCAB))).ask(IDS)
   },
 }))

@@ -20,6 +20,8 @@ const KEY = 'sk-never-written-down'
 const K = 12
 const VOCAB = 320
 const CONTEXT = 16
+/** Tokens of the sequence that is asked again whenever a run opens the server. */
+const KEPT_AT_IMPORT = 17
 let folder: string
 let services: Services
 let server: Double
@@ -180,7 +182,43 @@ describe('a teacher behind a server', () => {
     const again = await losses({ name: 'again', teachers: ['twelve'], cache: { mode: 'off' } })
     expect(again).toEqual(served)
     expect(server.requests).toBe(requests)
-  }, 60_000)
+  }, 240_000)
+
+  it('is asked for no more than its limits allow: the run stops, says why, and goes on with what is kept', async () => {
+    const each = CONTEXT + 1
+    // Two batches of four: all else that the run reads was told to the one before, of the same server.
+    const most = 8 * each
+    const limits = { concurrency: 4, timeout: 30, price: 1000, cost: most / 1000 }
+    const { library, queue, experiments } = services.rooms
+    await library.importTeacher({ ...importing({ topK: K, limits }), name: 'dear' })
+    const changes = { name: 'bounded', teachers: ['dear'], seed: 5 }
+    const { estimate } = experiments.check({ definition: definition(changes) })
+    expect(estimate!.askedCost).toBeCloseTo((1000 * estimate!.askedTokens!) / 1e6, 9)
+    expect(estimate!.askedBound).toMatch(`may be asked for ${most} tokens a run`)
+    const before = server.tokens
+    const { id } = experiments.start({ definition: definition(changes) })
+    const stopped = await queue.finished(id)
+    expect(stopped).toMatchObject({ status: 'stopped', step: 0 })
+    expect(stopped.reason).toBe(
+      `server ${url}, model "tiny": limits.cost is reached: ${most} tokens were asked, ${4 * each} more would be above 0.136 at 1000 a million; resumed, the run may ask as many again`,
+    )
+    // Beside them the question whether it is the same model.
+    expect(stopped.servers).toMatchObject([{ teacher: 'dear', tokens: most + KEPT_AT_IMPORT, retries: 0 }])
+    queue.resume(id)
+    const row = await queue.finished(id)
+    expect(row).toMatchObject({ status: 'completed', step: train.steps })
+    expect(row.reason).toBeUndefined()
+    // Nothing was asked twice.
+    const asked = server.tokens - before - 2 * KEPT_AT_IMPORT
+    expect(asked).toBe(2 * most)
+    expect(asked).toBeLessThanOrEqual(estimate!.askedTokens!)
+    const lossesOf = (run: string) =>
+      readFileSync(join(folder, 'data/runs', run, runFiles.metrics), 'utf8')
+        .trim()
+        .split('\n')
+        .flatMap((line) => (JSON.parse(line) as { loss?: number }).loss ?? [])
+    expect(lossesOf(id)).toEqual(await losses({ ...changes, name: 'unbounded', teachers: ['twelve'] }))
+  }, 240_000)
 
   it('is not believed once another model answers in its place', async () => {
     scale = 3

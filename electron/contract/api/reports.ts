@@ -31,5 +31,5 @@ export const reports = {
    * Does a study on the data of a source folder, as a task that ends in a report. What the library and earlier, stopped
    * attempts have is used again.
    */
-  'studies.start': method(z.strictObject({ study: z.string(), source: z.string().min(1) }), task),
+  'studies.start': method(z.strictObject({ study: z.string(), source: z.string().min(1).optional() }), task),
 } as const

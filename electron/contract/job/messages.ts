@@ -4,6 +4,7 @@ import { errorShape } from '../errors'
 import { calibration, id } from '../library'
 import { evaluationRecord, stepRecord } from '../metrics'
 import { checkpoint, environment, teacherOutputs } from '../run'
+import { serverHealth } from '../served'
 import { job } from './job'
 
 /** Host to worker. The first message is the job; `pause`, `continue` and `stop` act within one step. */
@@ -38,10 +39,12 @@ export const workerEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('log'), level: z.enum(['info', 'warn', 'error']), message: z.string() }),
   /** Of this process; a resumed run adds them to what it had. */
   z.object({ type: z.literal('teacher-outputs'), outputs: z.array(teacherOutputs) }),
+  /** Of this process. */
+  z.object({ type: z.literal('servers'), servers: z.array(serverHealth) }),
   z.object({ type: z.literal('paused') }),
   z.object({ type: z.literal('continued') }),
   z.object({ type: z.literal('text'), text: z.string() }),
-  /** `result` by the job's kind; a run's is `{status: 'completed' | 'stopped', step}`. */
+  /** `result` by the job's kind; a run's is `{status: 'completed' | 'stopped', step}`, and why it stopped by itself. */
   z.object({ type: z.literal('done'), result: z.unknown() }),
   z.object({ type: z.literal('error'), error: errorShape }),
 ])

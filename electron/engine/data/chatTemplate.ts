@@ -25,6 +25,17 @@ export const chatml: ChatTemplate = {
     (prompt ? `${BEGIN}assistant\n` : ''),
 }
 
+/** Nothing but what is said: a question, and after a space its answer, which ends with its line, as tasks are written. */
+export const plain: ChatTemplate = {
+  source: 'plain',
+  render: (turns) =>
+    turns
+      .map(({ role, content }) =>
+        role === 'assistant' ? ` ${content}\n` : role === 'system' ? `${content}\n` : content,
+      )
+      .join(''),
+}
+
 /**
  * Renders a conversation turn by turn, so that it is known where the assistant speaks: each beginning must be the
  * beginning of the whole.

@@ -6,7 +6,7 @@ import type { Corpus } from '#contract'
 import { scoreDocuments } from '../evaluate/tokenScores'
 import { scoringWindows } from '../evaluate/windows'
 import { createBatchPlan } from './batchPlan'
-import { chatml, renderConversation, type ChatTemplate } from './chatTemplate'
+import { chatml, plain, renderConversation, type ChatTemplate } from './chatTemplate'
 import { conversationOf } from './conversation'
 import { openText } from './corpusText'
 import { importCorpus } from './importCorpus'
@@ -76,6 +76,13 @@ describe('a rendered conversation', () => {
     const { text, spans } = renderConversation(chatml, [quoting, answered, asked, answered])
     expect(spans.map(({ from, to }) => text.slice(from, to))).toEqual(Array(2).fill('Because.<|im_end|>\n'))
     expect(spans[0]!.from).toBeGreaterThan(quoting.content.length)
+  })
+
+  it('of plain text is a question and its answer, which has the space before it and the end of its line', () => {
+    const turns = [{ role: 'system', content: 'Be brief.' }, asked, answered, asked, answered]
+    const { text, spans } = renderConversation(plain, turns)
+    expect(text).toBe('Be brief.\nWhy? Because.\nWhy? Because.\n')
+    expect(spans.map(({ from, to }) => text.slice(from, to))).toEqual(Array(2).fill(' Because.\n'))
   })
 
   it('is refused of a template that writes a turn otherwise once others follow', () => {

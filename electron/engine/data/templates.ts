@@ -1,11 +1,11 @@
 import { Template } from '@huggingface/jinja'
 import { badInput, type Corpus, type Tokenizer } from '#contract'
-import { chatml, type ChatTemplate } from './chatTemplate'
+import { chatml, plain, type ChatTemplate } from './chatTemplate'
 import { tokenizerFile } from './tokenizer'
 import { readTokenizerSettings, specialToken } from './tokenizerSettings'
 
 /** Templates that a definition may name. */
-const NAMED: Record<string, ChatTemplate> = { chatml }
+const NAMED: Record<string, ChatTemplate> = { chatml, plain }
 
 /**
  * What writes a corpus' conversations for a tokenizer.

@@ -6,6 +6,7 @@ import {
   readsCache,
   type AlignmentSetting,
   type RunConfig,
+  type ServerHealth,
   type Teacher,
   type TeacherOutputs,
 } from '#contract'
@@ -148,6 +149,11 @@ export class RunTeachers {
       const own = sha256(`${key}/${this.config.id}`)
       return { teacher, key: own, computed: steps * batch * context, reused: 0, seconds: 0, secondsSaved: 0 }
     })
+  }
+
+  /** How the servers do that were asked. */
+  servers(): ServerHealth[] {
+    return this.sources.flatMap((source) => source.server?.() ?? [])
   }
 
   private get cached(): CachedTeacher[] {

@@ -1,4 +1,4 @@
-import type { Teacher } from '#contract'
+import type { ServerHealth, Teacher } from '#contract'
 import type { tf } from '../backend/tf'
 import type { Final } from '../model/forward'
 
@@ -54,6 +54,8 @@ export interface TeacherSource {
    * @param tokens int32 [sequences, time]; called inside a tidy, with no gradient taken
    */
   signal(tokens: tf.Tensor2D, options?: { attention?: boolean }): TeacherSignal
+  /** Of one behind a server how that does, once it was asked. */
+  server?(): ServerHealth | undefined
   dispose(): void
 }
 

@@ -1,7 +1,7 @@
-import { checkpointFolder } from '#contract'
-import { describeForeign } from '../teachers/foreign'
+import { checkpointFolder, type TeacherOutputs } from '#contract'
+import { describeForeign, foreignOutputs } from '../teachers/foreign'
 import type { OpenedRun } from './openRun'
-import type { RunLog } from './runLog'
+import type { Emit, RunLog } from './runLog'
 
 /** Logs how a run begins, or where it goes on. */
 export function announce(log: RunLog, { config, last, initial, foreign, studentText }: OpenedRun): void {
@@ -18,4 +18,15 @@ export function announce(log: RunLog, { config, last, initial, foreign, studentT
   log.event('log', 0, `first weights: ${initial.note}`)
   if (studentText) log.event('log', 0, `the student writes from ${studentText.prompts} prompts`)
   for (const teacher of foreign) log.event('log', 0, describeForeign(config, teacher))
+}
+
+/** What the teachers' outputs cost this process so far, and how their servers do. */
+export function tellTeachers(
+  emit: Emit,
+  { config, foreign, outputs }: Pick<OpenedRun, 'config' | 'foreign' | 'outputs'>,
+  own: readonly TeacherOutputs[],
+): void {
+  const servers = outputs.servers()
+  if (servers.length) emit({ type: 'servers', servers })
+  emit({ type: 'teacher-outputs', outputs: [...own, ...foreignOutputs(config, foreign)] })
 }

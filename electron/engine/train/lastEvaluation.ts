@@ -15,6 +15,7 @@ import { writeJsonAtomic, writeJsonLinesAtomic } from '../../files'
 import { tf } from '../backend/tf'
 import { inTurn, type Chunk } from '../distill/chunks'
 import { logProbabilities } from '../distill/divergence'
+import { answerAll, heldOutQuestions } from '../evaluate/answers'
 import { continueAll, heldOutPrompts, overlap } from '../evaluate/continuations'
 import { spearman } from '../evaluate/correlation'
 import {
@@ -90,12 +91,22 @@ async function evaluateLast(
   const continuations: Continuation[] = []
   const perSplit = Math.ceil(config.experiment.evaluate.prompts / splits.length)
   const writer = { model: nativeModel(config.student, student.weights), tokenizer }
+  let [asked, exact] = [0, 0]
   for (const { text } of perSplit ? splits : []) {
+    if (text.mask) {
+      const questions = heldOutQuestions(text, perSplit, config.experiment.train.context)
+      const answered = await answerAll(writer, questions)
+      continuations.push(...answered.continuations)
+      asked += questions.length
+      exact += answered.exact
+      continue
+    }
     const prompts = heldOutPrompts(text.ids, tokenizer, perSplit)
     continuations.push(...(await continueAll(writer, prompts)).continuations)
   }
 
   const metrics: Partial<EvaluationRecord> = { ece: own.ece, brier: own.brier, ...overlap(continuations) }
+  if (asked) metrics.exactAnswers = exact / asked
   if (teachers.length) {
     const blocks = teachers.map((_, k) => block(k))
     metrics.klToTeachers = blocks.map((rows) => measuredOf(mean(rows[KL]!)))

@@ -70,7 +70,14 @@ const FOREIGN = 6
 export function readMeasured(
   values: ArrayLike<number>,
   norm: number,
-  run: { teachers: number; foreign: number; features: boolean; retention: boolean },
+  run: {
+    teachers: number
+    foreign: number
+    features: boolean
+    retention: boolean
+    /** Whether each teacher was asked for its own sequences alone: its entropy is of those. */
+    routed: boolean
+  },
   /** Of a step of which the student wrote a part, whether labels count in it. */
   written?: { labelled: boolean },
 ): Measured {
@@ -87,6 +94,8 @@ export function readMeasured(
   if (run.features) measured.features = at(3)
   measured.disagreement = at(next)
   measured.alpha = Array.from({ length: count }, (_, k) => at(next + 1 + k))
-  measured.teacherEntropy = Array.from({ length: count }, (_, k) => at(next + 1 + count + k))
+  measured.teacherEntropy = Array.from({ length: count }, (_, k) =>
+    run.routed ? measuredOf(values[next + 1 + count + k]! / values[next + 1 + k]!) : at(next + 1 + count + k),
+  )
   return measured
 }

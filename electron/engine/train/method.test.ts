@@ -1,7 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { experiment, parse, tableMethods, weightingStrategies, type RunConfig } from '#contract'
 import { startBackend } from '../backend'
-import { losses, runConfig } from './testing'
+import { tf } from '../backend/tf'
+import { createTables } from '../model/forward'
+import { TrainingStep } from './step'
+import { Student } from './student'
+import { batch, losses, model, runConfig, teacherSource } from './testing'
 
 /** The method's invariants, on real training steps. */
 
@@ -92,6 +96,40 @@ describe('on real steps', () => {
     const parts = routed({ text: 'teacher 0', code: 'teacher 1' })
     parts.experiment.train.accumulate = 2
     expectNear(await of(parts, [0, 1, 1, 0]), mixed, 1e-5)
+  })
+
+  it('a routed teacher is asked for its own sequences alone, and its entropy is of those', async () => {
+    const routes = { text: 'teacher 0', code: 'teacher 1', talk: 'teacher 1' }
+    const corpus = Object.keys(routes).map((name) => ({ name }))
+    const config = runConfig({ corpus, weighting: { strategy: 'routed', routes }, loss: off }, 3)
+    const rows: number[][] = []
+    const teachers = [0, 1, 2].map((k) => {
+      const source = teacherSource(config, k, 100 + k, 20)
+      const signal: typeof source.signal = (tokens, options) => {
+        ;(rows[k] ??= []).push(tokens.shape[0])
+        return source.signal(tokens, options)
+      }
+      return { ...source, signal }
+    })
+    const step = new TrainingStep(config, new Student(config), createTables(model, 8), teachers)
+    const read = batch(1)
+    const { alpha, teacherEntropy } = await step.run(1, { ...read, corpora: Int32Array.of(1, 0, 2, 1) })
+    // Three sequences as two and one.
+    expect(rows).toEqual([[1], [2, 1]])
+    expect(alpha).toEqual([0.25, 0.75, 0])
+    const entropyOf = async (k: number, sequences: number[]) => {
+      const mean = tf.tidy(() => {
+        const logits = teachers[k]!.signal(tf.tensor2d(read.inputs, [4, 8], 'int32')).logits
+        const p = tf.softmax(tf.div(logits, off.tau))
+        const each = tf.neg(tf.sum(tf.mul(p, tf.log(p)), -1)).reshape([4, 8])
+        return tf.mean(tf.gather(each, sequences))
+      })
+      return (await mean.data())[0]!
+    }
+    expect(teacherEntropy![0]).toBeCloseTo(await entropyOf(0, [1]), 5)
+    expect(teacherEntropy![1]).toBeCloseTo(await entropyOf(1, [0, 2, 3]), 5)
+    expect(teacherEntropy![2]).toBe('NaN')
+    for (const teacher of teachers) teacher.dispose()
   })
 
   it('every method of the table learns', async () => {

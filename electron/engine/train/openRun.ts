@@ -18,6 +18,15 @@ import { StudentText } from './source/studentText'
 
 export type RunJob = Extract<Job, { kind: 'run' }>
 
+export interface RunResult {
+  status: 'completed' | 'stopped'
+  step: number
+  /** Most resident memory that this process has had, in MiB. */
+  peakMb: number
+  /** Why it stopped, where nobody told it to. */
+  reason?: string
+}
+
 /** All that a run reads, and what it goes on from. */
 export interface OpenedRun extends TeachersRead {
   dataDir: string

@@ -5,7 +5,7 @@ import type { Control } from './control'
 import { HeldOut } from './evaluation'
 import { openBatchPlan } from './plan'
 import { openTeachers } from './readings'
-import type { RunResult } from './run'
+import type { RunResult } from './openRun'
 import type { Emit } from './runLog'
 
 /**

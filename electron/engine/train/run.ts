@@ -24,29 +24,22 @@ import { describeEnvironment } from '../environment'
 import { peakMemoryMb } from '../heap'
 import { createTables, type Tables } from '../model/forward'
 import { toTensors } from '../model/weights'
-import { foreignOutputs } from '../teachers/foreign'
+import { BoundReached } from '../teachers/served/client'
 import { watchFrom, type Watch } from './alarms'
 import { shortOfMemory } from './alarms/shortOfMemory'
 import { readTeachers } from './alarms/teacherFigures'
-import { announce } from './announce'
+import { announce, tellTeachers } from './announce'
 import { keepBase } from './base'
 import { keptAt, pruneCheckpoints, removeStale, writeCheckpoint } from './checkpoint'
 import type { Control } from './control'
 import { keepEarlier } from './earlier'
 import { completeEvaluation } from './lastEvaluation'
-import { openRun, type OpenedRun, type RunJob } from './openRun'
+import { openRun, type OpenedRun, type RunJob, type RunResult } from './openRun'
 import { rest } from './rest'
 import { RunLog, type Emit } from './runLog'
 import { TrainingStep } from './step'
 import { Student } from './student'
 import { ThreadingWords } from './threadingWords'
-
-export interface RunResult {
-  status: 'completed' | 'stopped'
-  step: number
-  /** Most resident memory that this process has had, in MiB. */
-  peakMb: number
-}
 
 /**
  * Trains one run in its folder, from the start or from its last checkpoint. Batches are a pure function of
@@ -55,8 +48,7 @@ export interface RunResult {
 export async function trainRun(job: RunJob, control: Control, emit: Emit): Promise<RunResult> {
   const run = new Training(await openRun(job, emit), control, emit)
   try {
-    await run.prepare()
-    while (await run.proceeds()) await run.step()
+    await run.work()
     return await run.finish()
   } catch (thrown) {
     throw run.failed(thrown)
@@ -83,9 +75,12 @@ class Training {
   /** Held out, at this step. */
   private crossEntropy: Measured | undefined
   private readonly threading = new ThreadingWords()
+  /** Why it stopped by itself. */
+  private reason: string | undefined
   /** How the checkpoints' adapters are merged, of a run that trains them alone. */
   private lora: StoredLora | undefined
   private batch: ReturnType<BatchPlan['at']>
+  private readonly tell = (own: TeacherOutputs[]) => tellTeachers(this.emit, this.opened, own)
 
   constructor(
     private readonly opened: OpenedRun,
@@ -124,12 +119,12 @@ class Training {
   }
 
   /** What comes before a step: the teachers' outputs, and a look at the teachers and at a continued student. */
-  async prepare(): Promise<void> {
+  private async prepare(): Promise<void> {
     const { outputs, foreign, calibration, earlier, end, plan } = this.opened
     const { emit, control } = this
     this.lora = await keepBase(this.opened.folder, this.config, this.opened.initial.weights)
     outputs.warnInto((message) => this.log.warn(this.at, message))
-    const tell = (own: TeacherOutputs[]) => this.tell(own)
+    const { tell } = this
     if ((outputs.sources.length || foreign.length) && this.at < end) {
       await outputs.fill({
         proceed: () => this.mayGoOn(),
@@ -146,12 +141,23 @@ class Training {
     if (earlier && this.at === 0 && !control.stopRequested) await this.evaluate()
   }
 
+  /** Comes to its end, to where it is told to stop, or, before its last step, to what it may ask of a server. */
+  async work(): Promise<void> {
+    try {
+      await this.prepare()
+      while (await this.proceeds()) await this.step()
+    } catch (error) {
+      if (!(error instanceof BoundReached) || this.at === this.config.experiment.train.steps) throw error
+      this.reason = error.message
+    }
+  }
+
   /** Whether there is another step to be done; waits out a pause. */
-  async proceeds(): Promise<boolean> {
+  private async proceeds(): Promise<boolean> {
     return this.at < this.opened.end && (await this.mayGoOn())
   }
 
-  async step(): Promise<void> {
+  private async step(): Promise<void> {
     const { experiment } = this.config
     const started = performance.now()
     const next = this.at + 1
@@ -230,14 +236,14 @@ class Training {
   }
 
   async finish(): Promise<RunResult> {
-    const { at: step } = this
+    const { at: step, reason } = this
     const status = step < this.config.experiment.train.steps ? 'stopped' : 'completed'
     if (this.saved < step) await this.checkpoint()
     this.tell(this.opened.outputs.outputs())
     const peakMb = peakMemoryMb()
     this.note(`peak memory ${Math.round(peakMb)} MB`)
-    this.log.event(status, step)
-    return { status, step, peakMb }
+    this.log.event(status, step, reason)
+    return { status, step, peakMb, ...(reason && { reason }) }
   }
 
   /** Logs why the run ends before its time, and returns what is to be thrown. */
@@ -286,11 +292,6 @@ class Training {
       }
     }
     return !control.stopRequested
-  }
-
-  private tell(own: TeacherOutputs[]): void {
-    const { foreign } = this.opened
-    this.emit({ type: 'teacher-outputs', outputs: [...own, ...foreignOutputs(this.config, foreign)] })
   }
 
   private note(message: string): void {

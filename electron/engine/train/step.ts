@@ -2,7 +2,7 @@ import { learnsFromTeachers, type Experiment, type RunConfig } from '#contract'
 import { inHalf } from '../backend'
 import { tf } from '../backend/tf'
 import type { MixedLoss } from '../distill/losses'
-import { partOf, type AlignedBatch } from '../data/spanWindow'
+import { partOf } from '../data/spanWindow'
 import { chunkedLoss, rowsOf, type Chunk } from '../distill/chunks'
 import { lossWithForeign, ownWeighting, teacherShares } from '../distill/foreign'
 import {
@@ -18,9 +18,10 @@ import { drawnWeights } from '../distill/weighting'
 import { forward, type Tables } from '../model/forward'
 import { softCap } from '../model/layers'
 import { dropoutMasks } from '../model/lora'
-import type { ForeignTeacher, ReadBatch } from '../teachers/foreign'
+import type { ForeignTeacher } from '../teachers/foreign'
 import { logitsOf } from '../teachers/logits'
 import { rankForeign } from '../teachers/ranking'
+import { routedOf, type RoutedTeachers } from '../teachers/routed'
 import { prepareTeachers, type Reading, type TeacherSignal, type TeacherSource } from '../teachers/source'
 import { chunksFor } from './chunksFor'
 import { byName, type Gradients } from './gradients'
@@ -35,30 +36,18 @@ import {
   type StepMetrics,
 } from './measured'
 import { fusedOf, keptAll, type Part } from './parts'
-import { columnOf, countedColumns, countedOf, countedPart, type Counted, type Masks } from './mask'
+import { columnOf, countedColumns, countedOf, countedPart } from './mask'
 import { learningRate } from './schedule'
 import type { Student } from './student'
-
-/** Token ids and next-token labels of one step, [sequences * time] each. */
-export interface TokenBatch extends Masks {
-  inputs: Int32Array
-  targets: Int32Array
-  /** Where each sequence is from; asked for where teachers are routed, or have other tokenizers. */
-  corpora?: Int32Array
-  starts?: Int32Array
-}
-
-/** With the tokens' weights, the teachers', [tokens * K], where they are drawn or routed, and what foreign ones read. */
-interface StepBatch extends Omit<TokenBatch, keyof Masks>, Counted {
-  drawn?: Float32Array
-  foreign: readonly ReadBatch[]
-}
+import { aligned, type StepBatch, type TokenBatch } from './tokenBatch'
 
 /** The training step of one run: forward, losses, backward, update. */
 export class TrainingStep {
   private readonly attention: boolean
   private readonly experiment: Experiment
   private readonly teachers: readonly TeacherSource[]
+  /** Of routed teachers those that are asked by sequence. */
+  private readonly routed: RoutedTeachers | undefined
   private readonly foreign: readonly ForeignTeacher[]
   private readonly weighting: Experiment['weighting']
   /** The fused target's share of the teachers' part of the loss. */
@@ -83,8 +72,10 @@ export class TrainingStep {
     this.weighting = ownWeighting(config)
     this.share = teacherShares(config).own
     const { features } = config.experiment.loss
-    this.attention = student.alignments().length > 0 && features !== false && features.attention !== 'none'
+    const aligns = student.alignments().length > 0
+    this.attention = aligns && features !== false && features.attention !== 'none'
     this.teachers = learnsFromTeachers(config.experiment) ? teachers : []
+    this.routed = aligns ? undefined : routedOf(config, this.weighting, this.teachers)
     this.sum = gradientSum(student.optimizer, config.experiment.train.accumulate)
   }
 
@@ -100,10 +91,8 @@ export class TrainingStep {
     // With a loss scale the gradients are looked at before the update, so that it is a graph of its own.
     const { lossScale } = this.student
     const factor = lossScale && { lossScale: lossScale.factor }
-    const metrics =
-      accumulate === 1 && !lossScale
-        ? await this.whole(step, rate, whole)
-        : await this.parts(step, rate, whole)
+    const once = accumulate === 1 && !lossScale
+    const metrics = await (once ? this.whole(step, rate, whole) : this.parts(step, rate, whole))
     return { step, learningRate: rate, ...factor, ...metrics }
   }
 
@@ -126,7 +115,7 @@ export class TrainingStep {
     if (this.foreign.length || this.experiment.student.lora?.dropout) return undefined
     const arrays: (Int32Array | Float32Array)[] = [inputs, targets]
     for (const array of [weights, apart?.labels, apart?.written, drawn]) if (array) arrays.push(array)
-    for (const teacher of this.teachers) {
+    for (const teacher of this.routed ? [this.routed] : this.teachers) {
       const prepared = teacher.prepare ? teacher.prepared?.() : []
       if (!prepared) return undefined
       arrays.push(...prepared)
@@ -145,6 +134,7 @@ export class TrainingStep {
       const part = {
         inputs: batch.inputs.subarray(i * size, (i + 1) * size),
         targets: batch.targets.subarray(i * size, (i + 1) * size),
+        corpora: batch.corpora?.subarray((i * size) / context, ((i + 1) * size) / context),
         ...countedPart(batch, i * size, (i + 1) * size),
         drawn: batch.drawn?.subarray(i * size * columns, (i + 1) * size * columns),
         foreign: batch.foreign.map((one) => partOf(one, i, accumulate)),
@@ -173,8 +163,12 @@ export class TrainingStep {
     return (await optimizer.step(() => ({ gradients }), updates, rate)).norm
   }
 
-  private async prepare({ inputs, foreign }: Omit<StepBatch, 'targets'>, reading: Reading): Promise<void> {
-    await prepareTeachers(this.teachers, inputs, reading)
+  private async prepare(
+    { inputs, corpora, foreign }: Omit<StepBatch, 'targets'>,
+    reading: Reading,
+  ): Promise<void> {
+    if (this.routed) await this.routed.prepare(inputs, corpora!)
+    else await prepareTeachers(this.teachers, inputs, reading)
     for (const [j, teacher] of this.foreign.entries()) await teacher.prepare(foreign[j]!)
     const student = { weights: this.student.weights, tables: this.tables, inputs }
     await rankForeign(this.config, student, this.foreign, foreign, true)
@@ -190,7 +184,9 @@ export class TrainingStep {
     const sequences = inputs.length / train.context
     const tokens = tf.tensor2d(inputs, [sequences, train.context], 'int32')
     const options = { attention: this.attention }
-    const signals = this.teachers.map((teacher) => teacher.signal(tokens, options))
+    const signals = this.routed
+      ? [this.routed.signal(tokens)]
+      : this.teachers.map((teacher) => teacher.signal(tokens, options))
     const said = this.foreign.map((teacher, j) =>
       foreign[j]!.ranked ? undefined : teacher.signal(foreign[j]!),
     )
@@ -259,10 +255,20 @@ export class TrainingStep {
     chunk: Chunk,
   ): FusedTarget | undefined {
     const { train, loss } = this.experiment
-    const count = signals.length
+    const count = this.teachers.length
     if (!count) return undefined
     const { from, size } = chunk
     const logits = signals.map((signal) => logitsOf(signal, chunk))
+    const own = drawn && tf.tensor2d(drawn.subarray(from * count, (from + size) * count), [size, count])
+    if (this.routed) {
+      const alone = fuseTeachers(
+        { ...this.weighting, strategy: 'uniform' },
+        loss.tau,
+        logits,
+        size / train.context,
+      )
+      return { ...alone, alpha: own!, entropies: tf.mul(alone.entropies, own!) }
+    }
     return fuseTeachers(this.weighting, loss.tau, logits, size / train.context, {
       labels,
       weights,
@@ -276,7 +282,7 @@ export class TrainingStep {
           },
       ),
       normalisedAt: signals.map(({ normalisedAt }) => normalisedAt),
-      drawn: drawn && tf.tensor2d(drawn.subarray(from * count, (from + size) * count), [size, count]),
+      drawn: own,
     })
   }
 
@@ -286,12 +292,8 @@ export class TrainingStep {
       foreign: this.foreign.length,
       features: this.student.alignments().length > 0,
       retention: this.earlier !== undefined,
+      routed: this.routed !== undefined,
     }
     return readMeasured(values, norm, run, apart && { labelled: apart.labels.some((one) => one > 0) })
   }
-}
-
-function aligned(teacher: ForeignTeacher, { corpora, starts, mask }: TokenBatch): AlignedBatch {
-  if (mask) throw new Error('teachers of another tokenizer read no masked tokens')
-  return teacher.read({ split: 'train', corpora: corpora!, starts: starts! })
 }

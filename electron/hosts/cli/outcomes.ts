@@ -36,7 +36,7 @@ export function runOutcome({ id, name, status, step, evaluation, reason }: Run):
     corpora: evaluation?.corpora,
   }
   const lines = [
-    `${name} (${id}): ${status} at step ${step}`,
+    `${name} (${id}): ${status} at step ${step}${status === 'stopped' && reason ? `: ${reason}` : ''}`,
     `held-out perplexity ${show(perplexity)}, ${show(bitsPerByte)} bits per byte${klToFused == null ? '' : `, KL to the fused target ${show(klToFused)}`}`,
   ]
   return {

@@ -4,6 +4,7 @@ import {
   badInput,
   type Backend,
   type ComparisonMethod,
+  type Estimate,
   type ExperimentRow,
   type Run,
   type Teacher,
@@ -15,7 +16,7 @@ import { backendOption } from './arguments'
 import { followRun } from './handOver'
 import { runOutcome, showStep } from './outcomes'
 import { perform, type GlobalOptions, type Outcome, type Session } from './session'
-import { formatTable } from './terminal'
+import { duration, formatTable } from './terminal'
 
 export function runCommands(program: Command): void {
   program
@@ -40,6 +41,7 @@ export function runCommands(program: Command): void {
             return follow(session, () => queue.resume(id), false)
           }
           const [definition, source] = definitionOf(file, own, experiments.list())
+          tellAsked(experiments.check({ definition }).estimate)
           return follow(session, () => experiments.start({ definition, force: own.force }, {}, source))
         },
         async (remote) => {
@@ -49,6 +51,7 @@ export function runCommands(program: Command): void {
             return followRun(remote, () => call('runs.resume', { id }))
           }
           const [definition, source] = definitionOf(file, own, await call('experiments.list', {}))
+          tellAsked((await call('experiments.check', { definition })).estimate)
           return followRun(remote, () => call('experiments.start', { definition, source, force: own.force }))
         },
       )
@@ -171,6 +174,15 @@ function withSettings(text: string, settings: readonly string[], file: string): 
 }
 
 /** Waits for a run with a progress line. A fresh run that its worker refuses leaves nothing behind. */
+/** Before anything is asked of a server: how much that will be. */
+function tellAsked({ askedTokens, askedSeconds, askedCost, askedBound }: Partial<Estimate> = {}): void {
+  if (!askedTokens) return
+  const time = askedSeconds === undefined ? '' : `, in about ${duration(askedSeconds)}`
+  const cost = askedCost === undefined ? '' : `, for ${show(askedCost)}`
+  const bound = askedBound === undefined ? '' : `\n${askedBound}`
+  process.stderr.write(`servers are asked for at most about ${askedTokens} tokens${time}${cost}${bound}\n`)
+}
+
 async function follow(
   { rooms, services, progress, signal }: Session,
   start: () => Run,

@@ -12,7 +12,7 @@ import {
   type Teacher,
   type Tokenizer,
 } from '#contract'
-import { positiveInteger } from './arguments'
+import { nonNegative, positiveInteger } from './arguments'
 import { followTask } from './handOver'
 import { controlOf, perform, type GlobalOptions, type Outcome } from './session'
 
@@ -33,6 +33,13 @@ export function teacherCommand(imports: Command): void {
     .option('--top-k <n>', 'of a server: alternatives a token; default: the most it gives', positiveInteger)
     .option('--concurrency <n>', 'of a server: requests at a time (default: 4)', positiveInteger)
     .option('--per-minute <n>', 'of a server: requests a minute, at most', positiveInteger)
+    .option(
+      '--tokens <n>',
+      'of a server: tokens that a run may ask; then it stops, resumable',
+      positiveInteger,
+    )
+    .option('--price <money>', 'of a server: of a million tokens', nonNegative)
+    .option('--cost <money>', 'of a server: what a run may cost; then it stops, resumable', nonNegative)
     .option('--timeout <seconds>', 'of a server: for an answer (default: 120)', positiveInteger)
     .action(async (path: string, own: ImportTeacherOptions, command: Command) => {
       const options = () => ({
@@ -80,10 +87,9 @@ function checkText({ check, model, parameters }: Teacher): string {
 
 /** @throws bad-input when settings of a server are given without one, or a key twice */
 function servedOption(path: string, own: ImportTeacherOptions): { served?: ServedImport } {
-  const { model, keyEnv, keyFile, topK, concurrency, perMinute, timeout } = own
-  const given = [model, keyEnv, keyFile, topK, concurrency, perMinute, timeout].some(
-    (one) => one !== undefined,
-  )
+  const { model, keyEnv, keyFile, topK, concurrency, perMinute, tokens, price, cost, timeout } = own
+  const limits = { concurrency, perMinute, tokens, price, cost, timeout }
+  const given = [model, keyEnv, keyFile, topK, ...Object.values(limits)].some((one) => one !== undefined)
   if (!isServedUrl(path)) {
     if (!given) return {}
     throw badInput('these settings are of a server', { file: path, expected: 'http://HOST:PORT/v1' })
@@ -96,7 +102,7 @@ function servedOption(path: string, own: ImportTeacherOptions): { served?: Serve
       field: '--model',
       expected: 'the name of one of them',
     })
-  return { served: parse(servedImport, { model, key, topK, limits: { concurrency, perMinute, timeout } }) }
+  return { served: parse(servedImport, { model, key, topK, limits }) }
 }
 
 interface ImportTeacherOptions {
@@ -108,6 +114,9 @@ interface ImportTeacherOptions {
   topK?: number
   concurrency?: number
   perMinute?: number
+  tokens?: number
+  price?: number
+  cost?: number
   timeout?: number
   format: (typeof teacherFormats)[number]
 }

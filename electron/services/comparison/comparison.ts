@@ -74,6 +74,13 @@ const COLUMNS: readonly Column[] = [
   { key: 'ece', title: 'ECE', unit: '', better: 'lower', value: ({ row }) => row.evaluation?.ece },
   { key: 'bleu', title: 'BLEU', unit: '', better: 'higher', value: ({ row }) => row.evaluation?.bleu },
   {
+    key: 'exactAnswers',
+    title: 'Exact answers',
+    unit: '',
+    better: 'higher',
+    value: ({ row }) => row.evaluation?.exactAnswers,
+  },
+  {
     key: 'forgetting',
     title: 'Forgetting',
     unit: 'bits/byte',

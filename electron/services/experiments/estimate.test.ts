@@ -95,10 +95,30 @@ it('one that failed or goes on tells no start', () => {
 it('a teacher behind a server is asked for every sequence with a token behind it, at most', () => {
   const config = configOf(32)
   expect(estimateRun(config, []).askedTokens).toBeUndefined()
-  const server = { model: { family: 'served', vocab: 512, k: 20 }, parameters: 0 }
+  const limits = { concurrency: 4, timeout: 1 }
+  const model = { family: 'served', vocab: 512, k: 20, limits }
+  const server = { id: 's', name: 'far', model, parameters: 0 }
   const served = { ...config, teachers: [server] } as unknown as RunConfig
   // 100 batches of 8; windows that move by 32 tokens: 64 of the 2,048 that teachers are looked at on, 32 of 1,000.
   expect(estimateRun(served, []).askedTokens).toBe((800 + 64 + 32) * 65)
+  const tokens = (800 + 64 + 32) * 65
+  const more = (change: object, row: object = {}) => {
+    const teacher = { ...server, model: { ...model, limits: { ...limits, ...change } }, ...row }
+    return { ...config, teachers: [teacher] } as unknown as RunConfig
+  }
+  // At the import it answered so fast; a run has told better.
+  const check = { served: { k: 20, covered: 1, tokensPerSecond: 1000 } }
+  expect(estimateRun(more({}), []).askedSeconds).toBeUndefined()
+  expect(estimateRun(more({}, { check }), []).askedSeconds).toBeCloseTo(tokens / 1000, 9)
+  const run = took(configOf(32), taken)
+  run.row.teachers = [{ id: 's', name: 'far' }]
+  run.row.servers = [{ teacher: 'far', tokens: 9, answers: 3, retries: 0, tokensPerSecond: 4000 }]
+  expect(estimateRun(more({}, { check }), [run]).askedSeconds).toBeCloseTo(tokens / 4000, 9)
+  expect(estimateRun(more({ perMinute: 60 }, { check }), []).askedSeconds).toBe(896)
+  expect(estimateRun(more({ price: 2 }), [])).toMatchObject({ askedCost: (2 * tokens) / 1e6 })
+  expect(estimateRun(more({ price: 2, cost: 0.2 }), []).askedBound).toBeUndefined()
+  expect(estimateRun(more({ price: 2, cost: 0.1 }), []).askedBound).toMatch('asked for 50000 tokens a run')
+  expect(estimateRun(more({ tokens: 999 }), []).askedBound).toMatch('"far" may be asked for 999 tokens')
   // Nothing of it is computed here.
   expect(estimateRun(served, []).flopsPerStep).toBe(estimateRun({ ...config, teachers: [] }, []).flopsPerStep)
 })

@@ -1,5 +1,4 @@
 import {
-  learnsFromTeachers,
   parameterCount,
   writes,
   writtenShare,
@@ -8,9 +7,10 @@ import {
   type RunConfig,
   type Teacher,
 } from '#contract'
-import { CALIBRATION_TOKENS, runBytes } from '../../files'
+import { runBytes } from '../../files'
 import { allTeachers } from '../library'
 import { peakMemory } from '../memory'
+import { askedOf } from './asked'
 
 const MB = 2 ** 20
 
@@ -56,21 +56,8 @@ export function estimateRun(config: RunConfig, measured: readonly MeasuredRun[],
     seconds: steps === undefined ? undefined : (start ?? 0) + steps + (evaluations ?? 0),
     memoryMb: peakMemory(config),
     diskMb: Math.round(runBytes(config) / MB),
-    ...askedOf(config),
+    ...askedOf(config, measured),
   }
-}
-
-/** Of every sequence that servers read, one token more than it has. */
-function askedOf({ experiment, teachers, corpora }: RunConfig): Pick<Estimate, 'askedTokens'> {
-  const servers = teachers.filter(({ model }) => model.family === 'served').length
-  if (!servers) return {}
-  const { train, evaluate } = experiment
-  const { batch, context, steps } = train
-  // Windows overlap by half, and their last batch is filled up.
-  const windows = (tokens: number) => batch * Math.ceil(tokens / (batch * Math.ceil(context / 2)))
-  const learning = learnsFromTeachers(experiment) ? steps * batch + windows(CALIBRATION_TOKENS) : 0
-  const sequences = learning + corpora.length * windows(evaluate.tokens)
-  return { askedTokens: servers * sequences * (context + 1) }
 }
 
 /** Seconds of a teacher's passes over all batches of a run; 0 until a run was measured here. */

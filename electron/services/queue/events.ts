@@ -30,6 +30,8 @@ export class RunEvents {
         return pushes.push({ topic: 'checkpoint', id, checkpoint: event.checkpoint })
       case 'teacher-outputs':
         return this.rows.follow(id, { teacherOutputs: addOutputs(this.earlier, event.outputs) })
+      case 'servers':
+        return this.rows.follow(id, { servers: event.servers })
       case 'paused':
         this.rows.follow(id, { status: 'paused' })
         return this.log({ event: 'paused' })

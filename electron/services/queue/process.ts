@@ -18,10 +18,16 @@ export interface ProcessOptions {
   onStart(config: RunConfig, autoCache: Run['autoCache']): void
 }
 
+/** `reason`: why it stopped, where nobody told it to. */
+interface Ended {
+  status: 'completed' | 'stopped'
+  reason?: string
+}
+
 /** One process of a run: its worker, from the start to its end. */
 export class RunProcess {
   /** Resolves with how the worker ended, once it has. */
-  readonly ended: Promise<{ status: 'completed' | 'stopped' }>
+  readonly ended: Promise<Ended>
   private worker: WorkerHandle | undefined
   private stopping = false
 
@@ -48,7 +54,7 @@ export class RunProcess {
     this.worker?.send({ type: 'stop' })
   }
 
-  private async work(): Promise<{ status: 'completed' | 'stopped' }> {
+  private async work(): Promise<Ended> {
     const { context, rows, id } = this
     const folder = new RunFolder(context.dataDir, id)
     // What was in its folder before, from this process' life or an earlier one, is gone on from.
@@ -77,7 +83,7 @@ export class RunProcess {
     }
     rows.follow(id, { status: 'running', retryAt: undefined, startedAt: new Date().toISOString() })
     try {
-      return (await started.result) as { status: 'completed' | 'stopped' }
+      return (await started.result) as Ended
     } catch (error) {
       const alarm = rows.has(id) && recordOutOfMemory(folder, config, error, kills)
       if (alarm) events.hear({ type: 'alarm', alarm })

@@ -250,10 +250,10 @@ export class RunQueue {
       onStart: this.options.onStart,
     })
     const ended = process.ended
-      .then(async ({ status }) => {
+      .then(async ({ status, reason }) => {
         this.context.pushes.flush()
         if (status === 'completed') await this.options.onCompleted(this.rows.of(id))
-        this.rows.follow(id, { status, endedAt: new Date().toISOString() })
+        this.rows.follow(id, { status, ...(reason && { reason }), endedAt: new Date().toISOString() })
       })
       .catch((error: unknown) => {
         this.context.pushes.flush()

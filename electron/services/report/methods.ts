@@ -36,6 +36,7 @@ const METRICS: [title: string, key: keyof EvaluationRecord, better: 'lower' | 'h
   ['Top-1 agreement', 'agreement', 'higher'],
   ['ECE', 'ece', 'lower'],
   ['BLEU', 'bleu', 'higher'],
+  ['Exact answers', 'exactAnswers', 'higher'],
   ['Weight and correctness', 'weightCorrectness', 'higher', 'rank correlation'],
 ]
 

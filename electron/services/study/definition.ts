@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import { badInput, corpusReading, objectName, parse, seedList } from '#contract'
 import { readYaml } from '../experiments'
+import { exercises } from './exercises'
 
 const settings = z.record(z.string(), z.unknown())
 
@@ -10,12 +11,26 @@ const spec = z.strictObject({
   name: objectName,
   description: z.string(),
   corpora: z.array(
-    z.strictObject({
-      name: objectName,
-      path: z.string(),
-      ...corpusReading,
-    }),
+    z.union([
+      z.strictObject({ name: objectName, path: z.string(), ...corpusReading }),
+      /** Questions and answers that are made here, and need no file. */
+      z.strictObject({
+        name: objectName,
+        exercise: z.enum(exercises),
+        examples: z.number().int().positive().max(20_000),
+      }),
+    ]),
   ),
+  /** Trained here, on corpora. */
+  tokenizers: z
+    .array(
+      z.strictObject({
+        name: objectName,
+        corpora: z.array(objectName).min(1),
+        vocab: z.number().int().positive(),
+      }),
+    )
+    .default([]),
   /** In this order: a teacher may be made from one before it. */
   teachers: z.array(
     z.union([
@@ -61,7 +76,9 @@ export function parseStudy(text: string, file: string, source = dirname(file)): 
   }
   return {
     ...study,
-    corpora: study.corpora.map((corpus) => ({ ...corpus, path: resolve(source, corpus.path) })),
+    corpora: study.corpora.map((corpus) =>
+      'path' in corpus ? { ...corpus, path: resolve(source, corpus.path) } : corpus,
+    ),
     teachers: study.teachers.map((teacher) =>
       'import' in teacher ? { ...teacher, import: resolve(source, teacher.import) } : teacher,
     ),
@@ -71,7 +88,7 @@ export function parseStudy(text: string, file: string, source = dirname(file)): 
 /** The files and folders that a study reads, in its order. */
 export function sourcesOf({ corpora, teachers }: StudyDefinition): { name: string; path: string }[] {
   return [
-    ...corpora,
+    ...corpora.filter((corpus) => 'path' in corpus),
     ...teachers.flatMap((teacher) =>
       'import' in teacher ? [{ name: teacher.name, path: teacher.import }] : [],
     ),

@@ -1,8 +1,11 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { stringify } from 'yaml'
+import { z } from 'zod'
 import {
   conflict,
+  corpusReading,
   evaluation,
   experiment,
   notFound,
@@ -24,6 +27,7 @@ import { checkLargest } from '../memory'
 import type { RunQueue } from '../queue'
 import type { Answer, ReportService } from '../report'
 import { type TaskBoard, type TaskControl, within } from '../jobs'
+import { exerciseLines } from './exercises'
 import { checkSources, parseStudy, sourcesOf, type StudyDefinition } from './definition'
 
 export interface StudyParts {
@@ -79,7 +83,7 @@ export class Study {
   start({ study, source }: ParsedParams<'studies.start'>): Task {
     const { tasks } = this.parts
     if (!this.list().some((row) => row.study === study)) throw notFound('study', study)
-    const definition = read(study, source)
+    const definition = read(study, source ?? dirname(fileOf(study)))
     this.check(definition)
     const title = `Study: ${definition.name}`
     if (tasks.list().some((task) => task.title === title && task.status === 'running'))
@@ -125,11 +129,30 @@ export class Study {
     checkSources(study, new Set([...corpora, ...teachers].map(({ name }) => name)))
   }
 
-  private async importCorpora({ corpora }: StudyDefinition, control: TaskControl): Promise<void> {
+  private async importCorpora({ corpora, tokenizers }: StudyDefinition, control: TaskControl): Promise<void> {
     const { library } = this.parts
     for (const corpus of corpora) {
-      if (!library.corpora.some(({ name }) => name === corpus.name))
-        await library.importCorpus(corpus, control)
+      if (library.corpora.some(({ name }) => name === corpus.name)) continue
+      if ('path' in corpus) await library.importCorpus(corpus, control)
+      else await this.makeExercise(corpus, control)
+    }
+    for (const tokenizer of tokenizers) {
+      if (!library.tokenizers.some(({ name }) => name === tokenizer.name))
+        await library.trainTokenizer(tokenizer, control)
+    }
+  }
+
+  private async makeExercise(
+    { name, exercise, examples }: Extract<StudyDefinition['corpora'][number], { exercise: unknown }>,
+    control: TaskControl,
+  ): Promise<void> {
+    const folder = mkdtempSync(join(tmpdir(), 'retort-'))
+    try {
+      const path = join(folder, `${name}.jsonl`)
+      writeFileSync(path, exerciseLines(exercise, examples))
+      await this.parts.library.importCorpus({ path, name, ...READ }, control)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
     }
   }
 
@@ -152,14 +175,15 @@ export class Study {
     }
   }
 
-  /** The matrix of teachers by corpora that the report shows. */
+  /** The matrix of teachers by corpora that the report shows. Exercises have no text but what a run's template makes of them. */
   private async scoreTeachers(
     { teachers, corpora, base }: StudyDefinition,
     control: TaskControl,
   ): Promise<void> {
     const { tokens } = parse(evaluation, base['evaluate'] ?? {}, 'base.evaluate')
     const names = (rows: readonly { name: string }[]) => rows.map(({ name }) => name)
-    await this.parts.models.evaluate(names(teachers), names(corpora), { tokens, control })
+    const read = names(corpora.filter((corpus) => 'path' in corpus))
+    if (read.length) await this.parts.models.evaluate(names(teachers), read, { tokens, control })
   }
 
   private async runAll(study: StudyDefinition, control: TaskControl, force: boolean): Promise<Run[]> {
@@ -214,6 +238,9 @@ export class Study {
     return config && configDigest(config)
   }
 }
+
+/** How any corpus is read that nothing else is said of. */
+const READ = z.object(corpusReading).parse({})
 
 const fileOf = (study: string) => join(resource('studies'), `${study}.yaml`)
 

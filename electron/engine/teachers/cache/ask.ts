@@ -5,7 +5,7 @@ import { labelLogProbabilities } from '../../distill/losses'
 import type { TeacherSource } from '../source'
 
 /** Logits computed at a time, 64 MB of them: bounds a pass whose answers nobody needs in one graph. */
-const LOGITS = 1 << 24
+export const LOGITS = 1 << 24
 
 interface Question {
   inputs: Int32Array

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { CacheAbout, Teacher } from '#contract'
+import type { CacheAbout, ServerHealth, Teacher } from '#contract'
 import {
   freeBytes,
   isDiskFull,
@@ -53,6 +53,8 @@ export class CachedTeacher implements TeacherSource {
   private readonly unkept = new Set<string>()
   private live: TeacherSource | undefined
   private head: Head | undefined
+  /** Of its server, when it was last looked at. */
+  private health: ServerHealth | undefined
   private current: { split: string; batch: number; block: Block; first: number } | undefined
   /** A split's next block, being read. */
   private readonly ahead = new Map<string, { batch: number; block: Promise<Block | undefined> }>()
@@ -176,7 +178,11 @@ export class CachedTeacher implements TeacherSource {
       if (!(await proceed())) break
       const started = performance.now()
       // The teacher reads the next batch while this one is written.
-      const said = await this.ask(name, batch)
+      const said = await this.ask(name, batch).catch(async (error: unknown) => {
+        // What was answered before is not lost.
+        await writing
+        throw error
+      })
       const written = this.answers.get(name)!.write(batch, said)
       // Its failure is told to whoever awaits it, which is after the next batch.
       written.catch(() => {})
@@ -282,7 +288,12 @@ export class CachedTeacher implements TeacherSource {
     return askTeacher(live, { ...split.at(batch), context, ...asked }, logits)
   }
 
+  server(): ServerHealth | undefined {
+    return (this.health = this.live?.server?.() ?? this.health)
+  }
+
   private closeLive(): void {
+    this.server()
     this.live?.dispose()
     this.live = undefined
   }

@@ -1,5 +1,12 @@
 import { ZodError } from 'zod'
-import { expectedBy, failed, RetortError, type ServedModelConfig } from '#contract'
+import {
+  expectedBy,
+  failed,
+  mostTokens,
+  RetortError,
+  type ServedModelConfig,
+  type ServerHealth,
+} from '#contract'
 import { dialects, type Alternatives, type Said } from './dialects'
 import { Refused, type Server } from './http'
 import type { ServedText } from './text'
@@ -10,17 +17,55 @@ export type ServedTeacher = Omit<ServedModelConfig, 'family' | 'context'>
 /** Of all probabilities that are named, the sum may be so much above 1 by rounding. */
 const ROUNDING = 0.02
 
+/** What a run may ask of a server is asked: it stops where it is, and can be resumed. */
+export class BoundReached extends Error {}
+
 /** Asks a server what follows each token of a sequence, and believes no answer that it has not checked. */
 export class ServedClient {
+  /** Tokens of the prompts that were allowed, and of those that were answered. */
+  private allowed = 0
+  private answered = 0
   /** What follows a text of one token, for servers that do not say it with the others. */
   private readonly firsts = new Map<number, Promise<Alternatives>>()
 
   /** @param text for a server that takes text, or names tokens by it */
   constructor(
-    readonly server: Pick<Server, 'url' | 'ask'>,
+    readonly server: Server,
     private readonly teacher: ServedTeacher,
     private readonly text: ServedText,
   ) {}
+
+  /**
+   * Called before so many sequences of a length are asked: all or none of them.
+   *
+   * @throws BoundReached when the limits do not allow it
+   */
+  allow(sequences: number, length: number): void {
+    const { limits } = this.teacher
+    const tokens = sequences * (length + 1)
+    const most = mostTokens(limits)
+    if (this.allowed + tokens > most) {
+      const bound = limits.cost === undefined || most === limits.tokens ? 'tokens' : 'cost'
+      const price = bound === 'cost' ? ` at ${limits.price} a million` : ''
+      throw new BoundReached(
+        `server ${this.server.url}, model "${this.teacher.model}": limits.${bound} is reached: ${this.allowed} tokens were asked, ${tokens} more would be above ${limits[bound]}${price}; resumed, the run may ask as many again`,
+      )
+    }
+    this.allowed += tokens
+  }
+
+  /** How it does, for a person. */
+  health(teacher: string): ServerHealth {
+    const { answers, retries, lastError, lastAnswerAt, seconds } = this.server
+    const { price } = this.teacher.limits
+    return {
+      ...{ teacher, tokens: this.answered, answers, retries },
+      ...(lastError !== undefined && { lastError }),
+      ...(lastAnswerAt && { lastAnswerAt: lastAnswerAt.toISOString() }),
+      tokensPerSecond: seconds > 0 ? this.answered / seconds : 0,
+      ...(price !== undefined && { cost: (this.answered * price) / 1e6 }),
+    }
+  }
 
   /**
    * @param ids of a sequence
@@ -53,6 +98,7 @@ export class ServedClient {
     try {
       const answer = await this.server.ask(path(url), echo ? request : { ...request, echo: false })
       const said = read(answer, (text) => this.text.idOf(text))
+      this.answered += asked.length
       if (said.tokens !== undefined && said.tokens !== asked.length) {
         throw this.wrong(
           `it read ${said.tokens} tokens`,

@@ -20,20 +20,34 @@ export class Refused extends Error {
   }
 }
 
+export interface Clock {
+  now(): number
+  sleep(milliseconds: number): Promise<unknown>
+}
+const CLOCK: Clock = { now: () => performance.now(), sleep }
+
 export interface ServerOptions {
   url: string
   key?: ServedKey
   limits: ServedLimits
   tries?: number
+  /** Milliseconds; tests have one that does not wait. */
+  clock?: Clock
   /** Of the waits between tries; tests do not wait. */
   firstWaitMs?: number
 }
 
 /** Asks a server, no more often and no more at a time than it may be asked, again where that can help. */
 export class Server {
-  /** Requests that were sent. */
+  /** Requests that were sent, that were answered, and that were asked again. */
   requests = 0
+  answers = 0
+  retries = 0
+  lastError: string | undefined
+  lastAnswerAt: Date | undefined
+  private began: number | undefined
   private readonly key: string | undefined
+  private readonly clock: Clock
   private running = 0
   private readonly queue: (() => void)[] = []
   private next = 0
@@ -41,6 +55,7 @@ export class Server {
   /** @throws bad-input when there is no key where it should be */
   constructor(private readonly options: ServerOptions) {
     this.key = options.key && readKey(options.key)
+    this.clock = options.clock ?? CLOCK
   }
 
   get url(): string {
@@ -75,9 +90,15 @@ export class Server {
     const { tries = TRIES } = this.options
     for (let left = tries - 1; ; left--) {
       const { answer, again, after = 0 } = await this.tryOnce(url, body)
-      if (!again) return parseAnswer(answer!, this.url)
+      if (!again) {
+        this.answers++
+        this.lastAnswerAt = new Date()
+        return parseAnswer(answer!, this.url)
+      }
+      this.lastError = again
       if (!left) throw failed(`server ${this.url}: ${again}, ${tries} times; expected an answer`)
-      await sleep(Math.min(LONGEST_WAIT_MS, Math.max(wait, after)))
+      this.retries++
+      await this.clock.sleep(Math.min(LONGEST_WAIT_MS, Math.max(wait, after)))
       wait *= 2
     }
   }
@@ -89,6 +110,7 @@ export class Server {
   ): Promise<{ answer?: string; again?: string; after?: number }> {
     await this.turn()
     this.requests++
+    this.began ??= this.clock.now()
     const { timeout } = this.options.limits
     try {
       const response = await fetch(url, {
@@ -120,10 +142,16 @@ export class Server {
   private async turn(): Promise<void> {
     const { perMinute } = this.options.limits
     if (!perMinute) return
-    const now = performance.now()
-    const at = Math.max(now, this.next)
+    const { now, sleep } = this.clock
+    const before = now()
+    const at = Math.max(before, this.next)
     this.next = at + 60_000 / perMinute
-    if (at > now) await sleep(at - now)
+    if (at > before) await sleep(at - before)
+  }
+
+  /** Since the first request. */
+  get seconds(): number {
+    return this.began === undefined ? 0 : (this.clock.now() - this.began) / 1000
   }
 
   /** Servers repeat a key that they do not know. */

@@ -49,12 +49,14 @@ export async function checkServer(
   const model: ServedModelConfig = { ...probed, vocab }
   const client = new ServedClient(new Server(model), model, text)
   const asked = ids.slice(0, Math.min(ASKED, model.context ?? ASKED))
+  const began = performance.now()
   const said = await client.ask(asked)
+  const tokensPerSecond = (1000 * asked.length) / Math.max(1, performance.now() - began)
   const probe = asked.slice(0, KEPT)
   const answered = said.slice(0, KEPT)
   return {
     model,
-    check: checkOf(model, asked, said, text),
+    check: checkOf(model, asked, said, text, tokensPerSecond),
     async write(folder) {
       const { url, model: name, dialect, k, ids, late } = model
       const file = join(folder, SERVED_FILE)
@@ -73,6 +75,7 @@ function checkOf(
   asked: readonly number[],
   said: readonly Alternatives[],
   text: ServedText,
+  tokensPerSecond: number,
 ): ImportCheck {
   let [loss, covered] = [0, 0]
   for (const [t, one] of said.entries()) {
@@ -95,7 +98,7 @@ function checkOf(
   return {
     perplexity,
     sample: '',
-    served: { k, covered },
+    served: { k, covered, tokensPerSecond },
     ...(warnings.length && { warning: warnings.join('; ') }),
   }
 }

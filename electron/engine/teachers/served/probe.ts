@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { badInput, RetortError, type ServedImport, type ServedModelConfig } from '#contract'
-import { alike, ServedClient, type ServedTeacher } from './client'
+import { ServedClient, type ServedTeacher } from './client'
 import type { Alternatives } from './dialects'
 import { Refused, Server } from './http'
 import type { ServedText } from './text'
@@ -99,7 +99,7 @@ async function contextOf(server: Server, model: string): Promise<number | undefi
   })
 }
 
-/** Whether what stands beside a token is what follows it: then it changes with the token. */
+/** Whether what stands beside a token is what follows it: what is written after two tokens stands beside one of them. */
 async function isLate(
   server: Server,
   teacher: ServedTeacher,
@@ -107,21 +107,16 @@ async function isLate(
   ids: readonly number[],
 ): Promise<boolean> {
   const client = new ServedClient(server, { ...teacher, k: COMPARED }, text)
-  const beginning = ids.slice(0, 2)
-  const one = text.oneMore(beginning, teacher.ids, server.url)
-  const other = text.oneMore(beginning, teacher.ids, server.url, one.at(-1))
-  const [some, others] = [await client.said(one, true), await client.said(other, true)]
-  // Each names its own token too.
-  const without = ({ at }: typeof some) => {
-    const said = new Map(at[beginning.length])
-    for (const id of [one.at(-1)!, other.at(-1)!]) said.delete(id)
-    return said
-  }
-  return !sameTop(without(some), without(others))
+  const two = ids.slice(0, 2)
+  const echoed = await client.said(text.oneMore(two, teacher.ids, server.url), true)
+  const written = await client.said(two, false)
+  const [beside, behind] = [1, 2].map((place) => distance(written.at[0], echoed.at[place]))
+  return beside! < behind!
 }
 
-/** Whether the likeliest two of one answer are as likely in the other. */
-function sameTop(some: Alternatives, others: Alternatives): boolean {
-  const top = [...some].sort(([, a], [, b]) => b - a).slice(0, 2)
-  return top.every(([id]) => others.has(id)) && alike(new Map(top), others)
+/** Mean difference of the probabilities of what both name. */
+function distance(some: Alternatives = new Map(), others: Alternatives = new Map()): number {
+  const both = [...some].filter(([id]) => others.has(id))
+  const sum = both.reduce((all, [id, p]) => all + Math.abs(Math.exp(p) - Math.exp(others.get(id)!)), 0)
+  return both.length ? sum / both.length : Infinity
 }

@@ -71,7 +71,7 @@ async function double(
   })
   const url = await server.start()
   stops.push(() => server.stop())
-  const limits = { concurrency: 3, timeout: 1 }
+  const limits = { concurrency: 3, timeout: 60 }
   const teacher: ServedTeacher = {
     vocab: VOCAB,
     url,

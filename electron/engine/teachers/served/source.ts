@@ -71,12 +71,18 @@ export function servedSource(client: ServedClient, row: Teacher, time: number): 
   return {
     row,
     announce(inputs) {
-      ahead = new Map(sequencesOf(inputs).map((ids) => [ids.join(), ask(ids)]))
+      const sequences = sequencesOf(inputs)
+      client.allow(sequences.length, time)
+      ahead = new Map(sequences.map((ids) => [ids.join(), ask(ids)]))
     },
     async prepare(inputs) {
-      const answers = sequencesOf(inputs).map((ids) => ahead.get(ids.join()) ?? ask(ids))
+      const sequences = sequencesOf(inputs)
+      const fresh = sequences.filter((ids) => !ahead.has(ids.join()))
+      if (fresh.length) client.allow(fresh.length, time)
+      const answers = sequences.map((ids) => ahead.get(ids.join()) ?? ask(ids))
       last = (await Promise.all(answers)).flat()
     },
+    server: () => client.health(row.name),
     signal(tokens) {
       if (tokens.size !== last.length)
         throw failed(`teacher "${row.name}" is asked for tokens that it has not read`)

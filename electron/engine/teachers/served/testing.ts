@@ -1,13 +1,24 @@
 import { createServer, type IncomingMessage, type Server as HttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { isDeepStrictEqual } from 'node:util'
 import type { ServedDialect } from '#contract'
 import type { TextTokenizer } from '../../data/textTokenizer'
 
 /** What goes wrong with one request. */
 export type Fault = '429' | '500' | 'cut' | 'slow' | 'fewer' | 'NaN' | 'wrong-id' | 'few-alternatives' | '401'
 
+/** A request to a server, and what it answered. */
+export interface Exchange {
+  path: string
+  body?: unknown
+  status: number
+  answer: unknown
+}
+
 export interface DoubleOptions {
   dialect: ServedDialect
+  /** Says these answers in place of its own. */
+  recorded?: readonly Exchange[]
   /** Of ids, the log-probabilities of what follows each, [ids][vocab]. */
   say(ids: readonly number[]): Promise<Float32Array[]>
   /** Takes text in place of ids, and puts answers one place late, as llama-cpp-python does. */
@@ -64,6 +75,8 @@ export class Double {
     const given = request.headers.authorization
     if (key !== undefined && given !== `Bearer ${key}`)
       return { status: 401, body: JSON.stringify({ error: { message: `no such key: ${given}` } }) }
+    const { recorded } = this.options
+    if (request.url === '/v1/models' && recorded) return replayed(recorded, request.url)
     if (request.url === '/v1/models') {
       const model = { id: 'tiny', max_model_len: 64 }
       return { status: 200, body: JSON.stringify({ data: [model] }) }
@@ -75,6 +88,7 @@ export class Double {
     if (fault === '429' || fault === '500') return { status: Number(fault), body: '{}' }
     if (fault === '401') return { status: 401, body: JSON.stringify({ error: { message: `key ${given}` } }) }
     const body = JSON.parse(text) as Record<string, unknown>
+    if (recorded) return replayed(recorded, request.url!, body, fault)
     const refused = (message: string) => ({ status: 400, body: JSON.stringify({ error: { message } }) })
     const { dialect, most = 20 } = this.options
     const own = request.url === '/generate' ? 'sglang' : 'prompt_logprobs' in body ? 'vllm' : 'completions'
@@ -156,4 +170,34 @@ export function letters(vocab: number): TextTokenizer {
     piece: bytes,
     special: () => undefined,
   }
+}
+
+/** The recorded answer to a request, or what becomes of it by a fault. */
+function replayed(
+  recorded: readonly Exchange[],
+  path: string,
+  body?: unknown,
+  fault?: Fault,
+): { status: number; body: string } {
+  const found = recorded.find((one) => isDeepStrictEqual([one.path, one.body ?? undefined], [path, body]))
+  if (!found) return { status: 418, body: JSON.stringify({ error: 'this was not recorded' }) }
+  const answer = fault === 'fewer' || fault === 'wrong-id' ? spoilt(found.answer, fault) : found.answer
+  const json = JSON.stringify(answer)
+  return { status: found.status, body: fault === 'NaN' ? json.replace(/-\d+\.\d+/, 'NaN') : json }
+}
+
+/** Without the last two of every list of tokens, or with tokens of another vocabulary, in whatever form. */
+function spoilt(value: unknown, fault: 'fewer' | 'wrong-id'): unknown {
+  if (Array.isArray(value)) {
+    const [p, id, ...more] = value as unknown[]
+    if (fault === 'wrong-id' && typeof p !== 'string' && Number.isInteger(id) && value.length === 3)
+      return [p, (id as number) + 10_000, ...more]
+    if (fault === 'wrong-id' && typeof p === 'string') return [...value].reverse()
+    const kept = fault === 'fewer' && value.length > 3 ? value.slice(0, -2) : value
+    return kept.map((one) => spoilt(one, fault))
+  }
+  if (typeof value !== 'object' || value === null) return value
+  const renamed = (key: string) =>
+    fault === 'wrong-id' && /^\d+$/.test(key) ? String(Number(key) + 10_000) : key
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [renamed(key), spoilt(one, fault)]))
 }

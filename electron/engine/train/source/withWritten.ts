@@ -1,5 +1,5 @@
 import type { Batch } from '../../data/batchPlan'
-import type { TokenBatch } from '../step'
+import type { TokenBatch } from '../tokenBatch'
 import type { Written } from './figures'
 
 /** A batch whose last sequences are written ones: prompt, what was written, and filling that does not count. */
