@@ -64,7 +64,9 @@ test.describe('with a grid', () => {
     app,
   }) => {
     await rail(app, 'Runs').click()
-    for (const box of await app.getByRole('checkbox', { name: /^Select both/ }).all()) await box.click()
+    const boxes = app.getByRole('checkbox', { name: /^Select both/ })
+    await expect(boxes).toHaveCount(4)
+    for (const box of await boxes.all()) await box.click()
     await app.getByRole('button', { name: 'Compare', ...exact }).click()
     const table = app.getByRole('table', { name: 'Metrics' })
     await expect(table.getByRole('row')).toHaveCount(5)

@@ -164,16 +164,33 @@ test('a worker that dies takes only its run with it, which can be resumed', asyn
   await expect(app.getByText('completed', { exact: true })).toBeVisible({ timeout: 90_000 })
 })
 
-test('a teacher continues a prompt in the playground, the same each time', async ({ app }) => {
-  await rail(app, 'Playground').click()
-  await app.getByRole('button', { name: 'Model' }).click()
-  await app.getByRole('option', { name: 'cook' }).click()
-  await app.getByLabel('Prompt').fill('Chop')
-  const made = app.getByRole('region', { name: 'Continuation' })
-  await app.getByRole('button', { name: 'Generate', ...button }).click()
-  await expect(made).toContainText('tokens/s')
-  const first = await made.locator('p').first().textContent()
-  expect(first!.length).toBeGreaterThan('Chop'.length)
+test.describe('with two teachers', () => {
+  test.use({ library: 'pair' })
+
+  test('models continue a prompt side by side in the playground, and what was tried stays', async ({
+    app,
+  }) => {
+    await rail(app, 'Playground').click()
+    await app.getByLabel('Models', button).click()
+    for (const name of ['cook', 'sure cook']) await app.getByRole('option', { name, ...button }).click()
+    await app.keyboard.press('Escape')
+    const made = app.getByRole('region', { name: 'Continuation' }).getByRole('article')
+    for (const prompt of ['Chop', 'Stir']) {
+      await app.getByLabel('Prompt').fill(prompt)
+      await app.getByRole('button', { name: 'Generate', ...button }).click()
+      // A process for each of them.
+      await expect(made.nth(1)).toContainText('tokens/s', { timeout: 90_000 })
+      // Both are greedy, and the one is the other with its logits scaled: they say the same.
+      const texts = await Promise.all([0, 1].map((i) => made.nth(i).locator('p').first().textContent()))
+      expect(texts[0]).toBe(texts[1])
+      expect(texts[0]!.trim().startsWith(prompt)).toBe(true)
+      expect(texts[0]!.trim().length).toBeGreaterThan(prompt.length)
+    }
+    await app.reload()
+    await expect(app.getByRole('region', { name: 'Earlier' })).toContainText('Chop')
+    await app.getByRole('region', { name: 'Earlier' }).getByRole('button', { name: 'Use its prompt' }).click()
+    await expect(app.getByLabel('Prompt')).toHaveValue('Chop')
+  })
 })
 
 test.describe('with a model in the Hugging Face cache', () => {
