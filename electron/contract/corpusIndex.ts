@@ -36,6 +36,8 @@ const count = z.number().int().nonnegative()
  */
 export const corpusIndex = z.strictObject({
   segments: count,
+  /** SHA-256 of which documents each segment holds: not of where they lie. */
+  digest: z.string(),
   /** Of the documents to train on, whose longest count as several: how many, and bytes of text. */
   documents: count,
   bytes: count,

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { plainText, type CorpusIndex, type Document } from '#contract'
@@ -50,6 +51,7 @@ export class IndexBuilder {
   ): CorpusIndex {
     this.close()
     const found = { segments: this.segments.length / OWN, documents: 0, bytes: 0 }
+    const cuts = createHash('sha256')
     const rows = new Float64Array(found.segments * ROW_NUMBERS)
     let [open, handle] = [-1, -1]
     let digest: Buffer = Buffer.alloc(0)
@@ -73,12 +75,13 @@ export class IndexBuilder {
       if (part <= 0) digest = sha256Of(bytesAt(handle, offset, length, files[file]!))
       const row = { file, offset, length, first, part, trainBytes, trainDocuments }
       rows.set([...Object.values(row), checkOf(digest, row)], i * ROW_NUMBERS)
+      cuts.update(`${first} ${part};`)
       found.documents += trainDocuments
       found.bytes += trainBytes
     }
     if (handle >= 0) closeSync(handle)
     writeIndex(folder, rows)
-    return found
+    return { ...found, digest: cuts.digest('hex') }
   }
 
   private close(): void {

@@ -103,7 +103,7 @@ export class SegmentPool {
   }
 
   private gathered(number: number): Group {
-    const { index, at, seed, name } = this.options
+    const { index, at, seed } = this.options
     const group: Group = { segments: [], sums: [] }
     let sum = 0
     for (let i = 0; i < this.size || !sum; i++) {
@@ -111,7 +111,7 @@ export class SegmentPool {
       const order = permutation(
         index.segments,
         seed,
-        `segments/${name}/${Math.floor(place / index.segments)}`,
+        `segments/${index.digest}/${Math.floor(place / index.segments)}`,
       )
       const segment = order(place % index.segments)
       const { trainBytes, trainDocuments } = at(segment)

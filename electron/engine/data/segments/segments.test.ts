@@ -124,6 +124,11 @@ describe.each(readings)('a plan over segments of %s', (_, name, how) => {
     expect(asked.length).toBeGreaterThan(8 * 128)
     resumed.tokens.close()
 
+    // Nor of what it is called.
+    const renamed = await openPlan({ ...indexed, name: 'another' }, tokenReadingOf(indexed, how))
+    expect(renamed.plan.at(2)).toEqual(batches[1])
+    renamed.tokens.close()
+
     const other = await openPlan(indexed, tokenReadingOf(indexed, how), 4)
     expect(other.plan.at(1)).not.toEqual(batches[0])
     other.tokens.close()
