@@ -6,6 +6,7 @@ import { objectName, type Features } from './experiment'
 import { int8Cost } from './int8Cost'
 import { measured } from './measured'
 import { hasLayers, teacherModel, type ModelConfig } from './model'
+import { weightsReference } from './reference'
 import { servedCheck } from './served'
 
 export const id = z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'an id is lower-case letters, digits and dashes')
@@ -218,10 +219,7 @@ export const importCheck = z.strictObject({
 })
 export type ImportCheck = z.output<typeof importCheck>
 
-/**
- * A teacher of the library: `library/teachers/<id>/` holds `model.json` (ModelConfig) and `model.safetensors`,
- * an OnnxModelConfig and `model.onnx` with the files that it names, or `served.json` of one behind a server.
- */
+/** `library/teachers/<id>/`: `model.json` and `model.safetensors`, or a reference; or `model.onnx`; or `served.json`. */
 export const teacher = z.strictObject({
   id,
   name: objectName,
@@ -231,8 +229,10 @@ export const teacher = z.strictObject({
   model: teacherModel,
   /** 0 of one behind a server, which does not tell. */
   parameters: z.number().int().nonnegative(),
-  /** Of model.safetensors, of model.onnx with its files, or of served.json. */
+  /** Of model.safetensors, of the files of a reference, of model.onnx with its files, or of served.json. */
   digest,
+  /** Where its weights lie when it has no copy of them. */
+  reference: weightsReference.optional(),
   /** The training run, when it was trained here. */
   run: id.optional(),
   /** When it was made from another teacher: its id, and what the logits were multiplied by. */

@@ -14,7 +14,7 @@ import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
-import { LIBRARY_ROW } from '#contract'
+import { LIBRARY_ROW, type Teacher, type WeightsReference } from '#contract'
 import { performJob } from '../services/jobs'
 import { Catalogue, healthOf, paths, rebuildCatalogue, sweepLeftOvers, type LibraryNoun } from '../store'
 import { nodeWorkerLauncher } from './nodeWorker'
@@ -37,9 +37,12 @@ beforeAll(async () => {
   const out = join(furnished.folder, 'exported')
   await models.export('cook', { format: 'onnx', out, hiddenStates: true })
   await library.importTeacher({ path: join(out, 'model.onnx'), name: 'cook-onnx', tokenizerPath: 'bpe' })
+  const path = join(furnished.folder, 'there')
+  await models.export('cook', { format: 'hf', out: path })
+  await library.importTeacher({ path, name: 'referred', tokenizerPath: 'bpe', reference: true })
   await reports.create({ runs: [run], format: 'md', name: 'told' })
   await furnished.services.close()
-}, 120_000)
+}, 300_000)
 afterAll(() => rmSync(furnished.folder, { recursive: true, force: true }))
 beforeEach(() => {
   dataDir = join(furnished.folder, 'copy')
@@ -76,6 +79,14 @@ function remove(path: string): string {
   return path.slice(dataDir.length + 1)
 }
 
+const WEIGHTS = 'model.safetensors'
+/** Has the row of the teacher by reference say something else of its weights. */
+function refer(change: (reference: WeightsReference) => WeightsReference): void {
+  const file = join(teacher('referred'), LIBRARY_ROW)
+  const row = JSON.parse(readFileSync(file, 'utf8')) as Teacher
+  writeFileSync(file, JSON.stringify({ ...row, reference: change(row.reference!) }))
+}
+
 /** Damages the copy; what the one line that tells of it has to name. */
 type Damage = () => string
 const looked: Record<string, Damage> = {
@@ -101,6 +112,10 @@ const looked: Record<string, Damage> = {
   'a missing corpus file': () => {
     remove(join(item('corpora', 'recipes'), 'documents.jsonl'))
     return `${item('corpora', 'recipes')}: documents.jsonl is missing`
+  },
+  'weights by reference that are elsewhere now': () => {
+    refer(({ folder, files }) => ({ folder: `${folder}-moved`, files }))
+    return 'there-moved/model.safetensors: it is not there any more; teacher "referred" refers to it'
   },
   'a row that is none': () => {
     writeFileSync(join(teacher('cook'), LIBRARY_ROW), '{"digest":1}')
@@ -140,6 +155,14 @@ const deep: Record<string, Damage> = {
   'weights of a checkpoint': () => flip(join(last(), 'model.safetensors')),
   'moments of a checkpoint': () => flip(join(last(), 'optimizer.safetensors')),
   "a teacher's weights": () => flip(join(teacher('cook'), 'model.safetensors')),
+  'weights by reference': () => {
+    const digest = '0'.repeat(64)
+    refer(({ folder, files: { [WEIGHTS]: file } }) => ({
+      folder,
+      files: { [WEIGHTS]: { ...file!, digest } },
+    }))
+    return 'there/model.safetensors: its content is another'
+  },
   'an ONNX model': () => flip(join(teacher('cook-onnx'), 'model.onnx')),
   'a corpus': () => {
     return flip(join(item('corpora', 'recipes'), 'documents.jsonl'))

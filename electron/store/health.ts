@@ -8,8 +8,9 @@ import {
   runFiles,
   toErrorShape,
   type Corpus,
+  type Teacher,
 } from '#contract'
-import { freeBytes, leftLock, megabytes, sha256File, sha256WithOthers } from '../files'
+import { changedReference, freeBytes, leftLock, megabytes, sha256File, sha256WithOthers } from '../files'
 import { Catalogue, type CatalogueData } from './catalogue'
 import { libraryNouns, paths, type LibraryNoun } from './dataDirectory'
 import { fileNames, folderNames, sizeOnDisk } from './folders'
@@ -116,6 +117,12 @@ async function examineItem(
 ): Promise<void> {
   const folder = paths.libraryItem(dataDir, noun, id)
   const row = attempt(tell, () => readItemRow(dataDir, noun, id))
+  const teacher = noun === 'teachers' ? (row as Teacher | undefined) : undefined
+  if (teacher?.reference) {
+    const changed = await changedReference(teacher.reference, deep)
+    if (changed) tell(`${changed.file}: ${changed.why}; teacher "${teacher.name}" refers to it`)
+    return
+  }
   const name = CONTENT[noun].find((name) => existsSync(join(folder, name)))
   if (!name) return tell(`${folder}: ${CONTENT[noun].join(' or ')} is missing`)
   const corpus = noun === 'corpora' ? (row as Corpus | undefined) : undefined

@@ -74,6 +74,7 @@ export const library = {
       format: teacherFormat,
       tokenizerPath: z.string().optional(),
       served: servedImport.optional(),
+      reference: z.boolean().optional(),
     }),
     task,
   ),

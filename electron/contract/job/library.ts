@@ -86,6 +86,8 @@ export const importTeacherJob = z.object({
   /** Of a path that is the address of a server. */
   served: servedImport.optional(),
   format: teacherFormat,
+  /** Of a Hugging Face folder: its weights stay there and are not copied. */
+  reference: z.boolean().optional(),
 })
 export const importTeacherResult = z.object({ teacher, tokenizer })
 

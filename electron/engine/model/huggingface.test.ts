@@ -142,6 +142,20 @@ describe('weights', () => {
     expect(() => readHuggingFace(folder)).toThrow(/pytorch_model\.bin: .*pickle.*save_pretrained/)
   })
 
+  it('are refused with an adapter in their folder, which names its base and the way to merge it', () => {
+    write()
+    writeFileSync(join(folder, 'adapter_model.safetensors'), 'x')
+    expect(() => readHuggingFace(folder)).toThrow(
+      /adapter_model\.safetensors: it is an adapter, which is not merged here/,
+    )
+    writeFileSync(join(folder, 'adapter_config.json'), '{"base_model_name_or_path":"Qwen/Qwen2.5-0.5B"}')
+    const refused =
+      /adapter_config\.json: it is an adapter of Qwen\/Qwen2\.5-0\.5B, .*expected the whole model.*merge_and_unload/
+    expect(() => readHuggingFace(folder)).toThrow(refused)
+    for (const name of ['config.json', 'model.safetensors']) rmSync(join(folder, name))
+    expect(() => readHuggingFace(folder)).toThrow(refused)
+  })
+
   it('in shards are where their index says that they are, and nowhere else; one whole file goes before them', () => {
     const [a, b] = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors']
     const all = [...weights()]

@@ -3,13 +3,14 @@ import { basename, join } from 'node:path'
 import { z } from 'zod'
 import { badInput, EMBEDDING, families, HEAD, parse, type Family as Name, type ModelConfig } from '#contract'
 import { readJson, WEIGHTS, WEIGHTS_INDEX } from '../../files'
+import { checkNoAdapter } from './adapter'
 import { commonHalf, shapeOfTheirs, shapesOfOurs, toOurs } from './convert'
 import { familyTable } from './families'
 import { ConfigReader } from './families/configReader'
 import type { Family, Link } from './families/family'
 import { pickleAmong, refusePickle } from './pickle'
 import { openSafetensors, type Tensors } from './safetensors'
-import { checkFinite, type Stored, type Weights, type WeightSource } from './weights'
+import { checkFinite, type Stored, type Weight, type Weights, type WeightSource } from './weights'
 
 const shardIndex = z.object({ weight_map: z.record(z.string(), z.string()) })
 
@@ -19,6 +20,10 @@ const BUFFERS = /(^|\.)(rotary_emb\.inv_freq|attn\.(bias|masked_bias)|attention\
 /** A model folder that is open: what it holds is known, its numbers are read when they are asked for. */
 export interface HuggingFaceFolder extends WeightSource {
   config: ModelConfig
+  /** The names of the files that its weights lie in. */
+  files: string[]
+  /** One of our tensors. */
+  tensor(name: string): Weight
   close(): void
 }
 
@@ -36,17 +41,36 @@ export function readHuggingFace(folder: string): { config: ModelConfig; weights:
  * Opens a model folder of transformers: `config.json`, and safetensors, whole or in shards, whose weights are then read
  * tensor by tensor.
  *
- * @throws bad-input naming the file and the key or tensor that is not known, missing, or of another shape
+ * @throws bad-input naming the file and the key or tensor that is not known, missing, or of another shape; where an
+ * adapter lies there
  */
 export function openHuggingFace(folder: string): HuggingFaceFolder {
+  checkNoAdapter(folder)
   const { family, config } = readConfig(folder)
-  const shards = openShards(folder)
+  return openAs(family, config, openShards(folder), folder)
+}
+
+/**
+ * Opens files of weights of which all else is known from when they were imported.
+ *
+ * @throws bad-input when they are not such a model's
+ */
+export function openWeightFiles(
+  config: ModelConfig,
+  folder: string,
+  files: readonly string[],
+): HuggingFaceFolder {
+  return openAs(familyTable[config.family], config, openAll(files, folder), folder)
+}
+
+function openAs(family: Family, config: ModelConfig, shards: Tensors[], folder: string): HuggingFaceFolder {
   const close = () => {
     for (const shard of shards) shard.close()
   }
   try {
     checkLayers(config, shards, folder)
-    return { ...sourceOf(family, config, shards, folder), close }
+    const files = shards.map(({ file }) => basename(file))
+    return { ...sourceOf(family, config, shards, folder), files, close }
   } catch (error) {
     close()
     throw error
@@ -86,17 +110,23 @@ function openShards(folder: string): Tensors[] {
       : badInput('the file is missing', { file: single, expected: 'the weights as safetensors' })
   }
   const { weight_map: map } = parse(shardIndex, readJson(index), index)
+  const names = new Set(Object.values(map))
+  for (const name of names)
+    if (/[/\\\0]/.test(name) || ['', '.', '..'].includes(name))
+      throw badInput(`its weights are in "${name}", outside its folder`, { file: index, field: 'weight_map' })
+  return openAll(names, folder, (opened) => checkIndex(map, opened, index))
+}
+
+/** Opens all of these files, or none. */
+function openAll(
+  names: Iterable<string>,
+  folder: string,
+  check: (opened: Tensors[]) => void = () => {},
+): Tensors[] {
   const opened: Tensors[] = []
   try {
-    for (const name of new Set(Object.values(map))) {
-      if (/[/\\\0]/.test(name) || ['', '.', '..'].includes(name))
-        throw badInput(`its weights are in "${name}", outside its folder`, {
-          file: index,
-          field: 'weight_map',
-        })
-      opened.push(openSafetensors(join(folder, name)))
-    }
-    checkIndex(map, opened, index)
+    for (const name of names) opened.push(openSafetensors(join(folder, name)))
+    check(opened)
     return opened
   } catch (error) {
     for (const shard of opened) shard.close()
@@ -141,7 +171,7 @@ function sourceOf(
   announced: ModelConfig,
   shards: readonly Tensors[],
   folder: string,
-): Omit<HuggingFaceFolder, 'close'> {
+): Omit<HuggingFaceFolder, 'files' | 'close'> {
   const places = placesOf(family, announced, shards)
   const whole = shards.length === 1 ? shards[0]!.file : join(folder, WEIGHTS_INDEX)
   const [links, config] = withOwnHead(family, announced, places, whole)
@@ -156,18 +186,20 @@ function sourceOf(
     if (!known.has(name) && !BUFFERS.test(name))
       throw badInput('the model has no such tensor', { file: shard.file, field: stored })
   }
-  function* values() {
-    for (const link of links) {
-      const theirs = link.theirs.map((name) => {
-        const { shard, stored } = places.get(name)!
-        const tensor = shard.read(stored)
-        checkFinite(tensor.data, shard.file, stored)
-        return tensor
-      })
-      yield* toOurs(config, link, theirs)
-    }
+  const read = (link: Link) => {
+    const theirs = link.theirs.map((name) => {
+      const { shard, stored } = places.get(name)!
+      const tensor = shard.read(stored)
+      checkFinite(tensor.data, shard.file, stored)
+      return tensor
+    })
+    return toOurs(config, link, theirs)
   }
-  return { config, tensors, values }
+  function* values() {
+    for (const link of links) yield* read(link)
+  }
+  const tensor = (name: string) => read(links.find(({ ours }) => ours.includes(name))!).get(name)!
+  return { config, tensors, values, tensor }
 }
 
 type Places = ReadonlyMap<string, Place>

@@ -13,7 +13,7 @@ import {
   type Teacher,
   type Tokenizer,
 } from '#contract'
-import { placeItem } from '../../files'
+import { digestOfReference, placeItem, referTo } from '../../files'
 import { startBackend } from '../backend'
 import { importTokenizer } from '../data/importTokenizer'
 import { loadTokenizer } from '../data/tokenizer'
@@ -23,7 +23,7 @@ import { fetchModel, fetchTokenizer } from './hub/fetchModel'
 import { openHuggingFace, readConfig } from './huggingface'
 import { openLanguageModel } from './languageModel'
 import { decodeLlama2c } from './llama2c'
-import { writeModel } from './modelFolder'
+import { writeConfig, writeModel } from './modelFolder'
 import { checkOnnx, storeOnnx } from './onnx/importOnnx'
 import { selfCheck } from './selfCheck'
 import { withVocabulary } from './vocabulary'
@@ -35,12 +35,12 @@ interface Pretrained {
   source: Teacher['source']
   tokenizerPath: string
   /** Of a model that is run by ours; an ONNX file stays what it is, and a server where it is. */
-  native?: WeightSource & { config: ModelConfig; close?(): void }
+  native?: WeightSource & { config: ModelConfig; files?: string[]; close?(): void }
 }
 
-/** What of a model goes into its row, and how it is written into its folder; that gives the digest. */
+/** What of a model goes into its row, and how it is written into its folder; that gives the rest of the row. */
 interface Storable extends Pick<Teacher, 'model' | 'parameters'> {
-  write(folder: string): Promise<string>
+  write(folder: string): Promise<Pick<Teacher, 'digest' | 'reference'>>
   /** What the model that lies there says. */
   check(folder: string): Promise<ImportCheck>
 }
@@ -111,13 +111,13 @@ async function importPretrained(
     progress('looking at the model', 0.6)
     const { write, check: ask, ...model } = await checked(pretrained, tokenizer, job)
     progress('writing the weights', 0.7)
-    const teacher = await store(job, write, (digest) => ({
+    const teacher = await store(job, write, (written) => ({
       id: job.id,
       name: job.name,
       source: pretrained.source,
       tokenizer: tokenizer.id,
       ...model,
-      digest,
+      ...written,
       perplexity: {},
       calibrations: [],
       createdAt: new Date().toISOString(),
@@ -134,11 +134,13 @@ async function importPretrained(
 
 function readPretrained(job: ImportTeacherJob): Pretrained {
   const { path } = job
+  if (job.reference && isServedUrl(path)) throw copiedAlways(path)
   if (isServedUrl(path)) return { source: 'served', tokenizerPath: tokenizerOfServer(job) }
   if (job.served)
     throw badInput('a model that is here has no server', { file: path, expected: 'http://HOST:PORT/v1' })
   if (!existsSync(path)) throw badInput('there is no such file or folder', { file: path })
   const source = job.format === 'auto' ? formatOf(path) : job.format
+  if (job.reference && source !== 'huggingface') throw copiedAlways(path)
   const { tokenizerPath } = job
   switch (source) {
     case 'huggingface': {
@@ -158,6 +160,13 @@ function readPretrained(job: ImportTeacherJob): Pretrained {
       }
   }
 }
+
+const copiedAlways = (file: string) =>
+  badInput('weights that stay where they are have to be safetensors', {
+    file,
+    field: '--reference',
+    expected: 'a Hugging Face folder, or hf:ORG/NAME',
+  })
 
 function tokenizerOfServer({ tokenizerPath }: ImportTeacherJob): string {
   if (tokenizerPath) return tokenizerPath
@@ -190,19 +199,31 @@ async function checked(
   const { path: file, dataDir } = job
   if (source === 'served') {
     const { model, check, write } = await checkServer(parseServedUrl(file), servedOf(job), dataDir, tokenizer)
-    return { model, parameters: 0, write, check: () => Promise.resolve(check) }
+    return {
+      model,
+      parameters: 0,
+      write: async (folder) => ({ digest: await write(folder) }),
+      check: () => Promise.resolve(check),
+    }
   }
   const check = (folder: string) => asked(job, tokenizer, folder)
   if (!native) {
     const onnx = await checkOnnx(file, tokenizer.vocab)
     const { config: model, parameters } = onnx
-    return { model, parameters, write: (folder) => storeOnnx(onnx, folder), check }
+    return { model, parameters, write: async (folder) => ({ digest: await storeOnnx(onnx, folder) }), check }
   }
   const config = withVocabulary(native.config, tokenizer.vocab, file)
   return {
     model: config,
     parameters: parameterCount(config),
-    write: (folder) => writeModel(folder, config, native),
+    async write(folder) {
+      if (!job.reference) return { digest: await writeModel(folder, config, native) }
+      // Read once for what reading refuses.
+      for (const _ of native.values());
+      writeConfig(folder, config)
+      const reference = await referTo(file, native.files!)
+      return { digest: digestOfReference(reference), reference }
+    },
     check,
   }
 }
@@ -218,7 +239,7 @@ function servedOf({ served }: ImportTeacherJob): ServedImport {
 async function store(
   job: ImportTeacherJob,
   write: Storable['write'],
-  rowOf: (digest: string) => Teacher,
+  rowOf: (written: Awaited<ReturnType<Storable['write']>>) => Teacher,
 ): Promise<Teacher> {
   const folder = folderOf(job)
   const temporary = `${folder}.tmp`

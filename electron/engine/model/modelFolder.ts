@@ -22,9 +22,12 @@ import {
   type OnnxModelConfig,
   type StoredLora,
   type Teacher,
+  type WeightsReference,
 } from '#contract'
-import { copyFile, readJson, sha256File, writeJsonAtomic } from '../../files'
+import { copyFile, digestOfReference, readJson, sha256File, writeJsonAtomic } from '../../files'
+import type { HuggingFaceFolder } from './huggingface'
 import { mergeAdapters } from './lora'
+import { openReference, referenceOf } from './reference'
 import { openSafetensors, readSafetensors } from './safetensors'
 import { writeSafetensors } from './safetensorsWriter'
 import { checkLayers, checkWeights, type Weight, type Weights, type WeightSource } from './weights'
@@ -52,13 +55,13 @@ export async function writeModel(
 ): Promise<string> {
   const file = join(folder, WEIGHTS)
   writeSafetensors(file, weights instanceof Map ? { tensors: weights, values: () => weights } : weights)
-  writeJsonAtomic(join(folder, CONFIG), {
-    schemaVersion: SCHEMA_VERSION,
-    ...config,
-    ...(lora && { lora }),
-  })
+  writeConfig(folder, { ...config, ...(lora && { lora }) })
   return sha256File(file)
 }
+
+/** Writes `model.json`. */
+export const writeConfig = (folder: string, config: ModelConfig & { lora?: StoredLora }) =>
+  writeJsonAtomic(join(folder, CONFIG), { schemaVersion: SCHEMA_VERSION, ...config })
 
 /** Where the model lies that the adapters of a folder stand beside: in it, or with the run whose checkpoint it is. */
 function baseFolder(folder: string): string {
@@ -146,18 +149,35 @@ async function readParts(
       expected: 'a model of ours: an ONNX model teaches, is scored and calibrated, and writes',
     })
   }
-  const [configFile, weightsFile] = [join(folder, CONFIG), join(folder, WEIGHTS)]
-  for (const file of [configFile, weightsFile]) {
-    if (!existsSync(file)) throw badInput('the file is missing', { file })
-  }
+  checkThere(join(folder, CONFIG))
   const { config, lora } = readStored(folder)
-  if (recorded) checkDigest(await sha256File(weightsFile), recorded, weightsFile)
-  const weights = readSafetensors(weightsFile)
-  checkLayers(config, weights, weightsFile)
-  checkWeights(lora ? adapterShapes(config, lora) : weightShapes(config), weights, weightsFile)
+  const { file, weights } = await readWeights(folder, config, recorded)
+  checkLayers(config, weights, file)
+  checkWeights(lora ? adapterShapes(config, lora) : weightShapes(config), weights, file)
   if (!lora) return { config, weights }
   const base = await readModel(baseFolder(folder), recordOfBase(folder))
   return { config, weights, lora, base: base.weights }
+}
+
+function checkThere(file: string): void {
+  if (!existsSync(file)) throw badInput('the file is missing', { file })
+}
+
+/** The weights of a folder, or of where it says that they are. */
+async function readWeights(
+  folder: string,
+  config: ModelConfig,
+  recorded: Recorded | undefined,
+): Promise<{ file: string; weights: Weights }> {
+  const reference = referenceOf(folder)
+  if (reference) {
+    const weights = await fromReference(reference, config, recorded, ({ values }) => new Map(values()))
+    return { file: reference.folder, weights }
+  }
+  const file = join(folder, WEIGHTS)
+  checkThere(file)
+  if (recorded) checkDigest(await sha256File(file), recorded, file)
+  return { file, weights: readSafetensors(file) }
 }
 
 /**
@@ -185,10 +205,16 @@ export async function readTeacherHead(
 ): Promise<{ head: Weight; cap?: number }> {
   const folder = join(dataDir, 'library', 'teachers', row.id)
   const file = join(folder, WEIGHTS)
-  const whole = !existsSync(file) || readStored(folder).lora ? await readTeacher(dataDir, row) : undefined
+  const reference = referenceOf(folder)
+  const lacks = !existsSync(file) && !reference
+  const whole = lacks || readStored(folder).lora ? await readTeacher(dataDir, row) : undefined
   const config = whole?.config ?? readStored(folder).config
   const name = config.tied ? EMBEDDING : HEAD
-  const { shape, data } = whole?.weights.get(name) ?? (await readOne(file, name, row))
+  const one = () =>
+    reference
+      ? fromReference(reference, config, recordedTeacher(row), ({ tensor }) => tensor(name))
+      : readOne(file, name, row)
+  const { shape, data } = whole?.weights.get(name) ?? (await one())
   const width = stateWidth(config)
   if (shape.join() !== weightShapes(config).get(name)!.join())
     throw badInput('the tensor has another shape', { file, field: name })
@@ -203,6 +229,22 @@ async function readOne(file: string, name: string, teacher: Pick<Teacher, 'name'
     return tensors.read(name)
   } finally {
     tensors.close()
+  }
+}
+
+/** What is read of weights that stay where they are, held against what was recorded of them. */
+async function fromReference<T>(
+  reference: WeightsReference,
+  config: ModelConfig,
+  recorded: Recorded | undefined,
+  read: (opened: HuggingFaceFolder) => T,
+): Promise<T> {
+  if (recorded) checkDigest(digestOfReference(reference), recorded, reference.folder)
+  const opened = await openReference(reference, config, recorded?.changed)
+  try {
+    return read(opened)
+  } finally {
+    opened.close()
   }
 }
 

@@ -27,6 +27,7 @@ export function teacherCommand(imports: Command): void {
     .option('--name <name>')
     .option('--tokenizer <tokenizer>', 'when it is not beside it: a file, hf:ORG/NAME, or one of the library')
     .addOption(new Option('--format <format>').choices(teacherFormats).default('auto'))
+    .option('--reference', 'of a Hugging Face folder or hf: leave the weights where they are')
     .option('--model <name>', 'of a server: its name there')
     .option('--key-env <variable>', "of a server: the environment's variable with its key")
     .option('--key-file <file>', 'of a server: the file of mode 600 with its key')
@@ -45,6 +46,7 @@ export function teacherCommand(imports: Command): void {
       const options = () => ({
         name: own.name,
         format: own.format,
+        reference: own.reference,
         path: isHubName(path) || isServedUrl(path) ? path : resolve(path),
         tokenizerPath: own.tokenizer && pathOrName(own.tokenizer),
         ...servedOption(path, own),
@@ -119,6 +121,7 @@ interface ImportTeacherOptions {
   cost?: number
   timeout?: number
   format: (typeof teacherFormats)[number]
+  reference?: boolean
 }
 
 /** A path whole, for workers of another folder; a name as it is. */

@@ -1,4 +1,5 @@
 import {
+  badInput,
   conflict,
   problemsOf,
   type GridEstimate,
@@ -94,6 +95,7 @@ export class GridService {
     if (cluster !== undefined) this.parts.clusters.profiles.get(cluster)
     if ('id' in params) return this.resume(params.id, cluster, force)
     const expanded = this.cells.expand(this.definitionOf(params), file)
+    this.checkSent(expanded, cluster, file)
     if (!force) this.checkMemory(expanded, cluster, file)
     const old = this.rows.all.find(({ name }) => name === expanded.grid.name)
     // A preset's grid is a new one, even if the name was given: it takes nobody's place.
@@ -118,6 +120,7 @@ export class GridService {
     if (row.status !== 'paused') {
       const expanded = this.cells.expand(row.definition)
       const where = cluster ?? row.cluster
+      this.checkSent(expanded, where)
       if (!force) this.checkMemory(expanded, where)
       return this.begin(this.store(expanded, row), where)
     }
@@ -161,6 +164,25 @@ export class GridService {
   /** A cluster's nodes have memory of their own. */
   private checkMemory(expanded: ExpandedGrid, cluster?: string, file?: string): void {
     if (cluster === undefined) this.cells.checkMemory(this.cells.resolve(expanded, file), file)
+  }
+
+  /** Where a cluster has a data directory of its own, what its cells read is sent there: folders of this one alone. */
+  private checkSent(expanded: ExpandedGrid, cluster?: string, file?: string): void {
+    if (cluster === undefined || this.parts.clusters.profiles.get(cluster).transfer === 'shared') return
+    for (const { config } of this.cells.resolve(expanded, file)) {
+      const { teachers, foreign = [], origin } = config
+      const read = [...teachers, ...foreign.map(({ row }) => row), ...(origin ? [origin] : [])]
+      const rows = this.parts.context.catalogue.data.teachers
+      const referred = rows.find(({ id, reference }) => reference && read.some((one) => one.id === id))
+      if (referred)
+        throw badInput(
+          `teacher "${referred.name}" is kept by reference, and is not sent to cluster "${cluster}"`,
+          {
+            file,
+            expected: 'a teacher that was imported as a copy, or a profile with "transfer: shared"',
+          },
+        )
+    }
   }
 
   private begin(row: StoredGrid, cluster?: string): GridRow {

@@ -38,6 +38,8 @@ export interface ImportTeacherOptions {
   format?: (typeof teacherFormats)[number]
   /** Of a path that is the address of a server. */
   served?: ServedImport
+  /** Its weights stay where they are. */
+  reference?: boolean
 }
 
 /** Corpora, tokenizers and teachers: what experiments name. */
@@ -161,8 +163,13 @@ export class Library {
   startImportTeacher(params: ParsedParams<'teachers.import'>): Task {
     const name = importName(params)
     checkFree('teacher', this.teachers, name)
-    return this.tasks.start(`Import ${name}`, (control) => this.importTeacher({ ...params, name }, control))
-      .row
+    const started = this.tasks.start(`Import ${name}`, async (control) => {
+      const row = await this.importTeacher({ ...params, name }, control)
+      const { warning } = row.check!
+      if (warning) started.row.warnings = [warning]
+      return row
+    })
+    return started.row
   }
 
   /** A teacher brings its tokenizer; one that the library has already, byte for byte, is shared. */

@@ -17,6 +17,7 @@ import {
   type Wanted,
 } from '../../../files'
 import type { Progress } from '../../progress'
+import { adapterAmong, refuseAdapter } from '../adapter'
 import { pickleAmong, refusePickle } from '../pickle'
 import { HubClient, type HubFile } from './client'
 import { bytesThere, download } from './download'
@@ -127,6 +128,8 @@ async function fetchSnapshot(
 function refuseUnusable(text: string, files: readonly string[], wanted: Wanted): void {
   const lacks = (file: string, expected: string) =>
     badInput(`the repository has no ${file}`, { file: text, expected })
+  const adapter = wanted.model && adapterAmong(files)
+  if (adapter) throw refuseAdapter(`${text}: ${adapter}`)
   if (wanted.model && !files.includes(CONFIG)) throw lacks(CONFIG, 'a model of transformers')
   if (wanted.model && !files.includes(WEIGHTS) && !files.includes(WEIGHTS_INDEX)) {
     const pickle = pickleAmong(files)

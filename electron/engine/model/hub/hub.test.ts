@@ -215,20 +215,19 @@ describe.skipIf(!there)('a model of the Hub', () => {
   })
 
   it('is not followed to what is not http', async () => {
-    for (const location of [
-      'file:///etc/passwd',
-      'ftp://127.0.0.1/x',
-      'http://user:pass@127.0.0.1/x',
-      'data:,x',
-    ]) {
+    for (const location of ['file:///x', 'ftp://127.0.0.1/x', 'http://a:b@127.0.0.1/x', 'data:,x']) {
       hub.faults.location = location
       await expect(fetchIt()).rejects.toThrow('an address that is not followed')
     }
   })
 
-  it('that is a pickle alone is refused with the way to convert it, before it is fetched', async () => {
-    await open(ID, FOLDER, { left: [WEIGHTS], more: { 'pytorch_model.bin': 'x' } })
-    await expect(fetchIt()).rejects.toThrow(/pytorch_model\.bin: the weights are a pickle.*save_pretrained/)
+  it.each([
+    ['a pickle alone', [WEIGHTS], 'pytorch_model.bin', /: the weights are a pickle.*save_pretrained/],
+    ['an adapter alone', [WEIGHTS, 'config.json'], 'adapter_config.json', /: it is an adapter.*merge/],
+    ['an adapter beside a whole model', [], 'adapter_config.json', /: it is an adapter.*merge/],
+  ])('that is %s is refused with the way to convert it, before it is fetched', async (_, left, name, why) => {
+    await open(ID, FOLDER, { left, more: { [name]: 'x' } })
+    await expect(fetchIt()).rejects.toThrow(new RegExp(`${name}${why.source}`))
     expect(hub.asked.map(({ path }) => path)).toEqual([`/api/models/${ID}/revision/main`])
   })
 
