@@ -266,12 +266,8 @@ it.each(['held-out', 'calibration'] as Split[])(
 
 it('looks at as much of each corpus before the first step as it is drawn, not as its plain weight says', async () => {
   const { plain } = corpora.text
-  const other = await writeCorpus(
-    dataDir,
-    { id: 'other', name: 'other', source: 'test' },
-    texts.slice(0, 290),
-    none,
-  )
+  const about = { id: 'other', name: 'other', source: 'test' } as const
+  const other = await writeCorpus(dataDir, about, texts.slice(0, 290), none)
   const config = {
     corpora: [plain, other].map((row) => ({ weight: 1, row })),
     tokenizer: row,
