@@ -120,7 +120,7 @@ describe.skipIf(missing)('a grid on a real Slurm', () => {
   }
 
   async function until(what: string, condition: () => boolean): Promise<void> {
-    for (let i = 0; i < 600; i++) {
+    for (let i = 0; i < 2400; i++) {
       if (condition()) return
       await sleep(50)
     }
