@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { drawnOver, meanClock, smoothed, valueAtStep } from './lens'
+import { meanClock, valueAtStep } from './clock'
+import { drawnOver, smoothed } from './lens'
 import type { Series } from './series'
 
 const line = (points: Series['points'], more: Partial<Series> = {}): Series => ({

@@ -1,5 +1,5 @@
-import type { Curve, Stroke } from '#contract'
-import { meanClock } from './lens'
+import type { Stroke } from '#contract'
+import { meanClock, type Clock } from './clock'
 
 export interface Series extends Stroke {
   name: string
@@ -12,7 +12,6 @@ export interface Series extends Stroke {
   /** What else rises with the steps, to be drawn over: training tokens, and seconds of training. */
   clock?: Clock
 }
-export type Clock = Readonly<Partial<Record<'tokens' | 'seconds', Curve>>>
 
 /** The series with the edges of their bands behind them, low and high in turn. */
 export function withEdges(series: readonly Series[]): Series[] {
