@@ -1,6 +1,12 @@
-import { learnsFromTeachers, mostTokens, type Estimate, type RunConfig, type RunTeacher } from '#contract'
+import {
+  learnsFromTeachers,
+  mostTokens,
+  type Estimate,
+  type Run,
+  type RunConfig,
+  type RunTeacher,
+} from '#contract'
 import { CALIBRATION_TOKENS } from '../../files'
-import type { MeasuredRun } from './estimate'
 
 type Asked = Pick<Estimate, 'askedTokens' | 'askedSeconds' | 'askedCost' | 'askedBound'>
 
@@ -8,7 +14,7 @@ type Asked = Pick<Estimate, 'askedTokens' | 'askedSeconds' | 'askedCost' | 'aske
  * What a run asks of servers, had it asked nothing before: of every sequence that they read one token more than it has,
  * one server after the other.
  */
-export function askedOf(config: RunConfig, measured: readonly Pick<MeasuredRun, 'row'>[]): Asked {
+export function askedOf(config: RunConfig, measured: readonly { row: Run }[]): Asked {
   const servers = config.teachers.flatMap((row) =>
     row.model.family === 'served' ? { row, model: row.model } : [],
   )
@@ -45,7 +51,7 @@ function sequencesOf({ experiment, corpora }: RunConfig): number {
 }
 
 /** Tokens a second: in the last run that asked it, else at its import. */
-function speedOf(row: RunTeacher, measured: readonly Pick<MeasuredRun, 'row'>[]): number | undefined {
+function speedOf(row: RunTeacher, measured: readonly { row: Run }[]): number | undefined {
   const rates = measured.flatMap(({ row: { servers = [], teachers } }) =>
     teachers.some(({ id }) => id === row.id)
       ? servers.flatMap(({ teacher, answers, tokensPerSecond }) =>
