@@ -1,8 +1,9 @@
 import { badInput } from '#contract'
 import { createRandom, type Random } from '../random'
 import type { CorpusText } from './corpusText'
+import { places } from './growing'
 import type { SegmentPool } from './segments/pool'
-import { chunksOf, Places, type TokenMask } from './tokens'
+import { chunksOf, type Sequence, type TokenMask } from './tokens'
 
 export interface Batch {
   /** [batch * context], sequence after sequence. */
@@ -29,14 +30,6 @@ export type BatchSource = {
   name: string
   weight: number
 } & ({ tokens: WholeText } | { pool: SegmentPool })
-
-/** Tokens that follow each other, at most a context and the one after it; 1 where one counts, absent where all do. */
-export interface Sequence {
-  ids: Int32Array
-  mask?: Uint8Array
-  /** Where it begins: in its source's ids, or in its segment's. */
-  start: number
-}
 
 /** Steps that are looked ahead to for segments that they need. */
 const AHEAD = 128
@@ -174,8 +167,8 @@ function placesOf(name: string, tokens: WholeText, context: number): (random: Ra
 
 /** Where a sequence may begin for one of its `context` targets to count, of `length` tokens: how many such places, and each. */
 function startsThatCount(mask: TokenMask, length: number, context: number) {
-  const firsts = new Places()
-  const before = new Places()
+  const firsts = places()
+  const before = places()
   let total = 0
   let end = 0
   for (const [part, at] of chunksOf(mask, length)) {
@@ -193,7 +186,7 @@ function startsThatCount(mask: TokenMask, length: number, context: number) {
       end = stop
     }
   }
-  const [begins, sums] = [firsts.done(), before.done()]
+  const [begins, sums] = [firsts.all.slice(), before.all.slice()]
   return {
     total,
     at(place: number): number {

@@ -3,7 +3,8 @@ import { tokenReadingOf } from '#contract'
 import type { Progress } from '../progress'
 import type { Split } from './documents'
 import { firstTokens, openTokens } from './tokenFile'
-import { chunksOf, Places, type TokenIds, type TokenMask } from './tokens'
+import { places } from './growing'
+import { chunksOf, type TokenIds, type TokenMask } from './tokens'
 
 /** One split of a corpus as a run reads it. */
 export interface CorpusText {
@@ -63,8 +64,8 @@ export function documentBounds(ids: TokenIds, bos: number, begins: Int32Array | 
 
 /** Where a token stands. */
 export function placesOf(ids: TokenIds, token: number): Int32Array {
-  const places = new Places()
+  const found = places()
   for (const [part, at] of chunksOf(ids, ids.length))
-    for (let i = 0; i < part.length; i++) if (part[i] === token) places.push(at + i)
-  return places.done()
+    for (let i = 0; i < part.length; i++) if (part[i] === token) found.push(at + i)
+  return found.all.slice()
 }

@@ -1,3 +1,4 @@
+import { firstAbove } from '../firstAbove'
 import type { SpanTable } from './alignment'
 
 /** A corpus' split in the tokens of student and teacher. */
@@ -97,15 +98,7 @@ export function fillRow(
 }
 
 /** The span that holds a token of the student. */
-function spanOf({ student }: SpanTable, token: number): number {
-  let [low, high] = [0, student.length - 1]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (student[middle]! > token) high = middle
-    else low = middle + 1
-  }
-  return low
-}
+const spanOf = ({ student }: SpanTable, token: number) => firstAbove(student, token)
 
 /** Windows looked at for `windowTime`, of each text. */
 const LOOKED_AT = 4096

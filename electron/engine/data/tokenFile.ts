@@ -8,7 +8,8 @@ import type { ChatTemplate } from './chatTemplate'
 import { readDocuments, type Split } from './documents'
 import { templateFor } from './templates'
 import { loadTokenizer } from './tokenizer'
-import { chunksOf, Places, WordsInFile, type TokenIds, type TokenMask } from './tokens'
+import { places } from './growing'
+import { chunksOf, WordsInFile, type TokenIds, type TokenMask } from './tokens'
 import { TokenWriter } from './tokenWriter'
 import { BEGIN, beginsOf, documentWords, idsOf, joined, maskOf } from './words'
 
@@ -158,7 +159,7 @@ function read(path: string, flagged: boolean): TokenFile | undefined {
   if (magic !== MAGIC || version !== VERSION) return undefined
   const words = new WordsInFile(path, HEADER)
   const hash = createHash('sha256')
-  const begins = new Places()
+  const begins = places()
   for (const [part, at] of chunksOf(words, words.length)) {
     hash.update(Buffer.from(part.buffer))
     if (flagged) for (let i = 0; i < part.length; i++) if (part[i]! & BEGIN) begins.push(at + i)
@@ -178,6 +179,6 @@ function read(path: string, flagged: boolean): TokenFile | undefined {
     assistant: {
       subarray: (from, to) => maskOf(words.subarray(from, to)),
     },
-    begins: begins.done(),
+    begins: begins.all.slice(),
   }
 }

@@ -11,6 +11,14 @@ export interface TokenMask {
   subarray(from: number, to: number): Uint8Array
 }
 
+/** Tokens that follow each other, at most a context and the one after it; 1 where one counts, absent where all do. */
+export interface Sequence {
+  ids: Int32Array
+  mask?: Uint8Array
+  /** Where it begins: in its source's ids, or in its segment's. */
+  start: number
+}
+
 /** Tokens looked at together where all are: 4 MB. */
 const CHUNK = 1 << 20
 
@@ -20,25 +28,6 @@ export function* chunksOf<T>(
   length: number,
 ): Generator<[T, number]> {
   for (let at = 0; at < length; at += CHUNK) yield [values.subarray(at, Math.min(length, at + CHUNK)), at]
-}
-
-/** A list of places that grows. */
-export class Places {
-  private values = new Int32Array(1 << 10)
-  private length = 0
-
-  push(value: number): void {
-    if (this.length === this.values.length) {
-      const larger = new Int32Array(2 * this.length)
-      larger.set(this.values)
-      this.values = larger
-    }
-    this.values[this.length++] = value
-  }
-
-  done(): Int32Array {
-    return this.values.slice(0, this.length)
-  }
 }
 
 /** Closes what nobody reads any more; else the process' end does. */

@@ -8,7 +8,7 @@ import { plainText, type Document } from './conversation'
 import { lineOf } from './documentLine'
 import type { Referred } from './referred'
 import { IndexBuilder } from './segments/build'
-import { Numbers } from './segments/numbers'
+import { numbers } from './growing'
 import { documentHash, fractionOf, heldOutAmong, splitByFraction, splitByPlace, splitOfHashes } from './split'
 
 /** What is known before its documents; the rest, where it is known after them alone, is asked for then. */
@@ -95,7 +95,7 @@ async function writeDocuments(
   const file = join(folder, referred ? beginning : 'documents.jsonl')
   const hash = createHash('sha256')
   const described = { bytes: 0, documents: 0, sample: '' }
-  const fractions = new Numbers()
+  const fractions = numbers()
   const index = new IndexBuilder()
   let offset = 0
   let conversations: boolean | undefined

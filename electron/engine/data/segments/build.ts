@@ -3,8 +3,8 @@ import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { plainText, type CorpusIndex, type Document } from '#contract'
 import { partsOfLong, SEGMENT } from './cut'
+import { numbers } from '../growing'
 import { bytesAt, checkOf, ROW_NUMBERS, sha256Of, writeIndex } from './indexFile'
-import { Numbers } from './numbers'
 
 /** Where a document lies: bytes of a file. */
 export interface Lying {
@@ -16,9 +16,9 @@ export interface Lying {
 /** Makes the index of a corpus while its documents are read. */
 export class IndexBuilder {
   /** Of each segment: file, offset, length, first document, documents, part, bytes of text where it is a part. */
-  private readonly segments = new Numbers()
+  private readonly segments = numbers()
   /** Bytes of each document's text. */
-  private readonly sizes = new Numbers()
+  private readonly sizes = numbers()
   private open: { file: number; offset: number; end: number; first: number; bytes: number } | undefined
 
   add(document: Document, { file, offset, length }: Lying): void {

@@ -1,7 +1,8 @@
 import { badInput, type CorpusIndex, type TokenReading } from '#contract'
 import { createRandom, type Random } from '../../random'
-import type { Sequence } from '../batchPlan'
+import { firstAbove } from '../../firstAbove'
 import { documentBounds } from '../corpusText'
+import type { Sequence } from '../tokens'
 import { beginsOf, idsOf, maskOf } from '../words'
 import { permutation } from './permutation'
 import type { Segment } from './indexFile'
@@ -47,6 +48,7 @@ export class SegmentPool {
   readonly masked: boolean
   private readonly size: number
   private readonly groups = new Map<number, Group>()
+  private order: { round: number; at: (place: number) => number } | undefined
 
   constructor(private readonly options: PoolOptions) {
     const { index, reading, conversations, sequences, context, name } = options
@@ -103,17 +105,12 @@ export class SegmentPool {
   }
 
   private gathered(number: number): Group {
-    const { index, at, seed } = this.options
+    const { index, at } = this.options
     const group: Group = { segments: [], sums: [] }
     let sum = 0
     for (let i = 0; i < this.size || !sum; i++) {
       const place = number * this.size + i
-      const order = permutation(
-        index.segments,
-        seed,
-        `segments/${index.digest}/${Math.floor(place / index.segments)}`,
-      )
-      const segment = order(place % index.segments)
+      const segment = this.orderOf(Math.floor(place / index.segments))(place % index.segments)
       const { trainBytes, trainDocuments } = at(segment)
       const weight = this.byDocuments ? trainDocuments : trainBytes
       if (!weight) continue
@@ -121,6 +118,14 @@ export class SegmentPool {
       group.sums.push((sum += weight))
     }
     return group
+  }
+
+  /** The order in which the segments go by in a round, which has each of them once. */
+  private orderOf(round: number): (place: number) => number {
+    const { index, seed } = this.options
+    if (this.order?.round !== round)
+      this.order = { round, at: permutation(index.segments, seed, `segments/${index.digest}/${round}`) }
+    return this.order.at
   }
 
   /** From anywhere in a segment on, over the segments that follow it in the group. */
@@ -168,13 +173,5 @@ export class SegmentPool {
 }
 
 /** Which of the weights that were summed a draw falls on. */
-function chosen(sums: readonly number[], random: Random): number {
-  const draw = random.next() * sums[sums.length - 1]!
-  let [low, high] = [0, sums.length - 1]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (sums[middle]! > draw) high = middle
-    else low = middle + 1
-  }
-  return low
-}
+const chosen = (sums: readonly number[], random: Random) =>
+  firstAbove(sums, random.next() * sums[sums.length - 1]!)

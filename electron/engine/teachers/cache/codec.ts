@@ -1,4 +1,5 @@
 import { badInput } from '#contract'
+import { firstAbove } from '../../firstAbove'
 import { createRandom } from '../../random'
 import { inFull, type Kept } from '../../../files'
 import { fromHalf, toHalf } from './half'
@@ -168,15 +169,4 @@ function decodeSamples(
     for (const id of ids) out[t * vocab + id] = logShare[++counts[id]!]!
     for (const id of ids) counts[id] = 0
   }
-}
-
-/** Index of the first entry above `value` in a rising array; the last if there is none. */
-function firstAbove(rising: Float64Array, value: number): number {
-  let [low, high] = [0, rising.length - 1]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (rising[middle]! > value) high = middle
-    else low = middle + 1
-  }
-  return low
 }
