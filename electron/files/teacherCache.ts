@@ -64,11 +64,14 @@ export function trainingPlan(config: RunConfig, teacher: RunTeacher): TeacherPla
   const indexed = config.corpora.some(
     ({ reading }) => reading?.loss === 'assistant' && reading.packing === 'windows',
   )
-  const segments = drawsSegments(config) && config.corpora.map(({ row }) => row.index ?? null)
-  const drawn = { ...(mixture && { mixture }), ...(indexed && { indexed }), ...(segments && { segments }) }
+  const drawn = { ...(mixture && { mixture }), ...(indexed && { indexed }), ...segmentsOf(config) }
   const about = { split: 'train', seed: train.dataSeed ?? seed, batch, context, corpora, ...drawn }
   return { key: keyOf(config, teacher, about), batches: steps }
 }
+
+/** How the text is cut that a run draws segments of. */
+const segmentsOf = (config: RunConfig) =>
+  drawsSegments(config) && { segments: config.corpora.map(({ row }) => row.index ?? null) }
 
 /** The held-out windows of one corpus of a run; the same for every seed. */
 export function heldOutPlan(
@@ -90,7 +93,8 @@ export const CALIBRATION_TOKENS = 2048
 export function calibrationPlan(config: RunConfig, teacher: RunTeacher): Omit<TeacherPlan, 'batches'> {
   const { batch, context, mixture } = config.experiment.train
   const corpora = config.corpora.map((corpus) => [readDigest(corpus), corpus.weight])
-  const drawn = mixture && { mixture }
+  // Tokens of a text that is drawn by segments are estimated, and a mixture goes by them.
+  const drawn = mixture && { mixture, ...segmentsOf(config) }
   const about = { split: 'calibration', corpora, tokens: CALIBRATION_TOKENS, batch, context, ...drawn }
   return { key: keyOf(config, teacher, about) }
 }
