@@ -14,10 +14,6 @@ export const id = z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'an id is lower-case 
 export const digest = z.string().regex(/^[0-9a-f]{64}$/, 'a digest is 64 hexadecimal digits')
 export const timestamp = z.iso.datetime()
 
-/** How a teacher's files are read; `auto`: as what they hold says. */
-export const teacherFormats = ['auto', 'llama2c', 'huggingface', 'onnx'] as const
-export const teacherFormat = z.enum(teacherFormats).default('auto')
-
 /** The file in each folder of the library that says what the catalogue says of it. */
 export const LIBRARY_ROW = 'row.json'
 
@@ -46,6 +42,8 @@ export const corpusReading = {
   /** What alone is imported; default: all. */
   domain: corpusDomain.optional(),
 }
+/** How text is read that nothing else is said of. */
+export const usualReading = z.object(corpusReading).parse({})
 export const importFormats = corpusReading.format.unwrap().options
 
 /** Records of an import that were left out. */

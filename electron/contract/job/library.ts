@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { tokenReading } from '../corpusMixture'
 import { objectName } from '../experiment'
-import { corpus, corpusReading, id, teacher, teacherFormat, tokenizer, tokenizerVocab } from '../library'
+import { corpus, corpusReading, id, teacher, tokenizer, tokenizerVocab } from '../library'
 import { servedImport } from '../served'
+import { teacherFormat } from '../teacherFormat'
 import { base } from './base'
 
 /** Reads `path` and writes `library/corpora/<id>/documents.jsonl`. Result: a Corpus row. */

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import type { Corpus } from '#contract'
+import { usualReading, type Corpus } from '#contract'
 import { scoreDocuments } from '../evaluate/tokenScores'
 import { scoringWindows } from '../evaluate/windows'
 import { createBatchPlan } from './batchPlan'
@@ -105,14 +105,7 @@ async function furnish(): Promise<{ corpus: Corpus; tokenizer: Awaited<ReturnTyp
   })
   writeFileSync(path, lines.join('\n'))
   const job = { dataDir, threads: 0, id: 'chats', name: 'chats', path }
-  const how = {
-    format: 'auto',
-    field: 'text',
-    unreadable: 'stop',
-    duplicates: 'keep',
-    nearDuplicates: 'keep',
-  } as const
-  const corpus = await importCorpus({ ...job, ...how, kind: 'import-corpus' }, () => {})
+  const corpus = await importCorpus({ ...job, ...usualReading, kind: 'import-corpus' }, () => {})
   const train = { dataDir, threads: 0, kind: 'train-tokenizer', id: 'tok', name: 'tok', vocab: 300 } as const
   return { corpus, tokenizer: await trainTokenizer({ ...train, corpora: [corpus] }, () => {}) }
 }

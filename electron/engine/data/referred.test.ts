@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, it } from 'vitest'
-import type { Corpus, Document } from '#contract'
+import { usualReading, type Corpus, type Document } from '#contract'
 import { createRandom } from '../random'
 import { readDocuments } from './documents'
 import { importCorpus } from './importCorpus'
@@ -26,15 +26,8 @@ const words = (count: number) =>
 let imports = 0
 function bring(path: string, changes: object = {}): Promise<Corpus> {
   const id = `c${++imports}`
-  const how = {
-    format: 'auto',
-    field: 'text',
-    unreadable: 'stop',
-    duplicates: 'keep',
-    nearDuplicates: 'keep',
-  } as const
   return importCorpus(
-    { dataDir, threads: 0, kind: 'import-corpus', id, name: id, path, ...how, ...changes },
+    { dataDir, threads: 0, kind: 'import-corpus', id, name: id, path, ...usualReading, ...changes },
     () => {},
   )
 }

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, it } from 'vitest'
+import { usualReading } from '#contract'
 import { createRandom } from '../random'
 import { readDocuments } from './documents'
 import { importCorpus } from './importCorpus'
@@ -10,15 +11,11 @@ import { splitOfHashes } from './split'
 const dataDir = mkdtempSync(join(tmpdir(), 'retort-split-'))
 afterAll(() => rmSync(dataDir, { recursive: true, force: true }))
 
-const how = {
-  format: 'auto',
-  field: 'text',
-  unreadable: 'stop',
-  duplicates: 'keep',
-  nearDuplicates: 'keep',
-} as const
 const importFile = (path: string) =>
-  importCorpus({ ...how, dataDir, threads: 0, kind: 'import-corpus', id: 'c', name: 'c', path }, () => {})
+  importCorpus(
+    { ...usualReading, dataDir, threads: 0, kind: 'import-corpus', id: 'c', name: 'c', path },
+    () => {},
+  )
 
 it('split documents by what they hold: twins on one side, each where it was when others come', async () => {
   const sides = async (texts: readonly string[]) => {

@@ -2,10 +2,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { stringify } from 'yaml'
-import { z } from 'zod'
 import {
   conflict,
-  corpusReading,
   evaluation,
   experiment,
   notFound,
@@ -16,6 +14,7 @@ import {
   type RunConfig,
   type StudyRow,
   type Task,
+  usualReading,
 } from '#contract'
 import { RunFolder } from '../../store'
 import { libraryRows, type Context } from '../context'
@@ -150,7 +149,7 @@ export class Study {
     try {
       const path = join(folder, `${name}.jsonl`)
       writeFileSync(path, exerciseLines(exercise, examples))
-      await this.parts.library.importCorpus({ path, name, ...READ }, control)
+      await this.parts.library.importCorpus({ path, name, ...usualReading }, control)
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }
@@ -238,9 +237,6 @@ export class Study {
     return config && configDigest(config)
   }
 }
-
-/** How any corpus is read that nothing else is said of. */
-const READ = z.object(corpusReading).parse({})
 
 const fileOf = (study: string) => join(resource('studies'), `${study}.yaml`)
 
