@@ -103,7 +103,7 @@ async function examineRun(dataDir: string, id: string, deep: boolean, tell: Tell
 
 /** The file whose digest a row holds, by the kind of row. */
 const CONTENT: Record<LibraryNoun, string[]> = {
-  corpora: ['documents.jsonl', CORPUS_BEGINNING.file],
+  corpora: ['documents.jsonl'],
   tokenizers: ['tokenizer.json', 'tokenizer.bin'],
   teachers: ['model.safetensors', 'model.onnx', 'served.json'],
 }
@@ -123,10 +123,12 @@ async function examineItem(
     if (changed) tell(`${changed.file}: ${changed.why}; teacher "${teacher.name}" refers to it`)
     return
   }
-  const name = CONTENT[noun].find((name) => existsSync(join(folder, name)))
-  if (!name) return tell(`${folder}: ${CONTENT[noun].join(' or ')} is missing`)
   const corpus = noun === 'corpora' ? (row as Corpus | undefined) : undefined
   const referred = corpus?.reference
+  // Of text that stays where it was its beginning alone lies here, and the digest is of all.
+  const names = referred ? [CORPUS_BEGINNING.file] : CONTENT[noun]
+  const name = names.find((name) => existsSync(join(folder, name)))
+  if (!name) return tell(`${folder}: ${names.join(' or ')} is missing`)
   await examineFile(join(folder, name), deep && !referred ? row?.digest : undefined, tell)
   for (const { path, bytes } of referred?.files ?? [])
     if (statSync(path, { throwIfNoEntry: false })?.size !== bytes)
