@@ -1,4 +1,5 @@
 import { numberOf, type RunRow } from '#contract'
+import { sortedBy } from '../../ui/sorted'
 
 /** What a run is sorted and found by, by its column's name. */
 export const columns = {
@@ -18,26 +19,9 @@ export type ColumnName = keyof typeof columns
 const of = (value: Parameters<typeof numberOf>[0]) => (value == null ? undefined : numberOf(value))
 const isColumn = (name: string): name is ColumnName => Object.hasOwn(columns, name)
 
-/**
- * Runs in the order of a column.
- *
- * @param sort the column's name, after a minus where it falls; another leaves them as they are
- * @returns what was not measured last, before it what is no number, whichever the direction
- */
+/** Runs in the order of a column (`sortedBy`); a column that they do not have leaves them as they are. */
 export function sortRuns(runs: readonly RunRow[], sort: string): readonly RunRow[] {
-  const falls = sort.startsWith('-')
-  const name = falls ? sort.slice(1) : sort
-  if (!isColumn(name)) return runs
-  const rank = (value: unknown) => (value === undefined ? 2 : Number.isNaN(value) ? 1 : 0)
-  return runs
-    .map((run) => ({ run, value: columns[name](run) }))
-    .sort((a, b) => {
-      const apart = rank(a.value) - rank(b.value)
-      if (apart || rank(a.value)) return apart
-      const order = a.value! < b.value! ? -1 : a.value! > b.value! ? 1 : 0
-      return falls ? -order : order
-    })
-    .map(({ run }) => run)
+  return sortedBy(runs, sort, (run, name) => (isColumn(name) ? columns[name](run) : undefined))
 }
 
 const CONDITION = /^([a-z]+)(<=|>=|<|>|=)(.+)$/
