@@ -96,7 +96,7 @@ test('the shell opens the page, and a run goes through preload, main and a utili
     await expect(page.getByText('Electron’s utility process')).toBeVisible()
     await rail(page, 'Corpora').click()
     await page.getByRole('button', { name: 'Import', exact: true }).click()
-    await page.getByRole('button', { name: 'Choose' }).click()
+    await page.getByRole('button', { name: 'Folder', exact: true }).click()
     await expect(page.getByRole('textbox', { name: 'Path' })).toHaveValue('/chosen')
   } finally {
     await shell.stop()
