@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Field } from './field'
 import { groups } from './form'
-import { fieldsOf, isChanged, settingOf } from './shownFields'
+import { fieldsOf, isChanged, isSet, settingOf } from './shownFields'
 
 const all = groups.flatMap(({ fields }) => fields)
 const field = (path: string): Field => all.find((one) => one.path === path)!
@@ -12,6 +12,12 @@ describe('what the form shows of a definition', () => {
     const changed = all.filter((one) => isChanged(one, text)).map(({ path }) => path)
     expect(changed).toEqual(['loss.tau'])
     expect(isChanged(field('loss.tau'), 'loss: [')).toBe(false)
+  })
+
+  it('tells what is set from what is not, also of fields without a default', () => {
+    const set = all.filter((one) => isSet(one, 'continue: { run: cook-1 }\nloss: { lambda: 0.5 }\n'))
+    expect(set.map(({ path }) => path)).toEqual(['continue.run'])
+    expect(isChanged(field('continue.run'), 'continue: { run: cook-1 }')).toBe(false)
   })
 
   it('says that features weigh nothing where they are switched off', () => {

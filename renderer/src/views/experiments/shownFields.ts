@@ -29,9 +29,12 @@ export function settingOf({ path }: Field, text: string): unknown {
   return off ? 0 : readAt(text, path)
 }
 
-/** Whether a definition says something else than the default. */
-export function isChanged(field: Field, text: string): boolean {
-  const { fallback } = field
+/** Whether a definition says something of a field, and not its default. */
+export function isSet(field: Field, text: string): boolean {
   const value = settingOf(field, text)
-  return fallback !== undefined && value !== undefined && value !== null && String(value) !== String(fallback)
+  return value !== undefined && value !== null && String(value) !== String(field.fallback)
 }
+
+/** Whether it does of a field that has a default to go back to. */
+export const isChanged = (field: Field, text: string): boolean =>
+  field.fallback !== undefined && isSet(field, text)
