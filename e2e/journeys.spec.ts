@@ -178,8 +178,9 @@ test.describe('with two teachers', () => {
     for (const prompt of ['Chop', 'Stir']) {
       await app.getByLabel('Prompt').fill(prompt)
       await app.getByRole('button', { name: 'Generate', ...button }).click()
-      // A process for each of them.
-      await expect(made.nth(1)).toContainText('tokens/s', { timeout: 90_000 })
+      // A process for each of them; what the prompt before was continued with stays until they answer.
+      await expect(made.nth(1).locator('p').first()).toContainText(prompt, { timeout: 90_000 })
+      for (const i of [0, 1]) await expect(made.nth(i)).toContainText('tokens/s', { timeout: 90_000 })
       // Both are greedy, and the one is the other with its logits scaled: they say the same.
       const texts = await Promise.all([0, 1].map((i) => made.nth(i).locator('p').first().textContent()))
       expect(texts[0]).toBe(texts[1])

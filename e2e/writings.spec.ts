@@ -12,6 +12,7 @@ test('a student that writes some of its text shows what it wrote, and what each 
   await rail(app, 'Experiments').click()
   await app.getByRole('link', { name: 'small', ...exact }).click()
   await expect(app.getByLabel('Written share')).toBeHidden()
+  await app.getByRole('button', { name: /^Text/ }).click()
   await app.getByLabel('From', exact).click()
   await app.getByRole('option', { name: 'mixed' }).click()
   for (const [label, value] of [
