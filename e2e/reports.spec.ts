@@ -29,7 +29,8 @@ test('a report has the title, sections and baseline that were chosen, and is sav
   expect(csv).toContain('Held-out metrics')
   expect(csv).not.toContain('paper')
   expect(await saved(app, 'Markdown')).toMatch(/^# Two temperatures\n/)
-  expect(await saved(app, 'LaTeX tables')).toContain('\\toprule')
+  expect(await saved(app, 'LaTeX tables and figures')).toContain('\\toprule')
+  expect(await saved(app, 'LaTeX document')).toContain('\\documentclass')
   expect(JSON.parse(await saved(app, 'JSON, everything'))).toMatchObject({ title: 'Two temperatures' })
 
   // Printed is the report alone, as what it is shown in.

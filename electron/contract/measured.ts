@@ -36,3 +36,8 @@ export function lowest(values: readonly (Measured | null | undefined)[]): Measur
   const finite = values.filter(isNumber)
   return finite.length ? Math.min(...finite) : (values.find((value) => value != null) ?? undefined)
 }
+
+/** A p-value to read: three decimals, and no more zeros than tell something. */
+export function showP(p: number): string {
+  return p < 0.001 ? '< 0.001' : p.toFixed(3)
+}

@@ -26,6 +26,8 @@ export const reportOptions = z.strictObject({
   baseline: id.optional(),
   /** Default: all. */
   sections: z.array(z.enum(reportSections)).min(1).optional(),
+  /** Of LaTeX: a document that compiles by itself; default parts for a paper. */
+  standalone: z.boolean().optional(),
 })
 export type ReportOptions = z.output<typeof reportOptions>
 

@@ -277,7 +277,7 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'reports.list': () => reports.list(),
     'reports.create': (params) => reports.create(params),
     'reports.get': ({ id }) => reports.get(id),
-    'reports.write': ({ id, format }) => reports.rewrite(id, format),
+    'reports.write': (params) => reports.rewrite(params),
     'reports.remove': ({ id }) => bin.put('reports', id),
     'bin.list': () => bin.list(),
     'bin.uses': ({ noun, ids }) => bin.uses(noun, ids),

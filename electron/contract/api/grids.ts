@@ -68,12 +68,14 @@ export const grids = {
   'grids.presets': method(none, z.array(gridPreset)),
   'grids.results': method(resultsQuery, gridResults),
   /**
-   * The results as a file: every cell, seed and metric in a row (csv), tables of mean ± sd (latex), or a figure (svg).
+   * The results as a file: every cell, seed and metric in a row (csv), tables of mean ± sd and figures of
+   * each axis (latex; `standalone` is a document that compiles by itself), or a figure (svg).
    */
   'grids.export': method(
     resultsQuery.extend({
       format: z.enum(gridExportFormats),
       figure: z.enum(gridFigures).default('heatmap'),
+      standalone: z.boolean().default(false),
     }),
     gridExport,
   ),

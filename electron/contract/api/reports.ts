@@ -21,7 +21,7 @@ export const reports = {
   'reports.get': method(byId, z.object({ row: reportRow, content: z.string() })),
   /** The same report in another format, written into no list: text for the page to save. */
   'reports.write': method(
-    z.strictObject({ id, format: z.enum(reportFormats) }),
+    z.strictObject({ id, format: z.enum(reportFormats), standalone: z.boolean().default(false) }),
     z.object({ file: z.string(), content: z.string() }),
   ),
   'reports.remove': method(byId, binEntry),

@@ -14,15 +14,18 @@ export interface ExportOptions {
   rows?: string
   columns?: string
   figure: GridFigure
+  standalone?: boolean
 }
 
 /** Writes a grid's results to a file; beside an open app too. */
 export async function exportGrid(grid: string, own: ExportOptions, options: GlobalOptions): Promise<void> {
   await perform(options, 'read', async ({ services }) => {
-    const { format, out, metric, baseline, rows, columns, figure } = own
+    const { format, out, metric, baseline, rows, columns, figure, standalone } = own
+    checkStandalone(standalone, format === 'latex', '--export')
     if (out === undefined) throw badInput('where to?', { field: '--out', expected: 'a file' })
     const file = outputFile(out)
-    const id = nameOf(grid)
+    const name = nameOf(grid)
+    const id = (await services.call('grids.list', {})).find((row) => row.name === name)?.id ?? name
     const { content } = await services.call('grids.export', {
       id,
       format,
@@ -31,11 +34,21 @@ export async function exportGrid(grid: string, own: ExportOptions, options: Glob
       baseline,
       rows,
       columns,
+      standalone,
     })
     writeFileAtomic(file, content)
     const bytes = Buffer.byteLength(content)
     return { json: { file, bytes }, text: `${file}: ${bytes} bytes` }
   })
+}
+
+/** @throws bad-input of a document that is asked for in another format than LaTeX */
+export function checkStandalone(standalone: boolean | undefined, latex: boolean, option: string): void {
+  if (standalone && !latex)
+    throw badInput('only LaTeX has parts and whole documents', {
+      field: '--standalone',
+      expected: `${option} of LaTeX`,
+    })
 }
 
 /** @throws bad-input when its folder is not there */

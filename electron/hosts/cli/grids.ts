@@ -40,6 +40,7 @@ export function gridCommands(program: Command): void {
     .addOption(
       new Option('--figure <kind>', 'that is exported as svg').choices(gridFigures).default('heatmap'),
     )
+    .option('--standalone', 'of latex: a document that compiles by itself, not parts for a paper')
     .option('--force', 'start also when a cell needs more memory than can be had')
     .option('--dry-run', 'only says what it will cost: passes, time, memory, disk')
     .action(async (file: string, own: GridOptions, command: Command) => {

@@ -18,7 +18,7 @@ import type { Rooms } from '../../services'
 import { printPdf, type ReportFormat, show } from '../../services/report'
 import { backendOption, nonNegative, positiveInteger } from './arguments'
 import { corpusCommand } from './corpora'
-import { outputFile } from './gridExport'
+import { checkStandalone, outputFile } from './gridExport'
 import { controlOf, perform, type GlobalOptions } from './session'
 import { teacherCommand } from './teachers'
 import { tokenizerCommands } from './tokenizers'
@@ -147,6 +147,7 @@ function modelCommands(program: Command): void {
       '--baseline <run>',
       'differences are to this one; default the first that was trained without teachers',
     )
+    .option('--standalone', 'of LaTeX: a document that compiles by itself, not parts for a paper')
     .option('--sections <names>', `of ${reportSections.join(', ')}; default all`, sectionList)
     .action(
       async (
@@ -160,9 +161,10 @@ function modelCommands(program: Command): void {
           const chosen = ids.map((id) => completedOf(id, rooms))
           const title = own.title ?? chosen.map(({ name }) => name).join(' vs ')
           const runs = [...new Set(chosen.flatMap((one) => one.runs))]
-          const { baseline, sections } = own
+          const { baseline, sections, standalone } = own
+          checkStandalone(standalone, format === 'tex', '--format')
           const text = rooms.reports.write(runs, format === 'pdf' ? 'html' : format, title, {
-            options: { baseline, sections },
+            options: { baseline, sections, standalone },
           })
           const content = format === 'pdf' ? await printPdf(text) : Buffer.from(text)
           writeFileAtomic(file, content)

@@ -1,5 +1,5 @@
 export { type ComparedRun, compareRuns, evaluationMetrics, medianSpeed } from './comparison'
-export { gatherMethods, judge, type Method, type Verdict } from './methods'
+export { gatherMethods, judge, judgePairs, type Method, type Verdict } from './methods'
 export { beforeAndAfter } from './forgetting'
 export {
   ascending,

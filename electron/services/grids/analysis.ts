@@ -21,7 +21,7 @@ export class GridAnalysis {
   }
 
   /** @throws conflict when there is nothing to write yet, else as `results` */
-  export(row: GridRow, { format, figure, ...query }: ExportQuery): GridExport {
+  export(row: GridRow, { format, figure, standalone, ...query }: ExportQuery): GridExport {
     const results = this.results(row, query)
     if (!results.settings.some(({ mean }) => mean !== null)) {
       throw conflict(`grid "${row.name}" has no completed cell with ${results.metric.title} yet`)
@@ -32,7 +32,7 @@ export class GridAnalysis {
         return { file: `${slug}.csv`, content: tidyCsv(row, results.metrics) }
       case 'latex': {
         const all = results.metrics.map(({ key }) => this.results(row, { ...query, metric: key }))
-        return { file: `${slug}.tex`, content: latexTables(row.name, all, results) }
+        return { file: `${slug}.tex`, content: latexTables(row.name, all, results, standalone) }
       }
       case 'svg':
         return { file: `${slug}-${figure}.svg`, content: gridFigure(figure, row.name, results) }

@@ -5,7 +5,8 @@ import { gridFigures } from '#contract'
 import { DocumentBootstrap } from './documents'
 import { gridFigure } from './figures'
 import { gridResults } from './results'
-import { latexTables, meanWithDeviation, tidyCsv } from './tables'
+import { meanWithDeviation } from '../report'
+import { latexTables, tidyCsv } from './tables'
 
 const METRICS: GridMetric[] = [
   { key: 'perplexity', title: 'Perplexity', unit: '', better: 'lower' },
@@ -152,10 +153,22 @@ describe('an export', () => {
     const best = found.settings.find(({ key }) => key === found.best)!
     const [mean, sd] = meanWithDeviation(best.mean!, best.sd)
     const table = text.split('\\end{table}')[0]!
-    expect([...table.matchAll(/\\textbf\{([^}]*)\} \$\\pm\$ (\S+)/g)].map((m) => m.slice(1))).toEqual([
+    expect([...table.matchAll(/\\textbf\{([^}]*)\} \$\\pm\$ ([\d.]+)/g)].map((m) => m.slice(1))).toEqual([
       [mean, sd],
     ])
-    expect(text).toContain('a cell that was stopped or failed is left out')
+    // The second value of tau differs from the baseline, and of the teachers none.
+    const marked = table
+      .split('\n')
+      .filter((line) => line.includes('\\dag} \\\\') || line.includes('\\dag} &'))
+    expect(marked.map((line) => line.split(' & ')[0])).toEqual(['2', '2'])
+    expect(table).toMatch(
+      /\\dag\} differs from loss\.tau=1, .*paired bootstrap over seeds and held-out documents/,
+    )
+    expect(table).toMatch(/\\label\{tab:50-of-it-50-of-it\}/)
+    expect(text).toMatch(
+      /\(1,[\d.]+\) \+- \(0,[\d.]+\)[^]*\\label\{fig:50-of-it-50-of-it-perplexity-by-loss-tau\}/,
+    )
+    expect(text).toContain('A cell that was stopped or failed is left out')
     expect(text).not.toContain('1000000000')
   })
 

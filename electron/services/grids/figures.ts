@@ -1,6 +1,5 @@
 import type { GridFigure, GridResults, ShadedSpread } from '#contract'
-import { type Domain, escape, label, scale, ticks } from '../report'
-import { meanWithDeviation } from './tables'
+import { type Domain, escape, label, meanWithDeviation, scale, ticks } from '../report'
 
 const WIDTH = 720
 const INK = '#27272a'

@@ -15,6 +15,7 @@ import { compareRuns, gatherMethods, judge } from '../comparison'
 import { teachersOf, type ReportContent, type ReportedRun, type Table } from './content'
 import { beforeAndAfterTable } from './continued'
 import { findings } from './findings'
+import { markingAgainst, type Marking } from './marks'
 import { methodTables, sayRepeats, verdictTable } from './methods'
 import { paperTable } from './paper'
 import { passesTable } from './passes'
@@ -40,6 +41,9 @@ export function reportContent(
   const corpora = corporaOf(runs)
   const methods = gatherMethods(runs)
   const first = methods.find(({ runs, repeats }) => [...runs, ...repeats].includes(baseline))!
+  const marking = () => markingAgainst(first, methods)
+  // A run that is its whole method carries its method's marks.
+  const single = methods.every(({ runs, repeats }) => runs.length === 1 && !repeats.length)
   const answers = answerQuestions(questions, methods)
   const others = methods.filter((method) => method !== first && method.runs.some((r) => r.documents.length))
   const firsts = methods.map((method) => method.runs[0]!)
@@ -58,9 +62,9 @@ export function reportContent(
     sections,
     tables: [
       ...verdictTable('What was asked', asked),
-      ...within('metrics', () => methodTables(methods)),
+      ...within('metrics', () => methodTables(methods, marking())),
       ...within('differences', differences),
-      ...within('metrics', () => [summary(runs)]),
+      ...within('metrics', () => [summary(runs, single ? marking() : undefined, methods)]),
       ...within('corpora', () => [
         perCorpus('Perplexity by corpus', 'perplexity', runs, corpora, library),
         perCorpus('Bits per byte by corpus', 'bitsPerByte', runs, corpora, library),
@@ -102,11 +106,16 @@ function corporaOf(runs: readonly ReportedRun[]): Corpus[] {
   return [...byId.values()]
 }
 
-function summary(runs: readonly ReportedRun[]): Table {
+function summary(
+  runs: readonly ReportedRun[],
+  marking: Marking | undefined,
+  methods: ReportContent['methods'],
+): Table {
   const own = runs.some(({ row }) => row.method === 'single-teacher')
   return {
     title: 'Held-out metrics',
     note: `At the last evaluation of each run.${own ? ' A single-teacher run has its one teacher as fused target, so its KL is to another target than that of the others.' : ''}`,
+    marked: marking?.meaning,
     columns: [
       { title: 'Perplexity', better: 'lower' },
       { title: 'Bits per byte', better: 'lower' },
@@ -121,6 +130,14 @@ function summary(runs: readonly ReportedRun[]): Table {
     rows: runs.map(({ row, speed }) => ({
       head: `${row.name} (${row.method})`,
       run: row.id,
+      marks: (['perplexity', 'bitsPerByte'] as const).flatMap((key, at) =>
+        marking?.of(
+          methods.find((method) => method.runs[0]!.row === row)!,
+          key,
+        )
+          ? [at]
+          : [],
+      ),
       cells: [
         row.evaluation?.perplexity ?? null,
         row.evaluation?.bitsPerByte ?? null,

@@ -1,9 +1,19 @@
-import type { Stroke } from '#contract'
+import { tellingPlaces, type Stroke } from '#contract'
 
 export interface Series {
   name: string
   stroke: Stroke
   points: readonly (readonly [x: number, y: number])[]
+}
+
+/** Lines over one axis, to be drawn in whatever format. */
+export interface Figure {
+  title: string
+  /** Of what the lines are, for a caption. */
+  note: string
+  xLabel: string
+  yLabel: string
+  series: readonly Series[]
 }
 
 const WIDTH = 640
@@ -13,11 +23,11 @@ const MARGIN = { left: 56, right: 12, top: 8, bottom: 32 }
 const POINTS = 500
 
 /** A line chart as a self-contained SVG; colours of text and grid are the page's. */
-export function lineChart(title: string, yLabel: string, series: readonly Series[], xLabel = 'step'): string {
-  const points = series.flatMap(({ points }) => points)
-  if (!points.length) return ''
-  const x = scale(extent(points.map(([v]) => v)), MARGIN.left, WIDTH - MARGIN.right)
-  const y = scale(padded(points.map(([, v]) => v)), HEIGHT - MARGIN.bottom, MARGIN.top)
+export function lineChart(figure: Figure): string {
+  const { title, xLabel, yLabel, series } = figure
+  const domains = figureDomains(figure)
+  const x = scale(domains.x, MARGIN.left, WIDTH - MARGIN.right)
+  const y = scale(domains.y, HEIGHT - MARGIN.bottom, MARGIN.top)
   const grid = ticks(y.domain).map(
     (v) =>
       `<line x1="${MARGIN.left}" x2="${WIDTH - MARGIN.right}" y1="${y.at(v)}" y2="${y.at(v)}" class="grid"/>` +
@@ -27,7 +37,7 @@ export function lineChart(title: string, yLabel: string, series: readonly Series
     (v) => `<text x="${x.at(v)}" y="${HEIGHT - MARGIN.bottom + 16}" text-anchor="middle">${label(v)}</text>`,
   )
   const lines = series.map(({ points, stroke }) => {
-    const path = thin(points)
+    const path = thin(points, POINTS)
       .map(([px, py], j) => `${j ? 'L' : 'M'}${x.at(px)} ${y.at(py)}`)
       .join('')
     return `<path d="${path}" ${drawn(stroke)}/>`
@@ -54,6 +64,12 @@ export function escape(text: string): string {
 }
 
 export type Domain = [number, number]
+
+/** What its axes show. */
+export function figureDomains({ series }: Figure): { x: Domain; y: Domain } {
+  const points = series.flatMap(({ points }) => points)
+  return { x: extent(points.map(([x]) => x)), y: padded(points.map(([, y]) => y)) }
+}
 
 function extent(values: readonly number[]): Domain {
   let [low, high] = [Infinity, -Infinity]
@@ -94,7 +110,7 @@ export function label(value: number): string {
   return String(Number(value.toPrecision(6)))
 }
 
-function thin<T>(points: readonly T[]): T[] {
-  const stride = Math.max(1, Math.ceil(points.length / POINTS))
-  return points.filter((_, i) => i % stride === 0 || i === points.length - 1)
+/** At most so many points of a line, every outlier among them. */
+export function thin(points: Series['points'], most: number): Series['points'] {
+  return tellingPlaces([points.map(([, y]) => y)], most).map((at) => points[at]!)
 }

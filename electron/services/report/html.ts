@@ -1,7 +1,8 @@
 import type { ReportSection } from '#contract'
-import { escape, lineChart, type Series } from './chart'
-import { reliabilityCharts } from './reliability'
-import { bestRows, show, type ReportContent, type ReportedRun, type Table } from './content'
+import { escape, lineChart, type Figure } from './chart'
+import type { ReportContent, ReportedRun, Table } from './content'
+import { reportFigures } from './figures'
+import { cellText, shownTable } from './shown'
 
 const STYLE = `
 :root{color-scheme:light dark;--fg:#1c2024;--soft:#60646c;--bg:#fff;--line:#e0e1e6;--band:#f6f7f9;--accent:#0072b2}
@@ -24,6 +25,7 @@ li{margin:4px 0;max-width:90ch}pre{white-space:pre-wrap;background:var(--band);p
 /** A report as one file: no script, nothing fetched, light and dark. */
 export function htmlReport(content: ReportContent): string {
   const { title, createdAt, findings, tables, runs, sections } = content
+  const figures = reportFigures(content)
   const within = (section: ReportSection, write: () => string) => (sections.has(section) ? write() : '')
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -32,90 +34,32 @@ export function htmlReport(content: ReportContent): string {
 <h1>${escape(title)}</h1><p class="soft">Retort report, ${escape(createdAt.slice(0, 16).replace('T', ' '))} UTC. ${runs.length} run${runs.length === 1 ? '' : 's'}.</p>
 ${findings.length ? `<h2>What the numbers say</h2><ul>${findings.map((line) => `<li>${escape(line)}</li>`).join('')}</ul>` : ''}
 ${tables.map(table).join('')}
-${within('calibration', () => reliability(content))}${within('curves', () => curves(content))}
+${charts('Reliability', figures.reliability)}${charts('Curves', figures.curves, content.methods.length < runs.length ? 'The first seed of each method.' : '')}
 ${settings(content)}${within('samples', () => samples(content.methods.map((method) => method.runs[0]!)))}${within('origins', () => origins(runs))}
 </body></html>
 `
 }
 
 function table(data: Table): string {
-  const best = bestRows(data)
-  const head = data.columns
-    .map(
-      ({ title, unit }) =>
-        `<th scope="col">${escape(title)}${unit ? `<br><small>${escape(unit)}</small>` : ''}</th>`,
-    )
-    .join('')
-  const rows = data.rows.map(({ head, cells }, i) => {
-    const values = cells.map((value, j) => `<td${best[j] === i ? ' class="best"' : ''}>${show(value)}</td>`)
-    return `<tr><td>${escape(head)}</td>${values.join('')}</tr>`
-  })
-  return `<h2>${escape(data.title)}</h2>${data.note ? `<p class="soft">${escape(data.note)}</p>` : ''}
-<div class="scroll"><table><thead><tr><th scope="col"></th>${head}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`
-}
-
-function reliability(content: ReportContent): string {
-  const diagrams = reliabilityCharts(content)
-  return diagrams && `<h2>Reliability</h2><div class="charts">${diagrams}</div>`
-}
-
-function curves(content: ReportContent): string {
-  const drawn = charts(content)
-  const some = content.methods.length < content.runs.length
-  return (
-    drawn &&
-    `<h2>Curves</h2>${some ? '<p class="soft">The first seed of each method.</p>' : ''}<div class="charts">${drawn}</div>`
+  const { title, notes, columns, rows, verdicts } = shownTable(data)
+  const head = columns.map(
+    ({ title, unit }) =>
+      `<th scope="col">${escape(title)}${unit ? `<br><small>${escape(unit)}</small>` : ''}</th>`,
   )
-}
-
-function charts({ methods, strokes }: ReportContent): string {
-  const runs = methods.map((method) => method.runs[0]!)
-  const ofSteps = (key: 'ce' | 'kd' | 'features' | 'gradNorm'): Series[] =>
-    runs
-      .map(({ row, steps }) => ({
-        name: row.name,
-        stroke: strokes.get(row.id)!,
-        points: smooth(
-          steps.flatMap((s) => (typeof s[key] === 'number' ? [[s.step, s[key]] as [number, number]] : [])),
-        ),
-      }))
-      .filter(({ points }) => points.length)
-  const ofEvaluations = (key: 'perplexity' | 'bitsPerByte' | 'klToFused'): Series[] =>
-    runs
-      .map(({ row, evaluations }) => ({
-        name: row.name,
-        stroke: strokes.get(row.id)!,
-        points: evaluations.flatMap((e) =>
-          typeof e[key] === 'number' ? [[e.step, e[key]] as [number, number]] : [],
-        ),
-      }))
-      .filter(({ points }) => points.length > 1)
-  const alphas = runs
-    .filter(({ row }) => row.teachers.length > 1)
-    .map(({ row, steps }) =>
-      lineChart(
-        `Teacher weights: ${row.name}`,
-        'alpha, mean of the batch',
-        row.teachers.map(({ id, name }, k) => ({
-          name,
-          stroke: strokes.get(id)!,
-          points: smooth(steps.flatMap((s) => (s.alpha ? [[s.step, s.alpha[k]!] as [number, number]] : []))),
-        })),
-      ),
+  const lines = rows.map(({ head, cells }, i) => {
+    const values = cells.map(
+      (cell) => `<td${cell.best ? ' class="best"' : ''}>${escape(cellText(cell))}</td>`,
     )
-  return [
-    lineChart('Held-out perplexity', 'per token', ofEvaluations('perplexity')),
-    lineChart('KL to the fused target, held-out', 'nats/token', ofEvaluations('klToFused')),
-    lineChart('Cross-entropy, training', 'nats/token, smoothed', ofSteps('ce')),
-    lineChart('Distillation loss, training', 'smoothed', ofSteps('kd')),
-    ...alphas,
-  ].join('')
+    const verdict = verdicts ? `<td>${escape(verdicts[i]!)}</td>` : ''
+    return `<tr><td>${escape(head)}</td>${values.join('')}${verdict}</tr>`
+  })
+  return `<h2>${escape(title)}</h2>${notes.map((note) => `<p class="soft">${escape(note)}</p>`).join('')}
+<div class="scroll"><table><thead><tr><th scope="col"></th>${head.join('')}${verdicts ? '<th scope="col">Verdict</th>' : ''}</tr></thead><tbody>${lines.join('')}</tbody></table></div>`
 }
 
-/** Exponential moving average with a half-life of about ten steps. */
-function smooth(points: readonly [number, number][]): [number, number][] {
-  let mean: number | undefined
-  return points.map(([x, y]) => [x, (mean = mean === undefined ? y : mean + 0.07 * (y - mean))])
+function charts(title: string, figures: readonly Figure[], note = ''): string {
+  if (!figures.length) return ''
+  return `<h2>${title}</h2>${note && `<p class="soft">${note}</p>`}<div class="charts">${figures.map(lineChart).join('')}</div>`
 }
 
 /** Columns of settings that fit beside each other on a page; more make tables below. */

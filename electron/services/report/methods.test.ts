@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { numberOf } from '#contract'
 import { compareRuns, gatherMethods, judge } from '../comparison'
 import { reportContent } from './assemble'
-import type {} from './content'
 import { sayVerdict } from './methods'
-import { csvReport, jsonReport, latexReport, markdownReport } from './plain'
+import { latexReport } from './latexReport'
+import { csvReport, jsonReport, markdownReport } from './plain'
 
 import { all, better, library, plain, run, tokenizer } from './testing'
 

@@ -1,6 +1,7 @@
-import { measuredOf, numberOf, type EvaluationRecord, type Measured } from '#contract'
+import { measuredOf, numberOf, showP, type EvaluationRecord, type Measured } from '#contract'
 import { type Method, meanAndDeviation, type Verdict } from '../comparison'
-import type { Table } from './table'
+import { BOOTSTRAP, type Marking } from './marks'
+import type { Column, Table } from './table'
 
 /** What is to be said of runs that repeat a seed; nothing where none does. */
 export function sayRepeats(methods: readonly Method[]): string[] {
@@ -23,7 +24,7 @@ export const perplexityChange = (difference: number) => 100 * (Math.exp(differen
 export function sayVerdict({ first, second, difference, corrected, real }: Verdict): string {
   const { value, low, high, seeds, documents } = difference
   const percent = (d: number) => `${d > 0 ? '+' : ''}${perplexityChange(d).toFixed(2)} %`
-  const basis = `95 % interval ${percent(low)} to ${percent(high)}; p = ${Number(corrected.toPrecision(2))} after Holm; ${seeds} seed${seeds === 1 ? '' : 's'}, ${documents} documents`
+  const basis = `95 % interval ${percent(low)} to ${percent(high)}; p ${corrected < 0.001 ? '' : '= '}${showP(corrected)} after Holm; ${seeds} seed${seeds === 1 ? '' : 's'}, ${documents} documents`
   if (!real) return `${first} against ${second}: no difference (perplexity ${percent(value)}; ${basis}).`
   const verb = value < 0 ? 'better' : 'worse'
   return `${first} is ${verb} than ${second}: perplexity ${percent(value)} (${basis}).`
@@ -41,7 +42,7 @@ const METRICS: [title: string, key: keyof EvaluationRecord, better: 'lower' | 'h
 ]
 
 /** Mean and standard deviation over the seeds, a row a method; nothing when no method has a second seed. */
-export function methodTables(methods: readonly Method[]): Table[] {
+export function methodTables(methods: readonly Method[], marking: Marking): Table[] {
   if (!methods.some(({ runs }) => runs.length > 1)) return []
   const values = ({ runs }: Method, key: keyof EvaluationRecord) =>
     runs.flatMap(({ row }) => {
@@ -52,14 +53,19 @@ export function methodTables(methods: readonly Method[]): Table[] {
   return [
     {
       title: 'Methods over seeds',
-      note: 'Mean over the seeds and sample standard deviation (sd), at the last evaluation of each run.',
+      note: 'Mean over the seeds ± sample standard deviation, held-out, at the last evaluation of each run.',
+      marked: marking.meaning,
       columns: [
         { title: 'Seeds' },
-        ...shown.flatMap(([title, , better, unit]) => [{ title, better, unit }, { title: 'sd' }]),
+        ...shown.flatMap(([title, , better, unit]): Column[] => [
+          { title, better, unit },
+          { title: `${title}, sd`, as: 'deviation' },
+        ]),
       ],
       rows: methods.map((method) => ({
         head: method.label,
         run: method.runs[0]!.row.id,
+        marks: shown.flatMap(([, key], i) => (marking.of(method, key) ? [1 + 2 * i] : [])),
         cells: [
           method.runs.length,
           ...shown.flatMap(([, key]) => {
@@ -81,17 +87,20 @@ export function verdictTable(title: string, verdicts: readonly Verdict[]): Table
   return [
     {
       title,
-      note: 'Change of held-out perplexity. Intervals: paired bootstrap over seeds and held-out documents (10,000 replicates, seeded), 95 %. Holm-corrected p over the rows. A row whose interval holds 0, or whose p is 0.05 or more, is no difference. Few seeds make intervals that are too narrow rather than too wide.',
+      note: `Change of held-out perplexity. 95 % intervals: ${BOOTSTRAP}. Holm-corrected p over the rows. A row whose interval holds 0, or whose p is 0.05 or more, is no difference. Few seeds make intervals that are too narrow rather than too wide.`,
+      marked: 'More than chance.',
       columns: [
         { title: 'Change', unit: '%' },
-        { title: 'from', unit: '%' },
-        { title: 'to', unit: '%' },
-        { title: 'p', unit: 'Holm' },
+        { title: '95 % interval', unit: '%', as: 'low' },
+        { title: 'its upper end', unit: '%', as: 'high' },
+        { title: 'p', unit: 'Holm', as: 'p' },
         { title: 'Seeds' },
         { title: 'Documents' },
       ],
       rows: verdicts.map(({ first, second, difference: d, corrected, real }) => ({
-        head: `${first} against ${second}: ${real ? (d.value < 0 ? 'better' : 'worse') : 'no difference'}`,
+        head: `${first} against ${second}`,
+        verdict: real ? (d.value < 0 ? 'better' : 'worse') : 'no difference',
+        marks: real ? [0] : [],
         cells: [
           perplexityChange(d.value),
           perplexityChange(d.low),

@@ -1,6 +1,5 @@
-import type { Measured } from '#contract'
-import { bestRows, show, type ReportContent, type Table } from './content'
-import { latexDocument, latexNumber, latexText } from './latex'
+import type { ReportContent } from './content'
+import { cellText, headOf, shownTable, type ShownCell } from './shown'
 
 /**
  * One line of comma-separated values (RFC 4180), without its end. A text that a spreadsheet would take for a formula
@@ -28,16 +27,15 @@ export function markdownReport(content: ReportContent): string {
   const parts = [`# ${title}`, `Retort report, ${createdAt}`]
   if (findings.length) parts.push(findings.map((line) => `- ${line}`).join('\n'))
   for (const table of tables) {
-    const best = bestRows(table)
-    const lines = table.rows.map(({ head, cells }, i) =>
-      line([markdownText(head), ...cells.map((v, j) => (best[j] === i ? `**${show(v)}**` : show(v)))]),
+    const { columns, rows, notes, verdicts } = shownTable(table)
+    const bold = (cell: ShownCell) => (cell.best ? `**${cellText(cell)}**` : cellText(cell))
+    const lines = rows.map(({ head, cells }, i) =>
+      line([markdownText(head), ...cells.map(bold), ...(verdicts ? [verdicts[i]!] : [])]),
     )
-    const head = row(['', ...table.columns.map(headOf)])
-    parts.push(
-      `## ${markdownText(table.title)}`,
-      [head, row(['---', ...table.columns.map(() => '---:')]), ...lines].join('\n'),
-    )
-    if (table.note) parts.push(markdownText(table.note))
+    const head = row(['', ...columns.map(headOf), ...(verdicts ? ['Verdict'] : [])])
+    const rule = line(['---', ...columns.map(() => '---:'), ...(verdicts ? ['---'] : [])])
+    parts.push(`## ${markdownText(table.title)}`, [head, rule, ...lines].join('\n'))
+    parts.push(...notes.map(markdownText))
   }
   if (settings.rows.length) {
     const lines = settings.rows.map(({ head, cells }) => row([head, ...cells]))
@@ -53,33 +51,15 @@ export function markdownReport(content: ReportContent): string {
 /** One tidy table, a line a cell of the report's tables, values in full precision: what was not measured is left out. */
 export function csvReport({ tables }: ReportContent): string {
   const lines = tables.flatMap(({ title, columns, rows }) =>
-    rows.flatMap(({ head, cells }) =>
-      cells.flatMap((value, i) => {
+    rows.flatMap(({ head, cells, verdict }) => [
+      ...cells.flatMap((value, i) => {
         const column = columns[i]!
         return value === null ? [] : [[title, head, column.title, column.unit ?? '', String(value)]]
       }),
-    ),
+      ...(verdict === undefined ? [] : [[title, head, 'verdict', '', verdict]]),
+    ]),
   )
   return `${[['table', 'row', 'column', 'unit', 'value'], ...lines].map(csvLine).join('\n')}\n`
-}
-
-/** Tables for a paper. */
-export function latexReport({ tables }: ReportContent): string {
-  return latexDocument(
-    tables.map((table) => {
-      const best = bestRows(table)
-      const number = (value: Measured | null) => latexNumber(show(value))
-      return {
-        caption: table.title,
-        columns: `l${'r'.repeat(table.columns.length)}`,
-        head: ['', ...table.columns.map(headOf)],
-        rows: table.rows.map(({ head, cells }, i) => [
-          latexText(head),
-          ...cells.map((v, j) => (best[j] === i ? `\\textbf{${number(v)}}` : number(v))),
-        ]),
-      }
-    }),
-  )
 }
 
 /** Everything, for programs; the step records of the runs are in their folders. */
@@ -91,8 +71,4 @@ export function jsonReport({ title, createdAt, findings, tables, comparison, run
     evaluations,
   }))
   return `${JSON.stringify({ title, createdAt, findings, tables, comparison, runs: about }, null, 2)}\n`
-}
-
-function headOf({ title, unit }: Table['columns'][number]): string {
-  return unit ? `${title} (${unit})` : title
 }

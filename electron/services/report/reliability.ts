@@ -1,10 +1,12 @@
 import { isNumber, type CalibrationScore, type Measured } from '#contract'
-import { lineChart } from './chart'
+import type { Figure } from './chart'
 import type { ReportContent, ReportedRun, Table } from './content'
 import type { Method } from '../comparison'
 
 /** A calibrated model's line, which is nobody's. */
 const CALIBRATED = { color: '#8a8a8a', dash: [2, 4] }
+/** Bins of the calibration error, as the evaluation makes them. */
+const BINS = 15
 /** Diagrams that a report shows at most. */
 const DIAGRAMS = 6
 
@@ -25,7 +27,7 @@ export function calibrationTables(methods: readonly Method<ReportedRun>[]): Tabl
   return [
     {
       title: 'Calibration on held-out tokens',
-      note: 'Expected calibration error over 15 bins of equal mass, and Brier score over the vocabulary. Students: the first seed of each method.',
+      note: `Expected calibration error over ${BINS} bins of equal mass, and Brier score over the vocabulary. Students: the first seed of each method.`,
       columns: [
         { title: 'Top-1 accuracy', better: 'higher' },
         { title: 'ECE', better: 'lower' },
@@ -39,7 +41,7 @@ export function calibrationTables(methods: readonly Method<ReportedRun>[]): Tabl
 const cells = ({ accuracy, ece, brier }: CalibrationScore): Measured[] => [accuracy, ece, brier]
 
 /** Reliability diagrams: accuracy over confidence, student and teachers, beside what a calibrated model shows. */
-export function reliabilityCharts({ methods, strokes }: ReportContent): string {
+export function reliabilityFigures({ methods, strokes }: ReportContent): Figure[] {
   return methods
     .filter(({ runs }) => runs[0]!.detail?.calibration.length)
     .slice(0, DIAGRAMS)
@@ -54,7 +56,12 @@ export function reliabilityCharts({ methods, strokes }: ReportContent): string {
         ),
       }))
       const diagonal = { name: 'calibrated', stroke: CALIBRATED, points: [[0, 0] as const, [1, 1] as const] }
-      return lineChart(`Reliability: ${label}`, 'accuracy', [...lines, diagonal], 'confidence')
+      return {
+        title: `Reliability: ${label}`,
+        note: `Accuracy over confidence on held-out tokens, in ${BINS} bins of equal mass; a calibrated model is on the diagonal. The student’s first seed.`,
+        xLabel: 'confidence',
+        yLabel: 'accuracy',
+        series: [...lines, diagonal],
+      }
     })
-    .join('')
 }

@@ -10,14 +10,15 @@ import { reportContent } from './assemble'
 import { modelCard } from './modelCard'
 import type { ReportContent } from './content'
 import { htmlReport } from './html'
-import { csvReport, jsonReport, latexReport, markdownReport } from './plain'
+import { latexReport } from './latexReport'
+import { csvReport, jsonReport, markdownReport } from './plain'
 import { gatherMethods, medianSpeed } from '../comparison'
 import type { ReportExtras } from './extras'
 import { answerQuestions, type Answer, type Question } from './questions'
 
 export type ReportFormat = (typeof reportFormats)[number]
 
-const writers: Partial<Record<ReportFormat, (content: ReportContent) => string>> = {
+const writers: Partial<Record<ReportFormat, (content: ReportContent, standalone?: boolean) => string>> = {
   html: htmlReport,
   md: markdownReport,
   tex: latexReport,
@@ -50,6 +51,7 @@ export class ReportService {
         this.context.catalogue.data,
         extras,
       ),
+      extras.options?.standalone,
     )
   }
 
@@ -98,14 +100,14 @@ export class ReportService {
    *
    * @throws conflict when it was not written by a person's choice, not-found when one of its runs is gone
    */
-  rewrite(id: string, format: ReportFormat): Result<'reports.write'> {
+  rewrite({ id, format, standalone }: ParsedParams<'reports.write'>): Result<'reports.write'> {
     const { row, content } = this.get(id)
     const file = `${row.id}.${format}`
-    if (format === row.format) return { file, content }
+    if (format === row.format && standalone === (row.options?.standalone ?? false)) return { file, content }
     const { name, runs, options } = row
     if (!options)
       throw conflict(`report "${name}" belongs to a grid or a study: it is kept as ${row.format} alone`)
-    return { file, content: this.write(runs, format, name, { options }) }
+    return { file, content: this.write(runs, format, name, { options: { ...options, standalone } }) }
   }
 
   path(row: ReportRow): string {

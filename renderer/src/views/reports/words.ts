@@ -6,7 +6,7 @@ export type WrittenFormat = Exclude<ReportRow['format'], 'pdf'>
 export const formatNames: Record<WrittenFormat, string> = {
   html: 'HTML page',
   md: 'Markdown',
-  tex: 'LaTeX tables',
+  tex: 'LaTeX tables and figures',
   csv: 'CSV, one tidy table',
   json: 'JSON, everything',
 }
