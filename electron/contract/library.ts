@@ -151,31 +151,6 @@ export function readDigest({ row, reading }: CorpusRead): string {
   return [textDigest(row), ...(reading ? Object.values(reading) : [])].join('/')
 }
 
-/** Pieces of a byte-level BPE that is trained here: at least the 256 bytes and what stands before documents. */
-export const tokenizerVocab = z.number().int().min(257).max(262_144)
-
-export const tokenizerKinds = ['bpe', 'huggingface', 'llama2c'] as const
-
-/** A tokenizer of the library: `library/tokenizers/<id>/tokenizer.json` (or `tokenizer.bin` for llama2.c). */
-export const tokenizer = z.strictObject({
-  id,
-  name: objectName,
-  kind: z.enum(tokenizerKinds),
-  vocab: z.number().int().positive(),
-  digest,
-  /** SHA-256 of which bytes each id stands for, and which stands before documents; rows of earlier versions lack it. */
-  pieces: digest.optional(),
-  /** Whether decode(encode(text)) gave back every sample text at import; a lossy one says so wherever it is used. */
-  lossless: z.boolean(),
-  createdAt: timestamp,
-})
-export type Tokenizer = z.output<typeof tokenizer>
-
-/** Whether the same ids are the same bytes in both: then what models say of their ids compares. */
-export function sharesVocabulary(one: Tokenizer, other: Tokenizer): boolean {
-  return one.digest === other.digest || (one.pieces !== undefined && one.pieces === other.pieces)
-}
-
 /** A teacher's temperature, fitted on the calibration split of a mixture (METHOD: calibrated entropy). */
 export const calibration = z.strictObject({
   corpora: z.array(z.strictObject({ id, weight: z.number().positive() })).min(1),

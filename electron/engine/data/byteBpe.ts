@@ -99,6 +99,7 @@ export function createByteBpe({ vocab, merges }: ByteBpe, file: string): TextTok
   return {
     vocab: size,
     bos,
+    ends: [bos],
     encode(text) {
       const ids: number[] = []
       for (const [word] of text.matchAll(WORDS)) for (const id of encodeWord(word)) ids.push(id)

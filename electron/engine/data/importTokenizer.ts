@@ -1,11 +1,11 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { badInput, isHubName, type Job, type Tokenizer } from '#contract'
 import { copyFile, placeItem, sha256 } from '../../files'
 import type { Progress } from '../progress'
 import { BOUNDARY } from './byteBpe'
 import { openTokenizer, piecesDigest, tokenizerFile } from './tokenizer'
-import { readTokenizerSettings, SETTINGS, TEMPLATE } from './tokenizerSettings'
+import { BESIDE, readTokenizerSettings } from './tokenizerSettings'
 
 /** Texts that a tokenizer must give back to be called lossless. */
 const SAMPLES = [
@@ -17,9 +17,14 @@ const SAMPLES = [
   'def f(x):\n    return x ** 2  # code',
 ]
 
-/** Brings a tokenizer file into the library and tries whether text survives it. */
+/**
+ * Brings a tokenizer file into the library and tries whether text survives it.
+ *
+ * @param given with the ids that its model has rows for (`rows`): what was added to the tokenizer beyond them (Gemma 3's
+ *   image token) is left out, so that a text which names it is read as text and never as an id that no model knows
+ */
 export async function importTokenizer(
-  given: Extract<Job, { kind: 'import-tokenizer' }>,
+  given: Extract<Job, { kind: 'import-tokenizer' }> & { rows?: number },
   progress: Progress = () => {},
 ): Promise<Tokenizer> {
   const job = { ...given, path: await fileOf(given.path, progress) }
@@ -27,30 +32,41 @@ export async function importTokenizer(
     throw badInput('there is no such file', { file: job.path, expected: 'a tokenizer file' })
   const bytes = readFileSync(job.path)
   const kind = kindOf(bytes)
-  const tokenizer = openTokenizer(job.path, kind)
-  if (kind === 'huggingface') readTokenizerSettings(job.path)
+  const whole = openTokenizer(job.path, kind)
+  const file = tokenizerFile(job.dataDir, { id: job.id, kind })
+  const folder = dirname(file)
+  const temporary = join(`${folder}.tmp`, basename(file))
+  rmSync(dirname(temporary), { recursive: true, force: true })
+  mkdirSync(dirname(temporary), { recursive: true })
+  for (const beside of kind === 'huggingface' ? BESIDE : []) {
+    const own = join(dirname(job.path), beside)
+    if (existsSync(own)) copyFile(own, join(dirname(temporary), beside))
+  }
+  const fitted = kind === 'llama2c' ? undefined : addedBelow(bytes, whole.vocab, job.rows)
+  if (fitted === undefined) copyFile(job.path, temporary)
+  else writeFileSync(temporary, fitted)
+  const tokenizer = fitted === undefined ? whole : openTokenizer(temporary, kind)
   const row: Tokenizer = {
     id: job.id,
     name: job.name,
     kind,
     vocab: tokenizer.vocab,
-    digest: sha256(bytes),
+    digest: sha256(fitted ?? bytes),
     pieces: piecesDigest(tokenizer),
+    ...(kind === 'huggingface' && { settings: sha256(JSON.stringify(readTokenizerSettings(temporary))) }),
     lossless: SAMPLES.every((text) => tokenizer.decode(tokenizer.encode(text)) === text),
     createdAt: new Date().toISOString(),
   }
-  const file = tokenizerFile(job.dataDir, row)
-  const folder = dirname(file)
-  rmSync(`${folder}.tmp`, { recursive: true, force: true })
-  mkdirSync(`${folder}.tmp`, { recursive: true })
-  copyFile(job.path, join(`${folder}.tmp`, basename(file)))
-  // What an export says of special tokens, and the template of chats.
-  for (const beside of kind === 'huggingface' ? [SETTINGS, TEMPLATE] : []) {
-    const own = join(dirname(job.path), beside)
-    if (existsSync(own)) copyFile(own, join(`${folder}.tmp`, beside))
-  }
   placeItem(folder, row)
   return row
+}
+
+/** A `tokenizer.json` without the added tokens that a model of so many rows has none for; undefined where all have one. */
+function addedBelow(bytes: Buffer, vocab: number, rows = vocab): string | undefined {
+  if (vocab <= rows) return undefined
+  const json = JSON.parse(bytes.toString('utf8')) as { added_tokens?: { id: number }[] }
+  const added = json.added_tokens?.filter(({ id }) => id < rows)
+  return added && JSON.stringify({ ...json, added_tokens: added })
 }
 
 /** Of a folder, or of a model of the Hub, its tokenizer.json. */

@@ -63,6 +63,7 @@ export function createLlama2cTokenizer(pieces: readonly Piece[]): TextTokenizer 
   return {
     vocab: pieces.length,
     bos: BOS,
+    ends: [BOS],
     encode(text) {
       return merge(symbolsOf(` ${text}`, ids), pieces, keys, ids)
     },

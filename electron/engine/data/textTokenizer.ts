@@ -1,8 +1,8 @@
+import type { Boundaries } from './boundaries'
+
 /** Text to token ids and back. */
-export interface TextTokenizer {
+export interface TextTokenizer extends Boundaries {
   vocab: number
-  /** The id that stands before every document. */
-  bos: number
   /** Without BOS. */
   encode(text: string): Int32Array
   decode(ids: ArrayLike<number>): string
@@ -11,3 +11,7 @@ export interface TextTokenizer {
   /** What a token that stands for no text is written as where it is shown, as in a chat template: `<|im_end|>`. */
   special(id: number): string | undefined
 }
+
+/** The text of the token that stands before every document; undefined where no text stands for it. */
+export const beginningText = ({ bos, special, piece }: TextTokenizer): string | undefined =>
+  special(bos) ?? (Buffer.from(piece(bos)).toString('utf8') || undefined)

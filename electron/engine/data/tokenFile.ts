@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { closeSync, existsSync, fstatSync, openSync, readSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { badInput, failed, textDigest, type Corpus, type Tokenizer } from '#contract'
+import { badInput, failed, textDigest, tokenizerDigest, type Corpus, type Tokenizer } from '#contract'
 import { sha256 } from '../../files'
 import type { Progress } from '../progress'
 import type { ChatTemplate } from './chatTemplate'
@@ -52,7 +52,9 @@ export async function openTokens(
 ): Promise<TokenFile> {
   const template = corpus.conversations && templateFor(dataDir, tokenizer, corpus, named)
   const conversations = template ? `/${sha256(template.source)}` : ''
-  const key = sha256(`${VERSION}/${textDigest(corpus)}/${tokenizer.digest}/${split}${conversations}`)
+  const key = sha256(
+    `${VERSION}/${textDigest(corpus)}/${tokenizerDigest(tokenizer)}/${split}${conversations}`,
+  )
   const path = join(dataDir, 'cache', 'tokens', `${key}.bin`)
   const cached = read(path, !!template)
   if (cached) return cached

@@ -5,11 +5,13 @@ import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers'
 import { z } from 'zod'
 import { badInput, failed, parse, type Tokenizer } from '#contract'
 import { checkNesting, sha256File, tryJson } from '../../files'
+import { boundariesOf } from './boundaries'
 import { createByteBpe } from './byteBpe'
 import { charactersToBytes, NO_BYTES } from './bytes'
 import { createLlama2cTokenizer, readLlama2cPieces } from './llama2cTokenizer'
 import type { TextTokenizer } from './textTokenizer'
 import { checkPatterns } from './tokenizerPatterns'
+import { readTokenizerSettings } from './tokenizerSettings'
 
 /** SHA-256 of which bytes each id stands for, and which id stands before documents. */
 export function piecesDigest({ vocab, bos, piece }: TextTokenizer): string {
@@ -85,26 +87,6 @@ const anyTokenizer = z.object({
   decoder: z.unknown(),
 })
 
-/** Names under which the families call what stands before a document, in order of preference. */
-const BOUNDARIES = ['<|begin_of_text|>', '<s>', '<|endoftext|>', '<bos>', '[CLS]', '<|im_start|>', '</s>']
-
-/** The text of the token that stands before every document, of a `tokenizer.json`; undefined where it has none. */
-export function boundaryToken(file: string): string | undefined {
-  const json = parseJson(readFileSync(file), file)
-  const { added_tokens: added } = parse(anyTokenizer, json, file)
-  return boundaryOf(added)?.content ?? added.find(({ id }) => id === 0)?.content
-}
-
-/** The id of a token that was added to a `tokenizer.json`; undefined where there is none. */
-export function idOfToken(file: string, text: string): number | undefined {
-  const { added_tokens: added } = parse(anyTokenizer, parseJson(readFileSync(file), file), file)
-  return added.find(({ content }) => content === text)?.id
-}
-
-function boundaryOf(added: z.output<typeof anyTokenizer>['added_tokens']) {
-  return BOUNDARIES.map((name) => added.find(({ content }) => content === name)).find(Boolean)
-}
-
 /** Ids that no token has, at most: some files leave out a few, or fill up to a round number. */
 const MOST_GAPS = 2 ** 16
 
@@ -122,13 +104,18 @@ function checkIds(ids: readonly number[], file: string): number {
   })
 }
 
+/** The id of each piece of the vocabulary, by its text. */
+function piecesByText({ vocab }: z.output<typeof anyTokenizer>['model']): Map<string, number> {
+  if (!Array.isArray(vocab)) return new Map(Object.entries(vocab))
+  return new Map(vocab.map((entry, id) => [String(Array.isArray(entry) ? entry[0] : entry), id]))
+}
+
 /** An added token that is of the vocabulary too has its id there: tools that read it otherwise would make other ids. */
-function checkAdded({ model, added_tokens: added }: z.output<typeof anyTokenizer>, file: string): void {
-  const own = new Map<string, number>(
-    Array.isArray(model.vocab)
-      ? model.vocab.map((entry, id) => [String(Array.isArray(entry) ? entry[0] : entry), id])
-      : Object.entries(model.vocab),
-  )
+function checkAdded(
+  own: ReadonlyMap<string, number>,
+  added: z.output<typeof anyTokenizer>['added_tokens'],
+  file: string,
+): void {
   const texts = new Map([...own].map(([text, id]) => [id, text]))
   for (const [i, { id, content }] of added.entries()) {
     const [known, holder] = [own.get(content) ?? id, texts.get(id) ?? content]
@@ -159,15 +146,16 @@ function guarded<T>(file: string, act: () => T): T {
 function openHuggingFace(json: unknown, file: string): TextTokenizer {
   const parsed = parse(anyTokenizer, json, file)
   const { model, added_tokens: added } = parsed
-  const ids = Array.isArray(model.vocab) ? model.vocab.map((_, id) => id) : Object.values(model.vocab)
-  const vocab = checkIds([...ids, ...added.map(({ id }) => id)], file)
-  checkAdded(parsed, file)
+  const own = piecesByText(model)
+  const vocab = checkIds([...own.values(), ...added.map(({ id }) => id)], file)
+  checkAdded(own, added, file)
+  for (const { content, id } of added) own.set(content, id)
   checkPatterns(json as Record<string, unknown>, file)
   const tokenizer = guarded(file, () => new HuggingFaceTokenizer(json as object, {}))
   let pieces: Map<number, Uint8Array> | undefined
   return {
     vocab,
-    bos: boundaryOf(added)?.id ?? 0,
+    ...boundariesOf(json, own, readTokenizerSettings(file), file),
     encode: (text) =>
       guarded(file, () => Int32Array.from(tokenizer.encode(text, { add_special_tokens: false }).ids)),
     decode: (tokens) =>
@@ -198,10 +186,7 @@ function piecesOf({
     const single = /^<0x([0-9A-Fa-f]{2})>$/.exec(piece)
     return single ? Uint8Array.of(parseInt(single[1]!, 16)) : encoder.encode(piece.replaceAll('▁', ' '))
   }
-  const named: [number, string][] = Array.isArray(model.vocab)
-    ? model.vocab.map((entry, id) => [id, String(Array.isArray(entry) ? entry[0] : entry)])
-    : Object.entries(model.vocab).map(([piece, id]) => [id, piece])
-  const pieces = new Map(named.map(([id, piece]) => [id, bytesOf(piece)]))
+  const pieces = new Map([...piecesByText(model)].map(([piece, id]) => [id, bytesOf(piece)]))
   for (const { id, content, special } of added) pieces.set(id, special ? NO_BYTES : encoder.encode(content))
   return pieces
 }

@@ -63,6 +63,87 @@ describe('a tokenizer.json whose ids are not those of its tokens', () => {
   })
 })
 
+describe('what stands around a text', () => {
+  const bytes = new Map(alphabet.map((piece, id) => [piece, id]))
+  const special = (content: string, id: number) => ({
+    id,
+    content,
+    special: true,
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+  })
+  const plain = toTokenizerJson({ vocab: ids(), merges: [] }) as Record<string, object>
+  /** A tokenizer whose own tokens are bytes, with these added behind them, from 256 on. */
+  const withAdded = (names: string[], more: object = {}) => ({
+    ...plain,
+    model: { ...plain['model'], vocab: Object.fromEntries(bytes) },
+    added_tokens: names.map((name, i) => special(name, 256 + i)),
+    ...more,
+  })
+  const template = (name: string) => ({
+    type: 'TemplateProcessing',
+    single: [{ SpecialToken: { id: name, type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }],
+    pair: [{ Sequence: { id: 'A', type_id: 0 } }, { Sequence: { id: 'B', type_id: 0 } }],
+    special_tokens: { [name]: { id: name, ids: [257], tokens: [name] } },
+  })
+  const openBeside = (json: unknown, files: Record<string, unknown>) => {
+    const own = mkdtempSync(join(folder, 'beside-'))
+    for (const [name, content] of Object.entries({ ...files, 'tokenizer.json': json }))
+      writeFileSync(join(own, name), JSON.stringify(content))
+    const { bos, ends } = openTokenizer(join(own, 'tokenizer.json'), 'huggingface')
+    return { bos, ends }
+  }
+
+  it('is what the settings beside say, whatever name it has, and whatever other name is there', () => {
+    // OPT begins with what others end with; DeepSeek's names are its own.
+    const opt = { bos_token: '</s>', eos_token: '</s>' }
+    const json = withAdded(['<s>', '<pad>', '</s>'])
+    expect(openBeside(json, { 'tokenizer_config.json': opt })).toEqual({ bos: 258, ends: [258] })
+    const [begin, end] = ['<｜begin▁of▁sentence｜>', '<｜end▁of▁sentence｜>']
+    const own = { bos_token: { content: begin, lstrip: false }, eos_token: end }
+    expect(openBeside(withAdded([end, '<s>', begin]), { 'tokenizer_config.json': own })).toEqual({
+      bos: 258,
+      ends: [258, 256],
+    })
+  })
+
+  it('is what the file itself puts before a text, alone or among other steps', () => {
+    const step = template('<start>')
+    for (const post_processor of [
+      step,
+      { type: 'Sequence', processors: [{ type: 'ByteLevel', trim_offsets: false }, step] },
+    ])
+      expect(openBeside(withAdded(['<s>', '<start>'], { post_processor }), {}).bos).toBe(257)
+    // Settings come first: they are what transformers puts there.
+    const settings = { 'tokenizer_config.json': { bos_token: '<s>' } }
+    expect(openBeside(withAdded(['<s>', '<start>'], { post_processor: step }), settings).bos).toBe(256)
+  })
+
+  it('is one of the families’ names where nothing says it, and refused where there is none', () => {
+    const qwen = withAdded(['<|im_start|>', '<|endoftext|>', '<|im_end|>'])
+    const settings = { 'tokenizer_config.json': { bos_token: null, eos_token: '<|im_end|>' } }
+    expect(openBeside(qwen, settings)).toEqual({ bos: 257, ends: [257, 258] })
+    expect(() => openBeside(withAdded(['<pad>', '<mask>']), {})).toThrow(
+      /tokenizer\.json: added_tokens: nothing says which token stands before a document; expected bos_token/,
+    )
+  })
+
+  it('ends with every token that the model’s own settings call an end, of those that there are', () => {
+    const json = withAdded(['<bos>', '<eos>', '<end_of_turn>'])
+    const files = {
+      'tokenizer_config.json': { bos_token: '<bos>', eos_token: '<eos>' },
+      'generation_config.json': { eos_token_id: [257, 258, 9999], do_sample: true },
+    }
+    expect(openBeside(json, files)).toEqual({ bos: 256, ends: [256, 257, 258] })
+    const single = { ...files, 'generation_config.json': { eos_token_id: 258 } }
+    expect(openBeside(json, single).ends).toEqual([256, 257, 258])
+    const wrong = { 'generation_config.json': { eos_token_id: 'x' } }
+    expect(() => openBeside(json, wrong)).toThrow(/generation_config\.json: eos_token_id/)
+  })
+})
+
 describe('a tokenizer.json with a step that looks for a pattern', () => {
   const whole = toTokenizerJson({ vocab: ids(), merges: [] }) as Record<string, unknown>
   const sequence = (inside: string, steps: unknown[]) => ({ type: 'Sequence', [inside]: steps })

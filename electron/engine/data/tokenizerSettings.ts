@@ -8,6 +8,10 @@ import { readJson } from '../../files'
 export const SETTINGS = 'tokenizer_config.json'
 /** Where the template stands alone. */
 export const TEMPLATE = 'chat_template.jinja'
+/** Of the model: with which ids what it writes ends, often more than one. */
+export const GENERATION = 'generation_config.json'
+/** What is kept of a `tokenizer.json`'s folder, for its boundaries, chats and exports. */
+export const BESIDE = [SETTINGS, TEMPLATE, GENERATION] as const
 
 /** A token's text, or its text with how it is found. */
 const token = z.union([z.string(), z.object({ content: z.string() }).loose()]).nullish()
@@ -29,13 +33,20 @@ const settingsFile = special.extend({
   clean_up_tokenization_spaces: z.boolean().nullish(),
 })
 
+const tokenId = z.number().int().nonnegative()
+const generationFile = z.object({ eos_token_id: z.union([tokenId, z.array(tokenId)]).nullish() })
+
 export interface TokenizerSettings {
   /** Special tokens under transformers' keys. */
   special: Record<string, unknown>
+  /** Ids with which the model's own settings say that a text ends. */
+  ends: readonly number[]
   cleanUp?: boolean
   /** Jinja; of several the one that is called default. */
   chatTemplate?: string
 }
+
+export const NO_SETTINGS: TokenizerSettings = { special: {}, ends: [] }
 
 /**
  * What lies beside a `tokenizer.json`; nothing where nothing does.
@@ -43,14 +54,21 @@ export interface TokenizerSettings {
  * @throws bad-input where it is none that transformers wrote
  */
 export function readTokenizerSettings(tokenizer: string): TokenizerSettings {
-  const [file, alone] = [SETTINGS, TEMPLATE].map((name) => join(dirname(tokenizer), name)) as [string, string]
-  const own = parse(settingsFile, existsSync(file) ? readJson(file) : {}, file)
+  const [file, alone, generation] = BESIDE.map((name) => join(dirname(tokenizer), name)) as [
+    string,
+    string,
+    string,
+  ]
+  const readOr = (path: string): unknown => (existsSync(path) ? readJson(path) : {})
+  const own = parse(settingsFile, readOr(file), file)
+  const { eos_token_id: ends } = parse(generationFile, readOr(generation), generation)
   const { chat_template: within, clean_up_tokenization_spaces: cleanUp, ...tokens } = own
   const known = Object.entries(tokens).filter(([, value]) => value !== null && value !== undefined)
   const named = Array.isArray(within) ? within.find(({ name }) => name === 'default')?.template : within
   const chatTemplate = existsSync(alone) ? readFileSync(alone, 'utf8') : (named ?? undefined)
   return {
     special: Object.fromEntries(known),
+    ends: [ends ?? []].flat(),
     ...(typeof cleanUp === 'boolean' && { cleanUp }),
     ...(chatTemplate !== undefined && { chatTemplate }),
   }

@@ -64,17 +64,17 @@ export async function continueAll(
 }
 
 /**
- * The likeliest texts after prompts, up to BOS.
+ * The likeliest texts after prompts, up to where a text ends.
  *
  * @param asked each prompt's ids, and how many tokens are written at most
- * @returns `tokens` written, BOS not counted
+ * @returns `tokens` written, the end not counted
  */
 export async function continueGreedily(
   { model, tokenizer }: Writer,
   asked: readonly { ids: readonly number[]; tokens: number }[],
   onText: (fraction: number) => void,
 ): Promise<{ texts: string[]; tokens: number }> {
-  const { bos } = tokenizer
+  const { ends } = tokenizer
   const limits = asked.map(({ tokens }) => tokens)
   const counts = asked.map(() => 0)
   let ended = 0
@@ -84,13 +84,13 @@ export async function continueGreedily(
     {
       ...GREEDY,
       tokens: limits,
-      ends: [bos],
+      ends,
       onToken: (row, id) => {
-        if (++counts[row]! === limits[row] || id === bos) onText(++ended / asked.length)
+        if (++counts[row]! === limits[row] || ends.includes(id)) onText(++ended / asked.length)
       },
     },
   )
-  const kept = written.map((ids) => ids.filter((id) => id !== bos))
+  const kept = written.map((ids) => ids.filter((id) => !ends.includes(id)))
   const texts = kept.map((ids, i) => {
     // Pieces may depend on what stands before them: the continuation is what it adds to the decoded prompt.
     const prompt = asked[i]!.ids.slice(1)

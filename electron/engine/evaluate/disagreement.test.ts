@@ -15,6 +15,7 @@ const letters = 'abcdefghijklmnopqrstuvwxyz'
 const tokenizer = {
   vocab: model.vocab,
   bos: BOS,
+  ends: [BOS],
   encode: (text: string) => Int32Array.from(text, (letter) => letters.indexOf(letter)),
   decode: (ids: ArrayLike<number>) => Array.from(ids, (id) => letters[id]).join(''),
   piece: (id: number) => Buffer.from(letters[id] ?? ''),

@@ -25,7 +25,7 @@ export async function generateText(
     temperature: job.temperature,
     topP: job.topP,
     seed: job.seed,
-    stopIds: [tokenizer.bos],
+    stopIds: tokenizer.ends,
     onToken(id) {
       soFar.push(id)
       onText(continuation(soFar))

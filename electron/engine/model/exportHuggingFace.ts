@@ -1,6 +1,5 @@
 import { headSize, rotaries, type ModelConfig } from '#contract'
 import { WEIGHTS_INDEX } from '../../files'
-import { boundaryToken } from '../data/tokenizer'
 import type { TokenizerSettings } from '../data/tokenizerSettings'
 import { toTheirs } from './convert'
 import { familyTable } from './families'
@@ -131,11 +130,10 @@ function weightFiles(weights: Weights, dtype: Dtype, shard: number): ExportedFil
 
 /** What transformers wants to know of a `tokenizer.json` beside it. */
 export function tokenizerConfig(
-  file: string,
+  boundary: string | undefined,
   context: number,
   { special, cleanUp }: TokenizerSettings,
 ): Record<string, unknown> {
-  const boundary = boundaryToken(file)
   return {
     // The class that takes tokenizer.json as it is, in every version.
     tokenizer_class: 'PreTrainedTokenizerFast',

@@ -9,9 +9,14 @@ import {
   type Tokenizer,
 } from '#contract'
 import { copyFile, writeFileAtomic } from '../../files'
-import { endTokens } from '../data/endTokens'
 import { loadTokenizer, tokenizerFile } from '../data/tokenizer'
-import { readTokenizerSettings, TEMPLATE, type TokenizerSettings } from '../data/tokenizerSettings'
+import { beginningText } from '../data/textTokenizer'
+import {
+  NO_SETTINGS,
+  readTokenizerSettings,
+  TEMPLATE,
+  type TokenizerSettings,
+} from '../data/tokenizerSettings'
 import type { Progress } from '../progress'
 import { configFiles, huggingFaceFiles, tokenizerConfig, type ExportedFile } from './exportHuggingFace'
 import { encodeOnnxModel } from './exportOnnx'
@@ -73,7 +78,7 @@ async function contents(job: ExportJob): Promise<Contents> {
     const files: ExportedFile[] = [['model.onnx', [encodeOnnxModel(config, weights, job)]]]
     if (!job.kvCache) return { files, warnings: [], tokenizer }
     const ends = await endsOf(job, file)
-    files.push(...configFiles({ config, dtype: 'f32', ...ends }), ...tokenizerFiles(file, config, ends))
+    files.push(...configFiles({ config, dtype: 'f32', ...ends }), ...tokenizerFiles(config, ends))
     return { files, warnings: cacheWarnings(config), tokenizer }
   }
   if (format === 'llama2c')
@@ -84,7 +89,7 @@ async function contents(job: ExportJob): Promise<Contents> {
       name: model.name,
       config,
       weights,
-      tokenizer: { file, kind, bos, eos: eos[eos.length - 1]!, chatTemplate: settings.chatTemplate },
+      tokenizer: { file, kind, bos, eos: eos[1] ?? bos, chatTemplate: settings.chatTemplate },
       dtype: job.dtype as TensorType,
     })
     return { files: [['model.gguf', parts]], warnings }
@@ -103,7 +108,7 @@ async function transformersFiles(
   const ends = await endsOf(job, file)
   const dtype = job.dtype as 'f32' | 'bf16'
   const files = huggingFaceFiles({ config, weights, ...ends, dtype, shard, card })
-  return [...files, ...tokenizerFiles(file, config, ends)]
+  return [...files, ...tokenizerFiles(config, ends)]
 }
 
 /** What another tool does not know when it reads on from a cache. */
@@ -118,23 +123,26 @@ function cacheWarnings(config: ModelConfig): string[] {
 /** Where documents and texts end, by their tokenizer. */
 interface Ends {
   bos: number
-  eos: number[]
+  /** The text of `bos`. */
+  beginning: string | undefined
+  eos: readonly number[]
   kind: Tokenizer['kind']
   settings: TokenizerSettings
 }
 
 async function endsOf({ dataDir, model }: ExportJob, file: string): Promise<Ends> {
-  const { bos } = await loadTokenizer(dataDir, model.tokenizer)
+  const tokenizer = await loadTokenizer(dataDir, model.tokenizer)
+  const { bos, ends } = tokenizer
   const { kind } = model.tokenizer
-  const settings: TokenizerSettings = kind === 'huggingface' ? readTokenizerSettings(file) : { special: {} }
-  return { bos, eos: endTokens(file, settings, bos), kind, settings }
+  const settings = kind === 'huggingface' ? readTokenizerSettings(file) : NO_SETTINGS
+  return { bos, beginning: beginningText(tokenizer), eos: ends, kind, settings }
 }
 
 /** What transformers wants to know of a tokenizer, beside its own file; nothing of one that it does not read. */
-function tokenizerFiles(file: string, { context }: ModelConfig, { kind, settings }: Ends): ExportedFile[] {
+function tokenizerFiles({ context }: ModelConfig, { beginning, kind, settings }: Ends): ExportedFile[] {
   if (kind === 'llama2c') return []
   const { chatTemplate } = settings
-  const config = tokenizerConfig(file, context, settings)
+  const config = tokenizerConfig(beginning, context, settings)
   return [
     ['tokenizer_config.json', `${JSON.stringify(config, null, 2)}\n`],
     ...(chatTemplate === undefined ? [] : [[TEMPLATE, chatTemplate] satisfies ExportedFile]),

@@ -26,7 +26,7 @@ import { decodeLlama2c } from './llama2c'
 import { writeConfig, writeModel } from './modelFolder'
 import { checkOnnx, storeOnnx } from './onnx/importOnnx'
 import { selfCheck } from './selfCheck'
-import { withVocabulary } from './vocabulary'
+import { rowsOf, withVocabulary } from './vocabulary'
 import type { WeightSource } from './weights'
 
 type ImportTeacherJob = Extract<Job, { kind: 'import-teacher' }>
@@ -96,20 +96,11 @@ async function importPretrained(
   job: ImportTeacherJob,
   progress: Progress,
 ): Promise<{ teacher: Teacher; tokenizer: Tokenizer }> {
-  progress('reading the tokenizer', 0.5)
+  progress('looking at the model', 0.5)
   const tokenizerFolder = join(job.dataDir, 'library', 'tokenizers', job.tokenizerId)
   const fresh = !existsSync(tokenizerFolder)
-  const tokenizer = await importTokenizer({
-    kind: 'import-tokenizer',
-    dataDir: job.dataDir,
-    threads: job.threads,
-    id: job.tokenizerId,
-    name: job.tokenizerId,
-    path: pretrained.tokenizerPath,
-  })
   try {
-    progress('looking at the model', 0.6)
-    const { write, check: ask, ...model } = await checked(pretrained, tokenizer, job)
+    const { tokenizer, write, check: ask, ...model } = await checked(pretrained, job)
     progress('writing the weights', 0.7)
     const teacher = await store(job, write, (written) => ({
       id: job.id,
@@ -190,30 +181,44 @@ function tokenizerBeside(path: string, names: readonly string[]): string {
   })
 }
 
-/** @throws bad-input when the model does not go with its tokenizer, or is none that can teach */
+/**
+ * Looks at the model, and brings its tokenizer into the library, fitted to it.
+ *
+ * @throws bad-input when the model does not go with its tokenizer, or is none that can teach
+ */
 async function checked(
-  { native, source }: Pretrained,
-  tokenizer: Tokenizer,
+  { native, source, tokenizerPath }: Pretrained,
   job: ImportTeacherJob,
-): Promise<Storable> {
-  const { path: file, dataDir } = job
+): Promise<Storable & { tokenizer: Tokenizer }> {
+  const { path: file, dataDir, threads, tokenizerId } = job
+  const own = { dataDir, threads, id: tokenizerId, name: tokenizerId, path: tokenizerPath }
+  const bring = (rows?: number) => importTokenizer({ kind: 'import-tokenizer', ...own, rows })
   if (source === 'served') {
+    const tokenizer = await bring()
     const { model, check, write } = await checkServer(parseServedUrl(file), servedOf(job), dataDir, tokenizer)
     return {
+      tokenizer,
       model,
       parameters: 0,
       write: async (folder) => ({ digest: await write(folder) }),
       check: () => Promise.resolve(check),
     }
   }
-  const check = (folder: string) => asked(job, tokenizer, folder)
   if (!native) {
-    const onnx = await checkOnnx(file, tokenizer.vocab)
-    const { config: model, parameters } = onnx
-    return { model, parameters, write: async (folder) => ({ digest: await storeOnnx(onnx, folder) }), check }
+    let tokenizer: Tokenizer
+    const onnx = await checkOnnx(file, async (rows) => (tokenizer = await bring(rows)).vocab)
+    return {
+      tokenizer: tokenizer!,
+      model: onnx.config,
+      parameters: onnx.parameters,
+      write: async (folder) => ({ digest: await storeOnnx(onnx, folder) }),
+      check: (folder) => asked(job, tokenizer, folder),
+    }
   }
+  const tokenizer = await bring(rowsOf(native.config))
   const config = withVocabulary(native.config, tokenizer.vocab, file)
   return {
+    tokenizer,
     model: config,
     parameters: parameterCount(config),
     async write(folder) {
@@ -224,7 +229,7 @@ async function checked(
       const reference = await referTo(file, native.files!)
       return { digest: digestOfReference(reference), reference }
     },
-    check,
+    check: (folder) => asked(job, tokenizer, folder),
   }
 }
 

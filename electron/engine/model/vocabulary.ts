@@ -10,11 +10,14 @@ import type { Weights } from './weights'
  * @throws bad-input when the tokenizer has ids that the model does not know
  */
 export function withVocabulary(config: ModelConfig, vocab: number, file: string): ModelConfig {
-  const rows = config.rows ?? config.vocab
+  const rows = rowsOf(config)
   checkVocabulary(rows, vocab, file)
   const { rows: _, ...rest } = config
   return rows === vocab ? { ...rest, vocab } : { ...rest, vocab, rows }
 }
+
+/** Ids that the weights have a row for. */
+export const rowsOf = ({ rows, vocab }: Pick<ModelConfig, 'rows' | 'vocab'>): number => rows ?? vocab
 
 /** @throws bad-input when the tokenizer has ids that the model does not know */
 export function checkVocabulary(own: number, vocab: number, file: string, field?: string): void {

@@ -6,6 +6,7 @@ import {
   duplicatesText,
   hubNameText,
   isHubName,
+  isSameTokenizer,
   parseHubName,
   runFiles,
   type CachedModel,
@@ -145,7 +146,7 @@ export class Library {
     checkFree('tokenizer', this.tokenizers, name)
     const id = newId(name, this.tokenizers)
     const row = await this.perform<Tokenizer>('tokenizers', id, job(id), control)
-    const known = this.tokenizers.find(({ digest }) => digest === row.digest)
+    const known = this.tokenizers.find((one) => isSameTokenizer(one, row))
     if (known) {
       this.removeFolder('tokenizers', id)
       throw conflict(`it is in the library already, as tokenizer "${known.name}"`)
@@ -172,7 +173,7 @@ export class Library {
     return started.row
   }
 
-  /** A teacher brings its tokenizer; one that the library has already, byte for byte, is shared. */
+  /** A teacher brings its tokenizer; one that the library has already, with the same settings, is shared. */
   async importTeacher(options: ImportTeacherOptions, control = SILENT): Promise<Teacher> {
     const name = importName(options)
     checkFree('teacher', this.teachers, name)
@@ -186,7 +187,7 @@ export class Library {
       job,
       control,
     )
-    const known = this.tokenizers.find(({ digest }) => digest === result.tokenizer.digest)
+    const known = this.tokenizers.find((one) => isSameTokenizer(one, result.tokenizer))
     const teacher = { ...result.teacher, tokenizer: (known ?? result.tokenizer).id }
     if (!known) {
       const taken = this.tokenizers.some((row) => row.name === name)

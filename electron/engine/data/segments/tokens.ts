@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import {
   badInput,
   textDigest,
+  tokenizerDigest,
   tokenReadingOf,
   type CorpusIndex,
   type CorpusRead,
@@ -45,7 +46,13 @@ export class SegmentTokens {
   ): Promise<SegmentTokens> {
     const tokenizer = given ?? (await loadTokenizer(dataDir, tokenizerRow))
     const template = row.conversations && templateFor(dataDir, tokenizerRow, row, reading.template)
-    const how = [VERSION, textDigest(row), JSON.stringify(index), tokenizerRow.digest, template?.source]
+    const how = [
+      VERSION,
+      textDigest(row),
+      JSON.stringify(index),
+      tokenizerDigest(tokenizerRow),
+      template?.source,
+    ]
     const path = join(dataDir, 'cache', 'tokens', `${sha256(how.join('/'))}.segments`)
     const text = new SegmentText(dataDir, row, index)
     const wordsOf = documentWords(tokenizer, template, (why) =>

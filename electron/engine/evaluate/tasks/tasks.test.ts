@@ -206,6 +206,7 @@ describe('a model on a task', () => {
   const tokenizer = {
     vocab: 257,
     bos: 256,
+    ends: [256],
     encode: (text: string) => Int32Array.from(Buffer.from(text)),
     decode: (ids: ArrayLike<number>) => Buffer.from(Array.from(ids).filter((id) => id < 256)).toString(),
     piece: (id: number) => Uint8Array.of(...(id < 256 ? [id] : [])),

@@ -17,18 +17,21 @@ export interface CheckedOnnx extends OnnxFile {
   config: OnnxModelConfig
 }
 
+/** How many ids a tokenizer has; of one that is fitted to the model, given the logits that this gives for each token. */
+type Vocabulary = number | ((rows: number) => Promise<number>)
+
 /**
  * Looks at an ONNX file and asks it a few tokens: whether it is a causal language model of that vocabulary.
  *
- * @param vocab of its tokenizer
  * @throws bad-input saying what it is not
  */
-export async function checkOnnx(file: string, vocab: number): Promise<CheckedOnnx> {
+export async function checkOnnx(file: string, vocabulary: Vocabulary): Promise<CheckedOnnx> {
   const content = readOnnxFile(file)
   const session = await OnnxSession.open(file)
   try {
-    if (session.vocab !== undefined) checkVocabulary(session.vocab, vocab, file, LOGITS)
-    const { hidden, rows } = await tryOut(session, vocab, file)
+    if (session.vocab !== undefined && typeof vocabulary === 'number')
+      checkVocabulary(session.vocab, vocabulary, file, LOGITS)
+    const { hidden, rows, vocab } = await tryOut(session, vocabulary, file)
     const context = contextOf(file, content)
     const config = {
       family: 'onnx' as const,
@@ -59,15 +62,15 @@ export async function storeOnnx({ file, external, config }: CheckedOnnx, folder:
  * Asks it two sequences that differ in their last token: a causal model says the same of those before it. Then one in
  * two parts, where it has a KV cache.
  *
- * @returns the hidden states that it gives, if any, and how many logits for each token
+ * @returns the hidden states that it gives, if any, how many logits for each token, and how many of them have an id
  */
 async function tryOut(
   session: OnnxSession,
-  vocab: number,
+  vocabulary: Vocabulary,
   file: string,
-): Promise<{ hidden: OnnxModelConfig['hidden']; rows: number }> {
+): Promise<{ hidden: OnnxModelConfig['hidden']; rows: number; vocab: number }> {
   const time = 3
-  const ids = (last: number) => Int32Array.of(0, Math.min(1, vocab - 1), last)
+  const ids = (last: number) => Int32Array.of(0, vocabulary === 1 ? 0 : 1, last)
   const { hidden } = session
   const states = Array.from({ length: hidden ? hidden.layers + 1 : 0 }, (_, layer) => layer)
     .filter((layer) => layer || !hidden!.last)
@@ -79,9 +82,11 @@ async function tryOut(
     })
     return said
   }
-  const [one, other] = [await ask(0), await ask(vocab - 1)]
+  const one = await ask(0)
   const width = widthOf(LOGITS, one, time, file)
+  const vocab = typeof vocabulary === 'number' ? vocabulary : await vocabulary(width)
   checkVocabulary(width, vocab, file, LOGITS)
+  const other = await ask(vocab - 1)
   const last = (time - 1) * width
   const whole = one[LOGITS]!.data
   if (!alike(whole.subarray(0, last), other[LOGITS]!.data)) {
@@ -101,7 +106,7 @@ async function tryOut(
     }
   }
   const widths = states.map((name) => widthOf(name, one, time, file))
-  return { hidden: hidden && { width: sameWidth(widths, file), ...hidden }, rows: width }
+  return { hidden: hidden && { width: sameWidth(widths, file), ...hidden }, rows: width, vocab }
 }
 
 /** The width of an output of one sequence, which has the shape and the numbers that it should. */

@@ -165,6 +165,7 @@ export function letters(vocab: number): TextTokenizer {
   return {
     vocab,
     bos: 0,
+    ends: [0],
     encode: (text) => Int32Array.from(Buffer.from(text), (byte) => byte - 96),
     decode: (ids) => Buffer.concat(Array.from(ids, bytes)).toString(),
     piece: bytes,

@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { failed, LIBRARY_ROW, parse, tokenizer as tokenizerRow, type Tokenizer } from '#contract'
 import { readJson } from '../../../files'
-import { boundaryToken, loadTokenizer, tokenizerFile } from '../../data/tokenizer'
-import type { TextTokenizer } from '../../data/textTokenizer'
+import { loadTokenizer } from '../../data/tokenizer'
+import { beginningText, type TextTokenizer } from '../../data/textTokenizer'
 
 /** Tokens that are tried behind a sequence, until one does not change how its text is tokenized. */
 const TRIED = 256
@@ -84,8 +84,8 @@ export async function openServedText(dataDir: string, tokenizer: string): Promis
 }
 
 export async function servedText(dataDir: string, row: Tokenizer): Promise<ServedText> {
-  const beginning = row.kind === 'llama2c' ? '<s>' : boundaryToken(tokenizerFile(dataDir, row))
-  return new ServedText(await loadTokenizer(dataDir, row), beginning)
+  const tokenizer = await loadTokenizer(dataDir, row)
+  return new ServedText(tokenizer, beginningText(tokenizer))
 }
 
 function textsOf({ vocab, piece }: TextTokenizer): Map<string, number | undefined> {

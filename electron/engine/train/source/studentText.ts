@@ -1,9 +1,6 @@
 import { mostWritten, writes, writtenAt, type RunConfig, type Writing, type WrittenFigures } from '#contract'
 import type { Batch } from '../../data/batchPlan'
-import { endTokens } from '../../data/endTokens'
 import type { TextTokenizer } from '../../data/textTokenizer'
-import { tokenizerFile } from '../../data/tokenizer'
-import { readTokenizerSettings } from '../../data/tokenizerSettings'
 import { nativeModel } from '../../model/languageModel'
 import { surprise } from '../../model/selfCheck'
 import { writeSequences } from '../../model/writeSequences'
@@ -45,11 +42,10 @@ export class StudentText {
     private readonly config: RunConfig,
     private readonly sources: readonly PromptSource[],
     private readonly tokenizer: TextTokenizer,
-    ends: readonly number[],
     /** What may be learnt on, the oldest first. */
     private kept: Written[],
   ) {
-    this.ends = [...new Set([...ends, ...sources.flatMap((source) => source.ends)])]
+    this.ends = [...new Set([...tokenizer.ends, ...sources.flatMap((source) => source.ends)])]
   }
 
   /**
@@ -67,10 +63,7 @@ export class StudentText {
   ): Promise<StudentText | undefined> {
     if (!writes(config.experiment.train)) return undefined
     const sources = await openPrompts(dataDir, config, progress)
-    const file = tokenizerFile(dataDir, config.tokenizer)
-    const settings = config.tokenizer.kind === 'huggingface' ? readTokenizerSettings(file) : { special: {} }
-    const ends = endTokens(file, settings, tokenizer.bos)
-    return new StudentText(config, sources, tokenizer, ends, [...kept])
+    return new StudentText(config, sources, tokenizer, [...kept])
   }
 
   /** What is to be in a checkpoint. */
