@@ -4,7 +4,7 @@ import { objectName } from './model'
 const positive = z.number().positive()
 
 export const lossTokens = ['assistant', 'all'] as const
-export const packings = ['documents', 'windows'] as const
+export const packings = ['documents', 'packed', 'windows'] as const
 export const namedTemplates = ['chatml', 'plain'] as const
 
 /** How a corpus is read; what is left out is decided by what it holds (`tokenReadingOf`). */
@@ -12,8 +12,9 @@ export const corpusUse = {
   /** Which tokens count in losses and metrics: the assistant's, with the end of its turns, or all. Of conversations: the assistant's. */
   loss: z.enum(lossTokens).optional(),
   /**
-   * `documents`: a document a sequence, cut or filled up to the context, so that none sees another; `windows`: from
-   * anywhere in the text on. Of conversations: documents, else windows.
+   * `documents`: a document a sequence, cut or filled up to the context, so that none sees another; `packed`: as many
+   * documents a sequence as fit, none of which sees another either; `windows`: from anywhere in the text on. Of
+   * conversations: documents, else windows.
    */
   packing: z.enum(packings).optional(),
   /** Writes conversations in place of the tokenizer's own chat template. */

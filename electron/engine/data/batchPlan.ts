@@ -2,6 +2,7 @@ import { badInput } from '#contract'
 import { createRandom, type Random } from '../random'
 import type { CorpusText } from './corpusText'
 import { places } from './growing'
+import { countFrom, cutDocuments, type Place } from './packing'
 import type { SegmentPool } from './segments/pool'
 import { chunksOf, type Sequence, type TokenMask } from './tokens'
 
@@ -12,9 +13,14 @@ export interface Batch {
   targets: Int32Array
   /** 1 where the target counts, 0 where not, as in padding; absent where all of every corpus do. */
   mask?: Float32Array
+  /**
+   * Where sequences may hold several examples: each token's in its own, [batch * context]. An example begins where it is
+   * 0, the padding after the last one too.
+   */
+  positions?: Int32Array
   /** Which source each sequence is from, [batch]. */
   corpora: Int32Array
-  /** Where in its source's ids each sequence begins, [batch]. */
+  /** Where in its source's ids each sequence's first example begins, [batch]. */
   starts: Int32Array
 }
 
@@ -29,7 +35,14 @@ export interface BatchPlan {
 export type BatchSource = {
   name: string
   weight: number
-} & ({ tokens: WholeText } | { pool: SegmentPool })
+} & (
+  | {
+      tokens: WholeText
+      /** Examples that share sequences. */
+      packed?: readonly Place[][]
+    }
+  | { pool: SegmentPool }
+)
 
 /** Steps that are looked ahead to for segments that they need. */
 const AHEAD = 128
@@ -37,8 +50,8 @@ const AHEAD = 128
 /**
  * Draws each sequence's corpus by weight and its place uniformly, from a random stream of the step's own: any step
  * can be computed without those before it, so a resumed run reads what an undisturbed one would have. Of a corpus that
- * is read by documents a sequence is one of them, cut or filled up; of a masked one no sequence is without a target
- * that counts.
+ * is read by documents a sequence is one of them, cut or filled up; of a packed one some of them, always the same
+ * together; of a masked one no sequence is without a target that counts.
  *
  * @throws bad-input when a corpus is shorter than one context, or nothing of it counts
  */
@@ -56,6 +69,7 @@ export function createBatchPlan(options: {
     'pool' in one ? one.pool.masked : (one.tokens.mask ?? one.tokens.documents),
   )
   const pooled = sources.some((source) => 'pool' in source)
+  const packs = sources.some((source) => ('pool' in source ? source.pool.packs : source.packed))
   // Apart from the places, whose draws need tokens.
   const chosenAt = (step: number) => {
     const random = createRandom(seed, `corpora/${step}`)
@@ -67,7 +81,8 @@ export function createBatchPlan(options: {
     for (; told <= step + AHEAD; told++) {
       for (const [row, chosen] of chosenAt(told).entries()) {
         const source = sources[chosen]!
-        if ('pool' in source) ahead!(chosen, source.pool.segmentOf(told, row), told)
+        if (!('pool' in source)) continue
+        for (const segment of source.pool.segmentsOf(told, row)) ahead!(chosen, segment, told)
       }
     }
   }
@@ -81,19 +96,26 @@ export function createBatchPlan(options: {
       const corpora = new Int32Array(batch)
       const starts = new Int32Array(batch)
       const mask = masked ? new Float32Array(batch * context) : undefined
+      const positions = packs ? new Int32Array(batch * context) : undefined
       const known = pooled ? chosenAt(step) : undefined
       for (let row = 0; row < batch; row++) {
         const chosen = known?.[row] ?? drawByWeight(sources, random)
-        const { ids, mask: counted, start } = draws[chosen]!(random, step, row)
-        const targetsOf = ids.subarray(1)
-        inputs.set(ids.subarray(0, -1), row * context)
-        targets.set(targetsOf, row * context)
-        mask?.set(counted?.subarray(1) ?? new Uint8Array(targetsOf.length).fill(1), row * context)
+        const examples = draws[chosen]!(random, step, row)
+        let at = row * context
+        for (const { ids, mask: counted } of examples) {
+          const targetsOf = ids.subarray(1)
+          inputs.set(ids.subarray(0, -1), at)
+          targets.set(targetsOf, at)
+          mask?.set(counted?.subarray(1) ?? new Uint8Array(targetsOf.length).fill(1), at)
+          if (positions) countFrom(positions, at, at + targetsOf.length)
+          at += targetsOf.length
+        }
+        if (positions) countFrom(positions, at, (row + 1) * context)
         corpora[row] = chosen
-        starts[row] = start
+        starts[row] = examples[0]!.start
       }
       if (pooled && ahead) lookAhead(step + 1)
-      return { inputs, targets, ...(mask && { mask }), corpora, starts }
+      return { inputs, targets, ...(mask && { mask }), ...(positions && { positions }), corpora, starts }
     },
   }
 }
@@ -106,24 +128,23 @@ export function drawByWeight(sources: readonly { weight: number }[], random: Ran
   return chosen
 }
 
-/** Draws a sequence of a source. */
+/** Draws a sequence of a source: the examples that it holds. */
 function drawOf(
   source: BatchSource,
   context: number,
-): (random: Random, step: number, row: number) => Sequence {
+): (random: Random, step: number, row: number) => Sequence[] {
   if ('pool' in source) return (_, step, row) => source.pool.draw(step, row)
-  const place = placesOf(source.name, source.tokens, context)
+  const { packed } = source
   const { ids, mask } = source.tokens
+  const place = packed ? undefined : placesOf(source.name, source.tokens, context)
   return (random) => {
-    const { start, end } = place(random)
-    return { ids: ids.subarray(start, end), start, ...(mask && { mask: mask.subarray(start, end) }) }
+    const examples = packed ? packed[random.integer(packed.length)]! : [place!(random)]
+    return examples.map(({ start, end }) => ({
+      ids: ids.subarray(start, end),
+      start,
+      ...(mask && { mask: mask.subarray(start, end) }),
+    }))
   }
-}
-
-/** Where a sequence begins and ends in a source's ids: its inputs without the last, its targets without the first. */
-interface Place {
-  start: number
-  end: number
 }
 
 type WholeText = Pick<CorpusText, 'ids' | 'mask' | 'documents'>
@@ -132,33 +153,39 @@ type WholeText = Pick<CorpusText, 'ids' | 'mask' | 'documents'>
 const countedOf = ({ mask }: WholeText, { start, end }: Place) =>
   mask ? mask.subarray(start + 1, end).reduce((sum, one) => sum + one, 0) : end - start - 1
 
-/** The first of a document's tokens, as many as a sequence holds. */
-export function cutDocuments(documents: Int32Array, context: number): Place[] {
-  return Array.from({ length: documents.length / 2 }, (_, i) => {
-    const [start, end] = [documents[2 * i]!, documents[2 * i + 1]!]
-    return { start, end: Math.min(end, start + context + 1) }
-  })
+/**
+ * The documents of which something counts, each cut to a sequence.
+ *
+ * @throws bad-input where there is none
+ */
+export function usableDocuments(name: string, tokens: WholeText, context: number): Place[] {
+  const usable = cutDocuments(tokens.documents!, context).filter((place) => countedOf(tokens, place) > 0)
+  if (usable.length) return usable
+  throw nothingCounts(name, context)
 }
+
+const refused = (name: string, what: string, expected: string) =>
+  badInput(`the training split of corpus "${name}" ${what}`, { field: 'corpus', expected })
+
+const nothingCounts = (name: string, context: number) =>
+  refused(name, `has nothing that counts in ${context} tokens`, 'an answer within train.context')
 
 /** Draws a place of a text that is tokenized. */
 function placesOf(name: string, tokens: WholeText, context: number): (random: Random) => Place {
-  const refused = (what: string, expected: string) =>
-    badInput(`the training split of corpus "${name}" ${what}`, { field: 'corpus', expected })
-  const none = () => refused(`has nothing that counts in ${context} tokens`, 'an answer within train.context')
   if (tokens.documents) {
-    const usable = cutDocuments(tokens.documents, context).filter((place) => countedOf(tokens, place) > 0)
-    if (!usable.length) throw none()
+    const usable = usableDocuments(name, tokens, context)
     return (random) => usable[random.integer(usable.length)]!
   }
   const { length } = tokens.ids
-  if (length <= context) throw refused(`has ${length} tokens`, `more than one context of ${context} tokens`)
+  if (length <= context)
+    throw refused(name, `has ${length} tokens`, `more than one context of ${context} tokens`)
   const draw = (random: Random): Place => {
     const start = random.integer(length - context)
     return { start, end: start + context + 1 }
   }
   if (!tokens.mask) return draw
   const starts = startsThatCount(tokens.mask, length, context)
-  if (!starts.total) throw none()
+  if (!starts.total) throw nothingCounts(name, context)
   return (random) => {
     const start = starts.at(random.integer(starts.total))
     return { start, end: start + context + 1 }

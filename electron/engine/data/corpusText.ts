@@ -43,7 +43,7 @@ export async function openText(
     bytes,
     bos,
     ...(reading.loss === 'assistant' && assistant && { mask: assistant }),
-    ...(reading.packing === 'documents' && { documents: documentBounds(ids, bos, begins) }),
+    ...(reading.packing !== 'windows' && { documents: documentBounds(ids, bos, begins) }),
   }
 }
 

@@ -30,7 +30,7 @@ export async function previewReading(job: PreviewReadingJob): Promise<ReadingPre
     const assistant = reading.loss === 'assistant' ? mask : undefined
     /** Text has a BOS before it; a conversation's first token is what the second is told from. */
     const first = isText ? 0 : 1
-    const end = reading.packing === 'documents' ? first + context : Infinity
+    const end = reading.packing !== 'windows' ? first + context : Infinity
     const as = (i: number): Kind => {
       if (i >= end) return 'unread'
       return i >= first && (assistant?.[i] ?? 1) ? 'counted' : 'read'

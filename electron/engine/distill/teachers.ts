@@ -27,6 +27,8 @@ export interface FusionContext {
   labels?: tf.Tensor1D
   /** Of the tokens (`tokenMean`), [tokens, 1]: for what is averaged over them. */
   weights?: tf.Tensor2D
+  /** Of the tokens, int32 [sequences, time], where a sequence holds several examples. */
+  positions?: tf.Tensor2D
   /** Of the weightings `random` and `routed`, [tokens, K]. */
   drawn?: tf.Tensor2D
   /** Per teacher what it said itself, where that is known. */
@@ -45,8 +47,10 @@ export function fuseTeachers(
   tau: number,
   logits: readonly tf.Tensor2D[],
   sequences: number,
-  { labels, weights, drawn, temperatures, conflict, statistics = [], normalisedAt = [] }: FusionContext = {},
+  context: FusionContext = {},
 ): FusedTarget {
+  const { labels, weights, positions, drawn, temperatures, conflict } = context
+  const { statistics = [], normalisedAt = [] } = context
   const logP = logits.map((z, k) => {
     const temperature = tau * (temperatures?.[k] ?? 1)
     return logProbabilities(z, temperature, normalisedAt[k] === temperature)
@@ -61,7 +65,7 @@ export function fuseTeachers(
       columns(logits.map((z, k) => statistics[k]?.labelLoss ?? labelLoss(z, required(labels, 'labels')))),
     drawn: () => required(drawn, 'drawn weights'),
   }
-  let alpha = weigh(setting, evidence, sequences, weights)
+  let alpha = weigh(setting, evidence, sequences, weights, positions)
   let p = fuse(setting.fusion, logP, alpha)
   let own = entropyOfProbabilities(p)
   const mixture =

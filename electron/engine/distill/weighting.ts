@@ -1,5 +1,6 @@
 import { routedTeachers, type Experiment, type Weighting } from '#contract'
 import { tf } from '../backend/tf'
+import { sameExample } from '../model/packed'
 import { createRandom, type Random } from '../random'
 
 /** Keeps 1 / (H + eps) finite for a teacher that is certain. Nats. */
@@ -38,16 +39,22 @@ export interface TeacherEvidence {
  *
  * @param sequences number of sequences among the tokens; a sequence's tokens are in a row
  * @param weights of the tokens in those averages (`tokenMean`)
+ * @param positions of the tokens, int32 [sequences, time], where a sequence holds several examples: each is averaged over
+ * by itself
  */
 export function weigh(
   setting: Weighting,
   evidence: TeacherEvidence,
   sequences: number,
   weights?: tf.Tensor2D,
+  positions?: tf.Tensor2D,
 ): tf.Tensor2D {
   const { strategy, temperature } = setting
   const [tokens, teachers] = evidence.entropies.shape
-  const pooled = (values: tf.Tensor2D) => pool(values, setting.granularity, sequences, weights)
+  const pooled = (values: tf.Tensor2D) =>
+    setting.granularity === 'sequence' && positions
+      ? pooledByExample(values, positions, weights)
+      : pool(values, setting.granularity, sequences, weights)
   const surest = (values: tf.Tensor2D) => tf.softmax(tf.div<tf.Tensor2D>(pooled(values), -temperature))
   switch (strategy) {
     case 'uniform':
@@ -86,6 +93,8 @@ function fixedWeights({ weights = [] }: Pick<Weighting, 'weights'>): number[] {
 /**
  * Weights of the strategy `random`: uniform on the simplex (exponentials over their sum), one draw for each token,
  * sequence or batch. Row-major [tokens, teachers].
+ *
+ * @param positions of the tokens, where a sequence holds several examples: each has a draw of its own
  */
 export function drawWeights(
   random: Random,
@@ -93,15 +102,21 @@ export function drawWeights(
   sequences: number,
   time: number,
   teachers: number,
+  positions?: Int32Array,
 ): Float32Array {
   const tokens = sequences * time
   const group = { token: 1, sequence: time, batch: tokens }[granularity]
+  const begins = (token: number) =>
+    token % group === 0 || (granularity === 'sequence' && positions?.[token] === 0)
   const weights = new Float32Array(tokens * teachers)
-  for (let start = 0; start < tokens; start += group) {
-    const draws = Array.from({ length: teachers }, () => -Math.log(1 - random.next()) + 1e-12)
-    const sum = draws.reduce((a, b) => a + b)
-    const row = draws.map((draw) => draw / sum)
-    for (let token = start; token < start + group; token++) weights.set(row, token * teachers)
+  let row: number[] = []
+  for (let token = 0; token < tokens; token++) {
+    if (begins(token)) {
+      const draws = Array.from({ length: teachers }, () => -Math.log(1 - random.next()) + 1e-12)
+      const sum = draws.reduce((a, b) => a + b)
+      row = draws.map((draw) => draw / sum)
+    }
+    weights.set(row, token * teachers)
   }
   return weights
 }
@@ -117,6 +132,8 @@ export interface DrawnBatch {
   teachers: number
   /** Which of the experiment's corpora each sequence is from, or all of them are. */
   corpora: ArrayLike<number> | number | undefined
+  /** Of the tokens, where a sequence holds several examples. */
+  positions?: Int32Array
 }
 
 /**
@@ -128,12 +145,12 @@ export function drawnWeights(
   batch: DrawnBatch,
 ): Float32Array | undefined {
   const { seed, weighting } = experiment
-  const { stream, tokens, time, teachers } = batch
+  const { stream, tokens, time, teachers, positions } = batch
   if (!teachers) return undefined
   if (weighting.strategy === 'routed') return routedWeights(routedTeachers(experiment), batch)
   if (weighting.strategy !== 'random') return undefined
   const random = createRandom(seed, `weighting/${stream}`)
-  return drawWeights(random, weighting.granularity, tokens / time, time, teachers)
+  return drawWeights(random, weighting.granularity, tokens / time, time, teachers, positions)
 }
 
 /** @param routes each corpus' teacher */
@@ -171,6 +188,17 @@ export function meanDrawn(
 
 function normalise(weights: tf.Tensor2D): tf.Tensor2D {
   return tf.div(weights, tf.sum(weights, -1, true))
+}
+
+/** Averages [tokens, K] over the examples that sequences hold and spreads the means back over the tokens. */
+function pooledByExample(h: tf.Tensor2D, positions: tf.Tensor2D, weights?: tf.Tensor2D): tf.Tensor2D {
+  const [sequences, time] = positions.shape
+  const same = sameExample(positions)
+  const summed = (table: tf.Tensor2D) =>
+    tf.matMul<tf.Tensor3D>(same, tf.reshape(table, [sequences, time, table.shape[1]]))
+  const counted = weights ?? tf.ones([sequences * time, 1])
+  const mean = tf.div(summed(tf.mul(h, counted)), tf.maximum(summed(counted as tf.Tensor2D), LEAST))
+  return tf.reshape(mean, h.shape)
 }
 
 /** Averages [tokens, K] over sequences or the batch and spreads the mean back over the tokens. */

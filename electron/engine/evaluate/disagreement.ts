@@ -114,7 +114,7 @@ export async function openExcerpts(
 ): Promise<Excerpts> {
   const byDocuments = { ...reading, packing: 'documents' } as const
   const text = await openText(dataDir, { row, reading: byDocuments }, tokenizer, 'held-out', progress)
-  return { ...text, documents: text.documents!, apart: reading.packing === 'documents' }
+  return { ...text, documents: text.documents!, apart: reading.packing !== 'windows' }
 }
 
 /**

@@ -1,6 +1,9 @@
 import { tf } from '../backend/tf'
 import { softCap } from './layers'
 
+/** Added to the scores: [time, time] of all sequences, or of each [batch, 1, time, time]. */
+export type Mask = tf.Tensor2D | tf.Tensor4D
+
 /**
  * Causal attention: softmax(q k^T + mask) v, the queries scaled already. Each key and value head serves heads / kvHeads
  * query heads in a row; those are stacked as more queries of one head, so that nothing is repeated. With P the
@@ -12,7 +15,6 @@ import { softCap } from './layers'
  * @param query [batch, heads, time, size]
  * @param key [batch, kvHeads, time, size]
  * @param value [batch, kvHeads, time, size]
- * @param mask [time, time], added to the scores
  * @param cap scores s become cap * tanh(s / cap) before that; its slope there is 1 - tanh(s / cap)^2
  * @returns [batch, heads, time, size]
  */
@@ -20,7 +22,7 @@ export function causalAttention(
   query: tf.Tensor4D,
   key: tf.Tensor4D,
   value: tf.Tensor4D,
-  mask: tf.Tensor2D,
+  mask: Mask,
   cap?: number,
 ): tf.Tensor4D {
   const [batch, heads, time, size] = query.shape
@@ -78,7 +80,7 @@ export function mappedAttention(
   query: tf.Tensor4D,
   key: tf.Tensor4D,
   value: tf.Tensor4D,
-  mask: tf.Tensor2D,
+  mask: Mask,
   maps: tf.Tensor4D[],
   cap?: number,
 ): tf.Tensor4D {
@@ -146,10 +148,23 @@ class QueryBlocks {
   }
 
   /** The probabilities of a block's scores. */
-  masked(scores: tf.Tensor, mask: tf.Tensor2D, { from, to }: Range): tf.Tensor3D {
+  masked(scores: tf.Tensor, mask: Mask, { from, to }: Range): tf.Tensor3D {
     const { batch, heads, kvHeads } = this.shape
-    const each = tf.reshape(scores, [batch * heads, to - from, to])
-    const part = this.ranges.length === 1 ? mask : tf.slice(mask, [from, 0], [to - from, to])
+    const each = tf.reshape(
+      scores,
+      mask.rank === 2 ? [batch * heads, to - from, to] : [batch, heads, to - from, to],
+    )
+    const [begin, size] =
+      mask.rank === 2
+        ? [
+            [from, 0],
+            [to - from, to],
+          ]
+        : [
+            [0, 0, from, 0],
+            [batch, 1, to - from, to],
+          ]
+    const part = this.ranges.length === 1 ? mask : tf.slice(mask as tf.Tensor, begin!, size!)
     const p = tf.softmax(tf.add(each, part))
     return tf.reshape(p, [batch * kvHeads, (heads / kvHeads) * (to - from), to])
   }

@@ -110,8 +110,7 @@ function product(x: tf.Tensor2D, matrix: tf.Tensor2D): tf.Tensor2D {
 function rotationsOf(config: ModelConfig, { texts, count, rotations }: PassInput): Rotations[] {
   const scale = attentionScale(config, 0)
   return rotations.map(({ dimensions, ...tables }): Rotations => {
-    const table = (data: Float32Array) =>
-      tf.tensor4d(data, [texts, 1, count, dimensions]) as unknown as tf.Tensor2D
+    const table = (data: Float32Array) => tf.tensor4d(data, [texts, 1, count, dimensions])
     const key = { cosine: table(tables.cosine), sine: table(tables.sine) }
     return { key, query: { cosine: tf.mul(key.cosine, scale), sine: tf.mul(key.sine, scale) } }
   })

@@ -16,7 +16,7 @@ import {
   type ModelConfig,
 } from '#contract'
 import { tf } from '../backend/tf'
-import { causalAttention, mappedAttention } from './attention'
+import { causalAttention, mappedAttention, type Mask } from './attention'
 import { decoderLayer, MATRICES, normalise, type LayerPass, type Rotations } from './layer'
 import { softCap } from './layers'
 import { adapted, LORA_SCALE } from './lora'
@@ -26,15 +26,22 @@ import { rotaryRows } from './rotary'
 /** Weights by name. */
 export type Parameters = ReadonlyMap<string, tf.Tensor>
 
-/** What a forward pass over sequences of one length needs beside the weights: made once, never per step. */
-export interface Tables {
+/** How the tokens of sequences of one length stand to each other. */
+export interface Layout {
   time: number
   /** Of each of the model's rotary positions. */
   rotations: readonly Rotations[]
   /**
    * By window (infinite: all that came before): 0 where a token may look, a large negative number where it may not,
-   * [time, time].
+   * [time, time], or of each sequence [sequences, 1, time, time].
    */
+  masks: ReadonlyMap<number, Mask>
+  /** Of all tokens, int32 [sequences * time]; absent where each sequence's are 0, 1, ... */
+  positions?: tf.Tensor1D
+}
+
+/** The layout of sequences of one text each: made once, never per step. */
+export interface Tables extends Layout {
   masks: ReadonlyMap<number, tf.Tensor2D>
   dispose(): void
 }
@@ -105,7 +112,7 @@ export interface Output {
 /**
  * A decoder-only transformer, as its architecture says.
  *
- * @param tokens int32 [batch, time], time as in the tables
+ * @param tokens int32 [batch, time], time as in the layout
  * @param options `attention`: give the attention maps out too; `checkpointing`: keep of a layer its input alone for the
  * backward pass, which computes the rest again (not together with maps: they are kept for the losses anyhow)
  */
@@ -113,22 +120,22 @@ export function forward(
   config: ModelConfig,
   parameters: Parameters,
   tokens: tf.Tensor2D,
-  tables: Tables,
+  layout: Layout,
   { attention = false, checkpointing = false } = {},
 ): Output {
   const [batch, time] = tokens.shape
-  let x = embedded(config, parameters, tf.reshape(tokens, [batch * time]), 0, time)
+  let x = embedded(config, parameters, tf.reshape(tokens, [batch * time]), layout.positions ?? 0, time)
   const hidden = [x]
   const { cap } = (config.architecture ?? LLAMA).attention
   const maps: tf.Tensor4D[] | undefined = attention ? [] : undefined
   for (let layer = 0; layer < config.layers; layer++) {
-    const mask = tables.masks.get(windowOf(config, layer))!
+    const mask = layout.masks.get(windowOf(config, layer))!
     const attend: LayerPass['attend'] = (query, key, value) =>
       maps
         ? mappedAttention(query, key, value, mask, maps, cap)
         : causalAttention(query, key, value, mask, cap)
     const through = (input: tf.Tensor2D, own: Parameters) =>
-      decoderLayer(config, layer, input, { ...wholePass(config, own, layer, batch, tables), attend })
+      decoderLayer(config, layer, input, { ...wholePass(config, own, layer, batch, layout), attend })
     x = checkpointing && !maps ? recomputed(config, through, x, layer, parameters) : through(x, parameters)
     hidden.push(x)
   }
@@ -195,7 +202,7 @@ export function wholePass(
   parameters: Parameters,
   layer: number,
   batch: number,
-  { time, rotations }: Pick<Tables, 'time' | 'rotations'>,
+  { time, rotations }: Pick<Layout, 'time' | 'rotations'>,
   product: Product = plainProduct,
 ): Omit<LayerPass, 'attend'> {
   return {

@@ -183,10 +183,10 @@ interface HeadNorm {
   epsilon: number
 }
 
-/** Cosines and sines of the angles, [time, dimensions] each, both halves alike. */
+/** Cosines and sines of the angles, both halves alike: [time, dimensions] each, or of each sequence [batch, 1, time, dimensions]. */
 export interface Rotation {
-  cosine: tf.Tensor2D
-  sine: tf.Tensor2D
+  cosine: tf.Tensor2D | tf.Tensor4D
+  sine: tf.Tensor2D | tf.Tensor4D
 }
 
 /**
@@ -199,14 +199,13 @@ export interface Rotation {
 export function rotate(x: tf.Tensor4D, { cosine, sine }: Rotation): tf.Tensor4D {
   const op = tf.customGrad((input, save) => {
     ;(save as tf.GradSaveFunc)([cosine, sine])
-    const gradFunc = (dy: tf.Tensor4D, [cosine, sine]: tf.Tensor[]) =>
-      rotated(dy, cosine as tf.Tensor2D, tf.neg(sine as tf.Tensor2D))
+    const gradFunc = (dy: tf.Tensor4D, [cosine, sine]: tf.Tensor[]) => rotated(dy, cosine!, tf.neg(sine!))
     return { value: rotated(input as tf.Tensor4D, cosine, sine), gradFunc }
   })
   return op(x) as tf.Tensor4D
 }
 
-function rotated(x: tf.Tensor4D, cosine: tf.Tensor2D, sine: tf.Tensor2D): tf.Tensor4D {
+function rotated(x: tf.Tensor4D, cosine: tf.Tensor, sine: tf.Tensor): tf.Tensor4D {
   const [fused] = fusedKernel('RotaryEmbedding', { x, cosine, sine }) ?? []
   if (fused) return fused as tf.Tensor4D
   const [low, high] = tf.split(x, 2, 3)

@@ -1,6 +1,7 @@
 import { badInput, longestSequence, type RunTeacher, type Teacher } from '#contract'
 import { tf } from '../backend/tf'
 import { createTables, forward, type Head } from '../model/forward'
+import { layoutOf } from '../model/packed'
 import { readTeacher, readTeacherHead } from '../model/modelFolder'
 import { quantisedHead, quantisedTensors } from '../model/quantised'
 import { withoutPadding } from '../model/vocabulary'
@@ -32,7 +33,8 @@ export async function openLiveTeacher(
   const tables = createTables(config, time)
   return {
     row,
-    signal: (tokens, options) => forward(config, parameters, tokens, tables, options),
+    signal: (tokens, { positions, ...options } = {}) =>
+      forward(config, parameters, tokens, layoutOf(tables, positions), options),
     dispose() {
       tf.dispose([...parameters.values()])
       tables.dispose()

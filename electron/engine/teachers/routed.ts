@@ -1,6 +1,7 @@
 import { routedTeachers, type RunConfig, type Weighting } from '#contract'
 import { tf } from '../backend/tf'
 import { LOGITS } from './cache/ask'
+import { positionsOf } from '../model/packed'
 import { CachedTeacher } from './cache/cached'
 import type { TeacherSignal, TeacherSource } from './source'
 
@@ -20,7 +21,7 @@ export class RoutedTeachers {
   ) {}
 
   /** @param corpora of each sequence of `inputs` */
-  async prepare(inputs: Int32Array, corpora: Int32Array): Promise<void> {
+  async prepare(inputs: Int32Array, corpora: Int32Array, positions?: Int32Array): Promise<void> {
     const { time, teachers, routes } = this
     const { vocab } = teachers[0]!.row.model
     this.said = new Float32Array(inputs.length * vocab)
@@ -28,8 +29,9 @@ export class RoutedTeachers {
       let own = [...corpora.keys()].filter((row) => routes[corpora[row]!] === k)
       while (own.length) {
         const size = 2 ** Math.floor(Math.log2(own.length))
-        const logits = await this.ask(teacher, inputs, own.slice(0, size))
-        for (const [i, row] of own.slice(0, size).entries()) {
+        const rows = own.slice(0, size)
+        const logits = await this.ask(teacher, this.of(inputs, rows), positions && this.of(positions, rows))
+        for (const [i, row] of rows.entries()) {
           const part = logits.subarray(i * time * vocab, (i + 1) * time * vocab)
           this.said.set(part, row * time * vocab)
         }
@@ -38,12 +40,21 @@ export class RoutedTeachers {
     }
   }
 
-  private async ask(teacher: TeacherSource, inputs: Int32Array, rows: number[]): Promise<Float32Array> {
+  /** The sequences of a batch that stand in some rows. */
+  private of(all: Int32Array, rows: readonly number[]): Int32Array {
     const { time } = this
-    const ids = new Int32Array(rows.length * time)
-    for (const [i, row] of rows.entries()) ids.set(inputs.subarray(row * time, (row + 1) * time), i * time)
+    const own = new Int32Array(rows.length * time)
+    for (const [i, row] of rows.entries()) own.set(all.subarray(row * time, (row + 1) * time), i * time)
+    return own
+  }
+
+  private async ask(teacher: TeacherSource, ids: Int32Array, own?: Int32Array): Promise<Float32Array> {
+    const { time } = this
     await teacher.prepare?.(ids)
-    const logits = tf.tidy(() => teacher.signal(tf.tensor2d(ids, [rows.length, time], 'int32')).logits)
+    const logits = tf.tidy(() => {
+      const tokens = tf.tensor2d(ids, [ids.length / time, time], 'int32')
+      return teacher.signal(tokens, { positions: positionsOf(own, time) }).logits
+    })
     const values = (await logits.data()) as Float32Array
     logits.dispose()
     return values

@@ -21,6 +21,13 @@ export interface TeacherSignal {
   attention?: tf.Tensor4D[]
 }
 
+export interface SignalOptions {
+  /** Whether its attention is asked for. */
+  attention?: boolean
+  /** Of each token in its example, int32 [sequences, time], where a sequence holds several; models of ours alone read so. */
+  positions?: tf.Tensor2D
+}
+
 /** Which of its batches a run reads next. */
 export interface Reading {
   /** `train`, or the id of the corpus whose held-out windows are read. */
@@ -53,7 +60,7 @@ export interface TeacherSource {
   /**
    * @param tokens int32 [sequences, time]; called inside a tidy, with no gradient taken
    */
-  signal(tokens: tf.Tensor2D, options?: { attention?: boolean }): TeacherSignal
+  signal(tokens: tf.Tensor2D, options?: SignalOptions): TeacherSignal
   /** Of one behind a server how that does, once it was asked. */
   server?(): ServerHealth | undefined
   dispose(): void

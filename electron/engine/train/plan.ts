@@ -1,9 +1,18 @@
-import { drawnWeight, drawsSegments, tokenReadingOf, type CorpusIndex, type RunConfig } from '#contract'
-import { createBatchPlan, type BatchPlan, type BatchSource } from '../data/batchPlan'
+import {
+  drawnWeight,
+  drawsSegments,
+  readDigest,
+  tokenReadingOf,
+  type CorpusIndex,
+  type RunConfig,
+} from '#contract'
+import { createBatchPlan, usableDocuments, type BatchPlan, type BatchSource } from '../data/batchPlan'
 import { openText, type CorpusText } from '../data/corpusText'
+import { packed, type Place } from '../data/packing'
 import { Ahead } from '../data/segments/ahead'
 import { SegmentPool } from '../data/segments/pool'
 import { SegmentTokens } from '../data/segments/tokens'
+import { createRandom } from '../random'
 import type { Emit } from './runLog'
 
 /** A run's batches, and what makes their tokens beside it. */
@@ -14,7 +23,7 @@ export interface OpenedPlan extends BatchPlan {
 type Source = RunConfig['corpora'][number] & {
   /** Tokens to train on; of a corpus that is not tokenized whole, about. */
   count: number
-} & ({ text: CorpusText } | { index: CorpusIndex; tokens: SegmentTokens })
+} & ({ text: CorpusText; packed?: readonly Place[][] } | { index: CorpusIndex; tokens: SegmentTokens })
 
 /**
  * The training batches of a run. A corpus without an index is tokenized here where it is not yet; of one with an index
@@ -31,7 +40,7 @@ export async function openBatchPlan(dataDir: string, config: RunConfig, emit: Em
   const sources = opened.map((source, i): BatchSource => {
     const { row, reading = tokenReadingOf(row) } = source
     const about = { name: row.name, weight: weights[i]! }
-    if ('text' in source) return { ...about, tokens: source.text }
+    if ('text' in source) return { ...about, tokens: source.text, packed: source.packed }
     const { index, tokens } = source
     const pool = new SegmentPool({
       ...{ name: row.name, index, tokens, reading, seed: dataSeed, context },
@@ -80,8 +89,27 @@ async function openSource(
   }
   const progress = (phase: string, fraction: number) => emit({ type: 'progress', phase, fraction })
   const text = await openText(dataDir, corpus, config.tokenizer, 'train', progress)
-  warnOfCuts(corpus.row.name, text.documents, config.experiment.train.context, emit)
-  return { ...corpus, text, count: text.ids.length }
+  const { context, dataSeed = config.experiment.seed } = config.experiment.train
+  warnOfCuts(corpus.row.name, text.documents, context, emit)
+  const source = { ...corpus, text, count: text.ids.length }
+  if (corpus.reading?.packing !== 'packed') return source
+  const { name } = corpus.row
+  const examples = usableDocuments(name, text, context)
+  const sequences = packed(examples, context, createRandom(dataSeed, `packed/${readDigest(corpus)}`))
+  emit({ type: 'log', level: 'info', message: packedText(name, examples, sequences.length, context) })
+  return { ...source, packed: sequences }
+}
+
+/** How many documents share how many sequences, and what that spares. */
+export function packedText(
+  name: string,
+  examples: readonly Place[],
+  sequences: number,
+  context: number,
+): string {
+  const tokens = examples.reduce((sum, { start, end }) => sum + end - start - 1, 0)
+  const padding = (count: number) => `${count * context - tokens} of ${count * context} tokens`
+  return `corpus "${name}" has ${examples.length} documents in ${sequences} sequences: ${padding(sequences)} are padding, with one a sequence ${padding(examples.length)}`
 }
 
 /** Segments that are looked at for how many tokens there are. */
@@ -101,19 +129,20 @@ function estimatedTokens(tokens: SegmentTokens, { segments, bytes }: CorpusIndex
 /** What epochs are counted by. */
 interface Counts {
   tokens: number
-  /** Of a corpus that is read by documents. */
-  documents?: number
+  /** That hold all of a corpus that is read by documents. */
+  sequences?: number
   about?: boolean
 }
 
 function countsOf(source: Source): Counts {
   const { count: tokens } = source
   if ('text' in source) {
-    const { documents } = source.text
-    return { tokens, ...(documents && { documents: documents.length / 2 }) }
+    const { packed, text } = source
+    const sequences = packed?.length ?? (text.documents && text.documents.length / 2)
+    return { tokens, ...(sequences !== undefined && { sequences }) }
   }
   const { packing } = source.reading ?? tokenReadingOf(source.row)
-  return { tokens, about: true, ...(packing === 'documents' && { documents: source.index.documents }) }
+  return { tokens, about: true, ...(packing === 'documents' && { sequences: source.index.documents }) }
 }
 
 /** What a run's sequences are of each corpus' training split: its share, and how often all of it is read. */
@@ -122,9 +151,9 @@ export function epochsText(
   { steps, batch, context }: Pick<RunConfig['experiment']['train'], 'steps' | 'batch' | 'context'>,
 ): string[] {
   const total = sources.reduce((sum, { weight }) => sum + weight, 0)
-  return sources.map(({ name, weight, tokens, documents, about }) => {
-    const sequences = (steps * batch * weight) / total
-    const epochs = documents === undefined ? (sequences * context) / tokens : sequences / documents
+  return sources.map(({ name, weight, tokens, sequences, about }) => {
+    const drawn = (steps * batch * weight) / total
+    const epochs = sequences === undefined ? (drawn * context) / tokens : drawn / sequences
     const share = ((100 * weight) / total).toPrecision(3)
     return `corpus "${name}" has ${share} % of the sequences: ${epochs.toPrecision(3)} epochs of its ${about ? 'about ' : ''}${tokens} tokens in ${steps} steps`
   })

@@ -43,7 +43,7 @@ it('counts the epochs that the plan reads', () => {
   const train = { steps: 50, batch: 20, context: 10 }
   const counts = [
     { name: 'windows', weight: 3, tokens: 5000 },
-    { name: 'documents', weight: 1, tokens: 40, documents: 2 },
+    { name: 'documents', weight: 1, tokens: 40, sequences: 2 },
   ]
   expect(epochsText(counts, train)).toEqual([
     'corpus "windows" has 75.0 % of the sequences: 1.50 epochs of its 5000 tokens in 50 steps',

@@ -2,7 +2,6 @@ import { learnsFromTeachers, type Experiment, type RunConfig } from '#contract'
 import { inHalf } from '../backend'
 import { tf } from '../backend/tf'
 import type { MixedLoss } from '../distill/losses'
-import { partOf } from '../data/spanWindow'
 import { chunkedLoss, rowsOf, type Chunk } from '../distill/chunks'
 import { lossWithForeign, ownWeighting, teacherShares } from '../distill/foreign'
 import {
@@ -18,6 +17,7 @@ import { drawnWeights } from '../distill/weighting'
 import { forward, type Tables } from '../model/forward'
 import { softCap } from '../model/layers'
 import { dropoutMasks } from '../model/lora'
+import { layoutOf, positionsOf } from '../model/packed'
 import type { ForeignTeacher } from '../teachers/foreign'
 import { logitsOf } from '../teachers/logits'
 import { rankForeign } from '../teachers/ranking'
@@ -36,10 +36,10 @@ import {
   type StepMetrics,
 } from './measured'
 import { fusedOf, keptAll, type Part } from './parts'
-import { columnOf, countedColumns, countedOf, countedPart } from './mask'
+import { columnOf, countedColumns, countedOf } from './mask'
 import { learningRate } from './schedule'
 import type { Student } from './student'
-import { aligned, type StepBatch, type TokenBatch } from './tokenBatch'
+import { aligned, partOfBatch, type StepBatch, type TokenBatch } from './tokenBatch'
 
 /** The training step of one run: forward, losses, backward, update. */
 export class TrainingStep {
@@ -84,7 +84,8 @@ export class TrainingStep {
     const rate = learningRate(this.experiment.train, step)
     const { accumulate, context } = this.experiment.train
     const foreign = this.foreign.map((teacher) => aligned(teacher, batch))
-    const read = { stream: String(step), tokens: batch.inputs.length, time: context, corpora: batch.corpora }
+    const { corpora, positions } = batch
+    const read = { stream: String(step), tokens: batch.inputs.length, time: context, corpora, positions }
     const drawn = drawnWeights(this.experiment, { ...read, teachers: this.teachers.length })
     const { mask, apart, ...tokens } = batch
     const whole = { ...tokens, ...countedOf({ mask, apart }), drawn, foreign }
@@ -111,34 +112,30 @@ export class TrainingStep {
   }
 
   /** What a step reads that the next one reads anew; undefined where teachers make their signals of something else. */
-  private recurring({ inputs, targets, weights, apart, drawn }: StepBatch, stage: Stage) {
+  private recurring({ inputs, targets, positions, weights, apart, drawn }: StepBatch, stage: Stage) {
     if (this.foreign.length || this.experiment.student.lora?.dropout) return undefined
     const arrays: (Int32Array | Float32Array)[] = [inputs, targets]
-    for (const array of [weights, apart?.labels, apart?.written, drawn]) if (array) arrays.push(array)
+    for (const array of [positions, weights, apart?.labels, apart?.written, drawn])
+      if (array) arrays.push(array)
     for (const teacher of this.routed ? [this.routed] : this.teachers) {
       const prepared = teacher.prepare ? teacher.prepared?.() : []
       if (!prepared) return undefined
       arrays.push(...prepared)
     }
-    return { key: `${stage} ${this.student.lossScale?.factor} ${!!weights} ${!!apart}`, arrays }
+    return {
+      key: `${stage} ${this.student.lossScale?.factor} ${!!positions} ${!!weights} ${!!apart}`,
+      arrays,
+    }
   }
 
   /** Micro-batches, one after the other, so that only one's activations exist at a time; then the update. */
   private async parts(step: number, rate: number, batch: StepBatch): Promise<Measured> {
-    const { accumulate, context } = this.experiment.train
+    const { accumulate } = this.experiment.train
     const stage = stageOf(this.experiment, step)
-    const size = (this.experiment.train.batch / accumulate) * context
+    const size = batch.inputs.length / accumulate
     let total: Float64Array | undefined
     for (let i = 0; i < accumulate; i++) {
-      const columns = this.teachers.length
-      const part = {
-        inputs: batch.inputs.subarray(i * size, (i + 1) * size),
-        targets: batch.targets.subarray(i * size, (i + 1) * size),
-        corpora: batch.corpora?.subarray((i * size) / context, ((i + 1) * size) / context),
-        ...countedPart(batch, i * size, (i + 1) * size),
-        drawn: batch.drawn?.subarray(i * size * columns, (i + 1) * size * columns),
-        foreign: batch.foreign.map((one) => partOf(one, i, accumulate)),
-      }
+      const part = partOfBatch(batch, i, accumulate)
       await this.prepare(part, { split: 'train', batch: step - 1, first: i * size })
       const add = () =>
         this.sum.add(() => this.gradients(part, stage, `${step}/${i}`), this.recurring(part, stage))
@@ -164,10 +161,10 @@ export class TrainingStep {
   }
 
   private async prepare(
-    { inputs, corpora, foreign }: Omit<StepBatch, 'targets'>,
+    { inputs, corpora, positions, foreign }: Omit<StepBatch, 'targets'>,
     reading: Reading,
   ): Promise<void> {
-    if (this.routed) await this.routed.prepare(inputs, corpora!)
+    if (this.routed) await this.routed.prepare(inputs, corpora!, positions)
     else await prepareTeachers(this.teachers, inputs, reading)
     for (const [j, teacher] of this.foreign.entries()) await teacher.prepare(foreign[j]!)
     const student = { weights: this.student.weights, tables: this.tables, inputs }
@@ -176,14 +173,16 @@ export class TrainingStep {
 
   /** Gradients of the loss, and what `readMeasured` reads. */
   private gradients(
-    { inputs, targets, drawn, foreign, ...counted }: StepBatch,
+    { inputs, targets, positions, drawn, foreign, ...counted }: StepBatch,
     stage: Stage,
     stream: string,
   ): { gradients: Gradients; metrics: tf.Tensor1D } {
     const { train } = this.experiment
     const sequences = inputs.length / train.context
     const tokens = tf.tensor2d(inputs, [sequences, train.context], 'int32')
-    const options = { attention: this.attention }
+    const places = positionsOf(positions, train.context)
+    const options = { attention: this.attention, positions: places }
+    const layout = layoutOf(this.tables, places)
     const signals = this.routed
       ? [this.routed.signal(tokens)]
       : this.teachers.map((teacher) => teacher.signal(tokens, options))
@@ -192,7 +191,7 @@ export class TrainingStep {
     )
     const chunks = chunksFor(this.config, sequences, this.teachers.length, this.foreign.length)
     const parts: Part[] = []
-    const earlier = this.earlier && forward(this.config.student, this.earlier, tokens, this.tables)
+    const earlier = this.earlier && forward(this.config.student, this.earlier, tokens, layout)
     const variables = this.student.parameters()
     const weights = this.dropped(inputs.length, stream)
     const all = counted.weights && columnOf(counted.weights)
@@ -200,15 +199,15 @@ export class TrainingStep {
     const { lossScale } = this.student
     const scale = lossScale && tf.scalar(lossScale.factor)
     const { value, grads } = tf.variableGrads(() => {
-      const output = forward(this.config.student, weights, tokens, this.tables, {
-        ...options,
+      const output = forward(this.config.student, weights, tokens, layout, {
+        attention: this.attention,
         checkpointing: train.checkpointing === 'layers',
       })
       const { normal, head, cap } = output.final
       const before = (chunk: Chunk) => {
         const labels = tf.tensor1d(targets.subarray(chunk.from, chunk.from + chunk.size), 'int32')
         const { weights, apart } = countedColumns(counted, chunk)
-        const target = this.target(signals, labels, weights, drawn, chunk)
+        const target = this.target(signals, labels, weights, { drawn, positions }, chunk)
         const others = this.foreign.map((teacher, j) => teacher.target(foreign[j]!, chunk, said[j]))
         const retained = retainedTarget(this.experiment, earlier?.final, chunk)
         // The backward pass reads them: they outlive the forward pass in which they are made.
@@ -251,7 +250,7 @@ export class TrainingStep {
     signals: readonly TeacherSignal[],
     labels: tf.Tensor1D,
     weights: tf.Tensor2D | undefined,
-    drawn: Float32Array | undefined,
+    { drawn, positions }: Pick<StepBatch, 'drawn' | 'positions'>,
     chunk: Chunk,
   ): FusedTarget | undefined {
     const { train, loss } = this.experiment
@@ -283,6 +282,7 @@ export class TrainingStep {
       ),
       normalisedAt: signals.map(({ normalisedAt }) => normalisedAt),
       drawn: own,
+      positions: positionsOf(positions?.subarray(from, from + size), train.context),
     })
   }
 

@@ -12,6 +12,7 @@ import {
 import { tf } from '../backend/tf'
 import { createTables, forward } from '../model/forward'
 import { readHuggingFace } from '../model/huggingface'
+import { layoutOf } from '../model/packed'
 import { writeModel } from '../model/modelFolder'
 import { withVocabulary } from '../model/vocabulary'
 import { initialise, toTensors } from '../model/weights'
@@ -93,7 +94,8 @@ export function teacherSource(config: RunConfig, k: number, seed = 100 + k, shar
   const tables = createTables(teacherModel, config.experiment.train.context)
   return {
     row: config.teachers[k]!,
-    signal: (tokens, options) => forward(teacherModel, parameters, tokens, tables, options),
+    signal: (tokens, { positions, ...options } = {}) =>
+      forward(teacherModel, parameters, tokens, layoutOf(tables, positions), options),
     dispose: () => tf.dispose([...parameters.values()]),
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { experiment, objectives, parse } from '#contract'
+import { experiment, objectives, parse, type Teacher } from '#contract'
 import { resolveExperiment } from './resolve'
 import { corpus, smallTeacher, tokenizer } from './testing'
 
@@ -11,7 +11,7 @@ const library = {
   dataDir: '/nowhere',
 }
 
-function resolve(changes: Record<string, unknown> = {}) {
+function resolve(changes: Record<string, unknown> = {}, rows = library) {
   const definition = {
     name: 'e',
     corpus: 'recipes',
@@ -19,7 +19,7 @@ function resolve(changes: Record<string, unknown> = {}) {
     teachers: ['cook', 'baker'],
     ...changes,
   }
-  return resolveExperiment(parse(experiment, definition), library, 'e.yaml')
+  return resolveExperiment(parse(experiment, definition), rows, 'e.yaml')
 }
 
 describe('routes', () => {
@@ -137,5 +137,28 @@ describe('a source of text that its student writes', () => {
     ],
   ])('is refused %s', (_, changes, message) => {
     expect(() => resolve({ student, train: train({}), ...changes })).toThrow(message)
+  })
+})
+
+describe('packed documents', () => {
+  const packed = [{ name: 'sums' }, { name: 'recipes', packing: 'packed' }]
+
+  it('are read by teachers that can keep them apart', () => {
+    const { corpora } = resolve({ corpus: packed })
+    expect(corpora.map(({ reading }) => reading?.packing)).toEqual([undefined, 'packed'])
+  })
+
+  it.each([
+    ['is an ONNX file', { family: 'onnx', vocab: 300 }],
+    ['is behind a server', { family: 'served', vocab: 300 }],
+  ])('are refused with one that %s', (what, model) => {
+    const other = { ...smallTeacher('baker', 'bpe'), model } as unknown as Teacher
+    const teachers = [library.teachers[0]!, other]
+    const read = (corpora: object[]) => () =>
+      resolve({ corpus: corpora, loss: { features: false } }, { ...library, teachers })
+    expect(read(packed)).toThrow(
+      `e.yaml: corpus.1.packing: teacher "baker" ${what}, which cannot keep packed documents apart; expected documents`,
+    )
+    expect(read([{ name: 'recipes', packing: 'documents' }])).not.toThrow()
   })
 })

@@ -1,6 +1,7 @@
 import {
   alignableLayers,
   badInput,
+  hasLayers,
   namesOf,
   routedTeachers,
   type Experiment,
@@ -68,6 +69,23 @@ export function checkForeignReading(
     file,
     field: 'teachers',
     expected: `teachers of the student's tokenizer beside corpus "${masked.row.name}"`,
+  })
+}
+
+/** @throws bad-input when a teacher cannot keep examples apart that share a sequence: it reads all that comes before */
+export function checkPackedReading(
+  corpora: RunConfig['corpora'],
+  teachers: readonly Teacher[],
+  file?: string,
+): void {
+  const at = corpora.findIndex(({ reading }) => reading?.packing === 'packed')
+  const other = teachers.find(({ model }) => !hasLayers(model))
+  if (at < 0 || !other) return
+  const what = other.model.family === 'served' ? 'is behind a server' : 'is an ONNX file'
+  throw badInput(`teacher "${other.name}" ${what}, which cannot keep packed documents apart`, {
+    file,
+    field: `corpus.${at}.packing`,
+    expected: 'documents',
   })
 }
 

@@ -26,6 +26,7 @@ import {
   checkFeatures,
   checkFixedWeights,
   checkForeignReading,
+  checkPackedReading,
   checkRoutes,
   checkSampling,
   checkServed,
@@ -70,6 +71,7 @@ export function resolveExperiment(
     faults.attempt(() => checkServed(definition, own, file))
     faults.attempt(() => checkSource(definition, own, foreign.length, file))
     faults.attempt(() => checkForeignReading(corpora, foreign, file))
+    faults.attempt(() => checkPackedReading(corpora, own, file))
   }
   const continues = faults.attempt(() =>
     resolveContinuation(definition, { student, tokenizer, corpora }, library, file),

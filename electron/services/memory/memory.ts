@@ -13,6 +13,7 @@ import {
   type OnnxModelConfig,
   type RunConfig,
   type TeacherModel,
+  windowsOf,
 } from '#contract'
 import { allTeachers } from '../library'
 
@@ -76,9 +77,16 @@ export function peakMemory(config: RunConfig): number {
     FACTORS.frozenParameters * (parameterCount(student) - (lora ? 0 : trained)) +
     waiting * (experiment.train.precision === 'f16' ? FACTORS.halved : 1) +
     chunkTables(config) +
+    packedMasks(config, tokens) +
     frozenNumbers(config, tokens) +
     teacherTables(config, tokens)
   return Math.round(FACTORS.base + (numbers * FLOAT) / MB)
+}
+
+/** Of packed examples each sequence has masks of its own, and what they are made of. */
+function packedMasks({ student, experiment }: RunConfig, tokens: number): number {
+  if (!experiment.corpus.some(({ packing }) => packing === 'packed')) return 0
+  return 3 * tokens * experiment.train.context * windowsOf(student).size
 }
 
 /** Numbers of the models that are asked in a pass of so many tokens. */

@@ -2,8 +2,9 @@ import { badInput, type CorpusIndex, type TokenReading } from '#contract'
 import { createRandom, type Random } from '../../random'
 import { firstAbove } from '../../firstAbove'
 import { documentBounds } from '../corpusText'
+import { cutDocuments, packed, type Place } from '../packing'
 import type { Sequence } from '../tokens'
-import { beginsOf, idsOf, maskOf } from '../words'
+import { beginsOf, idsOf, joined, maskOf } from '../words'
 import { permutation } from './permutation'
 import type { Segment } from './indexFile'
 import type { SegmentTokens } from './tokens'
@@ -12,6 +13,8 @@ import type { SegmentTokens } from './tokens'
 const STEPS = 256
 /** What a token is taken to have where it must be known before there are any. */
 const BYTES_PER_TOKEN = 4
+/** Sequences whose text is packed together, about: with more of them little room is left. */
+const PACKED = 16
 /** Draws after which there is taken to be nothing that counts. */
 const TRIES = 10_000
 
@@ -29,9 +32,12 @@ export interface PoolOptions {
   sequences: number
 }
 
-/** Segments that some steps draw from, in their order; `sums` of their weights. */
+/**
+ * What some steps draw from, in its order: segments, each alone, or as many as are packed together; `sums` of their
+ * weights.
+ */
 interface Group {
-  segments: number[]
+  parts: number[][]
   sums: number[]
 }
 
@@ -39,20 +45,24 @@ interface Group {
  * Draws sequences of a corpus of which not all is tokenized. Its segments go by in a seeded order, anew for each time
  * that all were read; STEPS steps draw from as many of them as they read text, so that nearly all that is tokenized is
  * read, and each step from places all over the corpus. Within its group a sequence is drawn as from a whole text: a
- * segment by its bytes (known from the import), a place in it uniformly, on into the next one where it ends.
+ * segment by its bytes (known from the import), a place in it uniformly, on into the next one where it ends. Of a packed
+ * corpus some segments that follow each other in the group are packed together, and one of the sequences is drawn.
  *
  * Which segments a step draws is a function of the seed and the step; the places in them are one of their tokens too,
  * which are made when they are drawn, if nobody has yet: how far a tokenizer has come decides nothing.
  */
 export class SegmentPool {
   readonly masked: boolean
+  /** Whether a sequence may hold several examples. */
+  readonly packs: boolean
   private readonly size: number
   private readonly groups = new Map<number, Group>()
   private order: { round: number; at: (place: number) => number } | undefined
 
   constructor(private readonly options: PoolOptions) {
     const { index, reading, conversations, sequences, context, name } = options
-    this.masked = this.byDocuments || (conversations && reading.loss === 'assistant')
+    this.masked = reading.packing !== 'windows' || (conversations && reading.loss === 'assistant')
+    this.packs = reading.packing === 'packed'
     if (!index.bytes) throw this.refused(`of corpus "${name}" is empty`, 'a document to train on')
     const needed = this.byDocuments
       ? (STEPS * sequences) / index.documents
@@ -60,21 +70,24 @@ export class SegmentPool {
     this.size = Math.min(index.segments, Math.max(1, Math.ceil(needed * index.segments)))
   }
 
-  /** The segment that a row of a step begins in. */
-  segmentOf(step: number, row: number): number {
-    const { segments, sums } = this.groupOf(step)
-    return segments[chosen(sums, this.random(step, row))]!
+  /** The segments that a row of a step is of, or begins in. */
+  segmentsOf(step: number, row: number): readonly number[] {
+    const { parts, sums } = this.groupOf(step)
+    return parts[chosen(sums, this.random(step, row))]!
   }
 
-  draw(step: number, row: number): Sequence {
+  /** The examples of a sequence. */
+  draw(step: number, row: number): Sequence[] {
     const group = this.groupOf(step)
     const random = this.random(step, row)
     for (let tries = 0; tries < TRIES; tries++) {
       const place = chosen(group.sums, random)
-      const sequence = this.byDocuments
-        ? this.document(group, place, random)
-        : this.window(group, place, random)
-      if (sequence?.mask?.subarray(1).some((one) => one > 0) ?? sequence) return sequence!
+      const sequence = this.packs
+        ? this.several(group, place, random)
+        : this.byDocuments
+          ? this.document(group, place, random)
+          : this.window(group, place, random)
+      if (sequence.length) return sequence
     }
     const { name, context } = this.options
     throw this.refused(
@@ -106,16 +119,26 @@ export class SegmentPool {
 
   private gathered(number: number): Group {
     const { index, at } = this.options
-    const group: Group = { segments: [], sums: [] }
+    const group: Group = { parts: [], sums: [] }
+    const together = this.packs ? PACKED * this.options.context * BYTES_PER_TOKEN : 0
     let sum = 0
+    let before = 0
     for (let i = 0; i < this.size || !sum; i++) {
       const place = number * this.size + i
       const segment = this.orderOf(Math.floor(place / index.segments))(place % index.segments)
       const { trainBytes, trainDocuments } = at(segment)
       const weight = this.byDocuments ? trainDocuments : trainBytes
       if (!weight) continue
-      group.segments.push(segment)
-      group.sums.push((sum += weight))
+      sum += weight
+      const last = group.parts.at(-1)
+      if (last && sum - before <= together) {
+        last.push(segment)
+        group.sums[group.sums.length - 1] = sum
+        continue
+      }
+      before = sum - weight
+      group.parts.push([segment])
+      group.sums.push(sum)
     }
     return group
   }
@@ -129,42 +152,65 @@ export class SegmentPool {
   }
 
   /** From anywhere in a segment on, over the segments that follow it in the group. */
-  private window({ segments }: Group, place: number, random: Random): Sequence {
+  private window({ parts }: Group, place: number, random: Random): Sequence[] {
     const { tokens, context, name } = this.options
     const words = new Int32Array(context + 1)
-    const first = tokens.at(segments[place]!)
+    const first = tokens.at(parts[place]![0]!)
     const start = random.integer(first.length)
     let filled = 0
     for (let i = 0; filled < words.length; i++) {
-      const own = tokens.at(segments[(place + i) % segments.length]!)
+      const own = tokens.at(parts[(place + i) % parts.length]![0]!)
       const part = (i ? own : own.subarray(start)).subarray(0, words.length - filled)
       words.set(part, filled)
       filled += part.length
-      if (i === segments.length && filled < words.length)
+      if (i === parts.length && filled < words.length)
         throw this.refused(
           `of corpus "${name}" has ${filled} tokens`,
           `more than one context of ${context} tokens`,
         )
     }
-    return this.sequence(words, start)
+    return this.counted(words, start)
   }
 
-  /** One document of a segment, as far as it goes; undefined where there is no second token. */
-  private document({ segments }: Group, place: number, random: Random): Sequence | undefined {
+  /** One document of a segment, as far as it goes; none where there is no second token, or nothing counts. */
+  private document({ parts }: Group, place: number, random: Random): Sequence[] {
+    const words = this.options.tokens.at(parts[place]![0]!)
+    const documents = this.documents(words)
+    const { start, end } = documents[random.integer(documents.length)]!
+    return this.counted(words.subarray(start, end), start)
+  }
+
+  /** The examples of one of the sequences that a part's documents make, each in one of them. */
+  private several({ parts }: Group, place: number, random: Random): Sequence[] {
+    const { tokens, context, seed } = this.options
+    const segments = parts[place]!
+    const words = joined(segments.map((segment) => tokens.at(segment)))
+    const usable = this.documents(words).filter(
+      ({ start, end }) => this.counted(words.subarray(start, end), start).length,
+    )
+    if (!usable.length) return []
+    const sequences = packed(usable, context, createRandom(seed, `packed/${segments.join()}`))
+    return sequences[random.integer(sequences.length)]!.flatMap(({ start, end }) =>
+      this.counted(words.subarray(start, end), start),
+    )
+  }
+
+  /** The documents of some words, each as much of it as a sequence holds. */
+  private documents(words: Int32Array): Place[] {
     const { tokens, context, conversations } = this.options
-    const words = tokens.at(segments[place]!)
     const begins = conversations ? Int32Array.from(beginsOf(words)) : undefined
-    const bounds = documentBounds(words, tokens.bos, begins)
-    const own = 2 * random.integer(bounds.length / 2)
-    const [start, end] = [bounds[own]!, bounds[own + 1]!]
-    if (end - start < 2) return undefined
-    return this.sequence(words.subarray(start, Math.min(end, start + context + 1)), start)
+    return cutDocuments(documentBounds(words, tokens.bos, begins), context)
   }
 
-  private sequence(words: Int32Array, start: number): Sequence {
+  /** A text of some words; none where no target of it counts. */
+  private counted(words: Int32Array, start: number): Sequence[] {
     const { conversations, reading } = this.options
-    if (!conversations) return { ids: words, start }
-    return { ids: idsOf(words), start, ...(reading.loss === 'assistant' && { mask: maskOf(words) }) }
+    if (words.length < 2) return []
+    if (!conversations) return [{ ids: words, start }]
+    const ids = idsOf(words)
+    if (reading.loss === 'all') return [{ ids, start }]
+    const mask = maskOf(words)
+    return mask.subarray(1).some((one) => one > 0) ? [{ ids, start, mask }] : []
   }
 
   private refused(what: string, expected: string): Error {

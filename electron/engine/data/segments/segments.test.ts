@@ -86,6 +86,8 @@ const readings: [string, 'text' | 'chats', Partial<TokenReading>][] = [
   ['conversations', 'chats', { template: 'chatml' }],
   ['windows of conversations', 'chats', { template: 'chatml', packing: 'windows' }],
   ['all of conversations', 'chats', { template: 'chatml', loss: 'all' }],
+  ['packed text', 'text', { packing: 'packed' }],
+  ['packed conversations', 'chats', { template: 'chatml', packing: 'packed' }],
 ]
 const steps = [1, 2, 3, 255, 256, 257, 600, 2000]
 
@@ -142,12 +144,12 @@ describe.each(readings)('a plan over segments of %s', (_, name, how) => {
       documents.push(typeof document === 'string' ? document : JSON.stringify(document))
     const seen = new Set<number>()
     for (let step = 1; step <= 40; step++) {
-      const { inputs, targets, mask } = plan.at(step)
+      const { inputs, targets, mask, positions } = plan.at(step)
       for (let at = 0; at < inputs.length; at += context) {
         const line = [...inputs.subarray(at, at + context)]
-        // The next token is the target, as far as something counts.
-        for (let i = 0; i + 1 < context; i++)
-          if (!mask || mask[at + i + 1]) expect(targets[at + i]).toBe(line[i + 1])
+        // The next token of the same example is the target, as far as something counts.
+        for (let i = at; i + 1 < at + context; i++)
+          if (positions?.[i + 1] !== 0 && (!mask || mask[i + 1])) expect(targets[i]).toBe(inputs[i + 1])
         if (mask) expect(mask.subarray(at, at + context)).toContain(1)
         if (name !== 'text') continue
         let from = 0
@@ -194,11 +196,11 @@ it('is tokenized ahead by a thread, as it is without', async () => {
 it('draws each segment by its bytes', async () => {
   const { indexed } = corpora.text
   const { pool, tokens } = await openPlan(indexed, tokenReadingOf(indexed))
-  const count = indexed.index!.segments
-  const drawn = new Float64Array(count)
+  const drawn = new Float64Array(indexed.index!.segments)
   const draws = 8 * 256 * 40
-  for (let step = 1; step <= 256 * 40; step++) for (let r = 0; r < 8; r++) drawn[pool.segmentOf(step, r)]!++
-  for (let i = 0; i < count; i++) {
+  for (let step = 1; step <= 256 * 40; step++)
+    for (let r = 0; r < 8; r++) drawn[pool.segmentsOf(step, r)[0]!]!++
+  for (let i = 0; i < drawn.length; i++) {
     const share = tokens.text.at(i).trainBytes / indexed.index!.bytes
     expect(Math.abs(drawn[i]! / draws - share)).toBeLessThan(0.3 * share + 1e-4)
   }

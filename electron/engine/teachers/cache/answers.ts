@@ -9,6 +9,8 @@ import { fromHalf, toHalf } from './half'
 export interface TokenIds {
   inputs: Int32Array
   targets: Int32Array
+  /** Where sequences hold several examples, each token's in its own. */
+  positions?: Int32Array
 }
 
 /** A sequence of batches that a run reads, and the cache's key of the teacher's answers to them. */

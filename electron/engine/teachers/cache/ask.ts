@@ -2,14 +2,14 @@ import { tf } from '../../backend/tf'
 import { chunksOf } from '../../distill/chunks'
 import { entropy, logProbabilities } from '../../distill/divergence'
 import { labelLogProbabilities } from '../../distill/losses'
+import { positionsOf } from '../../model/packed'
 import type { TeacherSource } from '../source'
+import type { TokenIds } from './answers'
 
 /** Logits computed at a time, 64 MB of them: bounds a pass whose answers nobody needs in one graph. */
 export const LOGITS = 1 << 24
 
-interface Question {
-  inputs: Int32Array
-  targets: Int32Array
+interface Question extends TokenIds {
   /** Tokens a sequence. */
   context: number
   /** The hidden states that are asked for. */
@@ -30,7 +30,7 @@ interface Question {
  */
 export async function askTeacher(
   teacher: TeacherSource,
-  { inputs, targets, context, layers, tau, states = false }: Question,
+  { inputs, targets, positions, context, layers, tau, states = false }: Question,
   logits = LOGITS,
 ): Promise<Float32Array[]> {
   const pieces: Float32Array[][] = []
@@ -42,7 +42,8 @@ export async function askTeacher(
     const ids = inputs.subarray(from, from + size)
     await teacher.prepare?.(ids)
     const outputs = tf.tidy((): tf.Tensor[] => {
-      const signal = teacher.signal(tf.tensor2d(ids, [size / context, context], 'int32'))
+      const own = positionsOf(positions?.subarray(from, from + size), context)
+      const signal = teacher.signal(tf.tensor2d(ids, [size / context, context], 'int32'), { positions: own })
       const hidden = layers.map((layer) => signal.hidden[layer]!)
       if (states) return [signal.final!.normal, ...hidden]
       const logP = logProbabilities(signal.logits, tau)

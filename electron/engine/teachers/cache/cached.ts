@@ -13,7 +13,7 @@ import {
 } from '../../../files'
 import { tf } from '../../backend/tf'
 import type { Head } from '../../model/forward'
-import type { Reading, TeacherSignal, TeacherSource } from '../source'
+import type { Reading, SignalOptions, TeacherSignal, TeacherSource } from '../source'
 import { Answers, type Block, type CachedSplit, type CacheShape } from './answers'
 import { askTeacher } from './ask'
 import { signalOf } from './signal'
@@ -260,9 +260,9 @@ export class CachedTeacher implements TeacherSource {
     return states ? [states, ...hidden.values()] : [logits!, ...hidden.values(), statistics]
   }
 
-  signal(tokens: tf.Tensor2D): TeacherSignal {
+  signal(tokens: tf.Tensor2D, { positions }: SignalOptions = {}): TeacherSignal {
     const { current, live, head } = this
-    if (!current) return live!.signal(tokens)
+    if (!current) return live!.signal(tokens, { positions })
     const { row, tau } = this.options
     return signalOf(current.block, { row, tau, head, first: current.first, rows: tokens.size })
   }

@@ -1,4 +1,5 @@
 import type { Batch } from '../../data/batchPlan'
+import { countFrom } from '../../data/packing'
 import type { TokenBatch } from '../tokenBatch'
 import type { Written } from './figures'
 
@@ -10,6 +11,7 @@ export function withWritten(
 ): TokenBatch {
   const [inputs, targets] = [corpus.inputs.slice(), corpus.targets.slice()]
   const [corpora, starts] = [corpus.corpora.slice(), corpus.starts.slice()]
+  const positions = corpus.positions?.slice()
   const labels = corpus.mask?.slice() ?? new Float32Array(batch * context).fill(1)
   const own = new Float32Array(batch * context)
   for (const [i, { prompt, ids, corpus: from, start }] of written.entries()) {
@@ -20,9 +22,19 @@ export function withWritten(
     inputs.set(all.slice(0, -1), begin)
     targets.set(all.slice(1), begin)
     own.fill(1, begin + prompt.length - 1, begin + all.length - 1)
+    // It is one text, whatever other sequences hold.
+    if (positions) countFrom(positions, begin, end)
     corpora[row] = from
     starts[row] = start
   }
   const mask = labels.map((one, i) => one + own[i]!)
-  return { inputs, targets, mask, apart: { labels, written: own }, corpora, starts }
+  return {
+    inputs,
+    targets,
+    ...(positions && { positions }),
+    mask,
+    apart: { labels, written: own },
+    corpora,
+    starts,
+  }
 }
