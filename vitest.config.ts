@@ -9,7 +9,7 @@ export default defineConfig({
     include: ['electron/**/*.test.ts', 'renderer/**/*.test.ts'],
     // Real workers and real training: slow machines are given time, and two files at once are enough for two cores.
     testTimeout: 120_000,
-    hookTimeout: 60_000,
+    hookTimeout: 180_000,
     maxWorkers: 2,
     reporters: ['default', ['json', { outputFile: 'test-results/unit.json' }]],
   },

@@ -41,7 +41,14 @@ export function configFiles({
   eos,
   dtype,
 }: Pick<Source, 'config' | 'bos' | 'eos' | 'dtype'>): ExportedFile[] {
-  const generation = { bos_token_id: bos, eos_token_id: eos.length === 1 ? eos[0] : eos }
+  const { vocab, rows = vocab } = config
+  const padding = Array.from({ length: rows - vocab }, (_, i) => vocab + i)
+  const generation = {
+    bos_token_id: bos,
+    eos_token_id: eos.length === 1 ? eos[0] : eos,
+    // Rows that no token has were not trained: whatever they say, nothing that is written has their ids.
+    ...(padding.length > 0 && { suppress_tokens: padding }),
+  }
   return [
     ['config.json', huggingFaceConfigText(config, bos, dtype)],
     ['generation_config.json', `${JSON.stringify(generation, null, 2)}\n`],

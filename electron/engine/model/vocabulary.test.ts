@@ -2,6 +2,7 @@ import { beforeAll, expect, it } from 'vitest'
 import { EMBEDDING, HEAD, type ModelConfig } from '#contract'
 import { startBackend } from '../backend'
 import { tf } from '../backend/tf'
+import { configFiles } from './exportHuggingFace'
 import { createTables, forward } from './forward'
 import { withoutPadding } from './vocabulary'
 import { initialise, toTensors, type Weights } from './weights'
@@ -45,3 +46,16 @@ it.each([true, false])(
     expect(await logitsOf(cut.config, cut.weights, ids)).toEqual(await logitsOf(config, weights, ids))
   },
 )
+
+it('an export says of rows that no token has that nothing is written with their ids', () => {
+  const generation = (config: ModelConfig) => {
+    const files = configFiles({ config, bos: 0, eos: [0], dtype: 'f32' })
+    return JSON.parse(files.find(([name]) => name === 'generation_config.json')![1] as string) as unknown
+  }
+  expect(generation({ ...padded(true), rows: undefined })).toEqual({ bos_token_id: 0, eos_token_id: 0 })
+  expect(generation({ ...padded(true), rows: 53 })).toEqual({
+    bos_token_id: 0,
+    eos_token_id: 0,
+    suppress_tokens: [50, 51, 52],
+  })
+})
