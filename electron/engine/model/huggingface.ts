@@ -91,6 +91,15 @@ export function readConfig(folder: string): { family: Family; config: ModelConfi
       expected: families.join(', '),
     })
   }
+  const { quantization_config: quantised } = raw
+  if (quantised) {
+    const { quant_method: how } = quantised as { quant_method?: unknown }
+    throw badInput(`its weights are quantised${typeof how === 'string' ? ` (${how})` : ''}`, {
+      file,
+      field: 'quantization_config',
+      expected: 'the model that it was made of, in f32, f16 or bf16',
+    })
+  }
   const family = familyTable[name as Name]
   const reader = new ConfigReader(raw, file)
   const config = family.read(reader)

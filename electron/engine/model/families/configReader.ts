@@ -19,7 +19,10 @@ const INERT = new Set(
   return_dict_in_generate forced_bos_token_id forced_eos_token_id remove_invalid_values exponential_decay_length_penalty
   suppress_tokens begin_suppress_tokens epsilon_cutoff eta_cutoff encoder_repetition_penalty num_beam_groups
   diversity_penalty num_assistant_tokens num_assistant_tokens_schedule assistant_confidence_threshold
-  assistant_lookbehind target_lookbehind`.split(/\s+/),
+  assistant_lookbehind target_lookbehind max_new_tokens
+  _num_labels n_special predict_special_tokens output_past custom_pipelines _flash_attn_2_enabled
+  max_sequence_length model_max_length tokenizer_model_max_length tokenizer_padding_side neftune_noise_alpha
+  unsloth_fixed unsloth_version`.split(/\s+/),
 )
 
 /** Keys of any model that would change what is computed, with the value at which they do not. */
@@ -31,7 +34,16 @@ const DEFAULTS: Readonly<Record<string, unknown>> = {
   sparsity_config: {},
   rope_interleaved: false,
   use_bidirectional_attention: false,
+  attention_bias: false,
+  mlp_bias: false,
+  lm_head_bias: false,
+  use_mrope: false,
+  full_attn_mod: 1,
+  interpolate_factor: 1,
+  rotary_scaling_factor: 1,
 }
+
+const UNKNOWN = 'no such key; take it out of the file where it changes nothing'
 
 /**
  * A `config.json` key by key. What is read is checked; `finish` refuses the first key that nobody has asked for and
@@ -119,7 +131,7 @@ export class ConfigReader {
     for (const [key, value] of Object.entries(this.raw)) {
       if (this.asked.has(key) || value === null || (!this.path && INERT.has(key))) continue
       if (!this.path && Object.hasOwn(DEFAULTS, key) && same(value, DEFAULTS[key])) continue
-      throw this.refused(key, Object.hasOwn(DEFAULTS, key) ? JSON.stringify(DEFAULTS[key]) : 'no such key')
+      throw this.refused(key, Object.hasOwn(DEFAULTS, key) ? JSON.stringify(DEFAULTS[key]) : UNKNOWN)
     }
   }
 

@@ -77,6 +77,8 @@ export const gemma2: Family = {
   prefix: 'model.',
   read(config) {
     const sizes = readSizes(config, { kvHeads: 4, headSize: 256 })
+    // The 9B model's, beside the key that is read.
+    config.ignore('sliding_window_size')
     const window = config.isNull('sliding_window') ? undefined : config.size('sliding_window', WINDOW)
     const types = readLayerTypes(config, sizes.layers, (layer) =>
       layer % 2 ? 'full_attention' : 'sliding_attention',

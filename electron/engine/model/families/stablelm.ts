@@ -9,6 +9,9 @@ export const stablelm: Family = {
   prefix: 'model.',
   read(config) {
     const sizes = readSizes(config, { kvHeads: 32, headSize: 'none' })
+    // Names of before it was one of transformers' own, which stand beside the later ones.
+    config.only('norm_eps', config.positive('layer_norm_eps', 1e-5))
+    config.only('rope_pct', config.positive('partial_rotary_factor', 0.25))
     return assemble(
       config,
       'stablelm',
