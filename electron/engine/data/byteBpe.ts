@@ -1,4 +1,5 @@
 import { badInput } from '#contract'
+import { createMerger, remembered, type Merge } from './bpe'
 import { bytesToCharacters, charactersToBytes, NO_BYTES } from './bytes'
 import type { TextTokenizer } from './textTokenizer'
 
@@ -7,9 +8,6 @@ export const WORDS = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}
 
 /** Begins every document and ends it. */
 export const BOUNDARY = '<|endoftext|>'
-
-/** Pieces of words remembered with their tokens. */
-const CACHE = 200_000
 
 /** A byte-level BPE: what `tokenizer.json` of our own making says. */
 export interface ByteBpe {
@@ -66,35 +64,13 @@ export function createByteBpe({ vocab, merges }: ByteBpe, file: string): TextTok
     pieces[id] = bytes
   }
   const byteIds = Array.from({ length: 256 }, (_, byte) => idOf(bytesToCharacters(Uint8Array.of(byte))))
-  /** left id * size + right id to rank and merged id. */
-  const ranks = new Map<number, { rank: number; id: number }>()
-  for (const [rank, [left, right]] of merges.entries()) {
-    ranks.set(idOf(left) * size + idOf(right), { rank, id: idOf(left + right) })
-  }
-  const cache = new Map<string, readonly number[]>()
+  const merge = createMerger(
+    size,
+    merges.map(([left, right]): Merge => [idOf(left), idOf(right), idOf(left + right)]),
+  )
   const encoder = new TextEncoder()
 
-  function encodeWord(word: string): readonly number[] {
-    const known = cache.get(word)
-    if (known) return known
-    const ids = Array.from(encoder.encode(word), (byte) => byteIds[byte]!)
-    for (;;) {
-      let best: { rank: number; id: number } | undefined
-      let at = -1
-      for (let i = 0; i + 1 < ids.length; i++) {
-        const merge = ranks.get(ids[i]! * size + ids[i + 1]!)
-        if (merge && (!best || merge.rank < best.rank)) {
-          best = merge
-          at = i
-        }
-      }
-      if (!best) break
-      ids.splice(at, 2, best.id)
-    }
-    if (cache.size >= CACHE) cache.clear()
-    cache.set(word, ids)
-    return ids
-  }
+  const encodeWord = remembered((word) => merge(Array.from(encoder.encode(word), (byte) => byteIds[byte]!)))
 
   return {
     vocab: size,
@@ -102,7 +78,7 @@ export function createByteBpe({ vocab, merges }: ByteBpe, file: string): TextTok
     ends: [bos],
     encode(text) {
       const ids: number[] = []
-      for (const [word] of text.matchAll(WORDS)) for (const id of encodeWord(word)) ids.push(id)
+      for (const word of text.match(WORDS) ?? []) for (const id of encodeWord(word)) ids.push(id)
       return Int32Array.from(ids)
     },
     decode(ids) {

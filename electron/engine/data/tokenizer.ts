@@ -7,6 +7,7 @@ import { badInput, failed, parse, type Tokenizer } from '#contract'
 import { checkNesting, sha256File, tryJson } from '../../files'
 import { boundariesOf } from './boundaries'
 import { createByteBpe } from './byteBpe'
+import { encoderOfFile } from './bpeFile'
 import { charactersToBytes, NO_BYTES } from './bytes'
 import { createLlama2cTokenizer, readLlama2cPieces } from './llama2cTokenizer'
 import type { TextTokenizer } from './textTokenizer'
@@ -152,12 +153,15 @@ function openHuggingFace(json: unknown, file: string): TextTokenizer {
   for (const { content, id } of added) own.set(content, id)
   checkPatterns(json as Record<string, unknown>, file)
   const tokenizer = guarded(file, () => new HuggingFaceTokenizer(json as object, {}))
+  const encode = encoderOfFile(json)
   let pieces: Map<number, Uint8Array> | undefined
   return {
     vocab,
     ...boundariesOf(json, own, readTokenizerSettings(file), file),
-    encode: (text) =>
-      guarded(file, () => Int32Array.from(tokenizer.encode(text, { add_special_tokens: false }).ids)),
+    encode:
+      encode ??
+      ((text) =>
+        guarded(file, () => Int32Array.from(tokenizer.encode(text, { add_special_tokens: false }).ids))),
     decode: (tokens) =>
       guarded(file, () =>
         tokenizer.decode(Array.from(tokens), {
