@@ -153,6 +153,14 @@ export type TeacherOutputs = z.output<typeof teacherOutputs>
 export const alignmentSetting = z.strictObject({ features, student: modelConfig })
 export type AlignmentSetting = z.output<typeof alignmentSetting>
 
+export const runTag = z
+  .string()
+  .regex(
+    /^[\p{L}\p{N}][\p{L}\p{N}._/-]{0,39}$/u,
+    'expected at most 40 letters, digits, dots, dashes and slashes',
+  )
+export const runNote = z.string().max(20_000, 'expected at most 20,000 letters')
+
 /** A run as the catalogue and every list know it. */
 export const run = z.strictObject({
   id,
@@ -201,6 +209,10 @@ export const run = z.strictObject({
   seed: z.number().int(),
   /** Why it failed or stopped, in one sentence. */
   reason: z.string().optional(),
+  /** What a person has put on it: a star, words to find it by, a note in Markdown. */
+  starred: z.literal(true).optional(),
+  tags: z.array(runTag).optional(),
+  note: runNote.optional(),
   /** Since when it is kept out of the lists. */
   archivedAt: timestamp.optional(),
   createdAt: timestamp,
@@ -218,6 +230,7 @@ export const runRow = run
     until: true,
     last: true,
     evaluation: true,
+    note: true,
   })
   .extend({
     last: stepRecord.pick({ loss: true, seconds: true, tokensPerSecond: true }).optional(),
@@ -228,7 +241,16 @@ export const runRow = run
 export type RunRow = z.output<typeof runRow>
 
 export function rowOfRun(run: Run): RunRow {
-  const { autoCache: _a, sharedAlignments: _s, teacherOutputs: _t, until: _u, last, evaluation, ...row } = run
+  const {
+    autoCache: _a,
+    sharedAlignments: _s,
+    teacherOutputs: _t,
+    until: _u,
+    note: _n,
+    last,
+    evaluation,
+    ...row
+  } = run
   return {
     ...row,
     last: last && { loss: last.loss, seconds: last.seconds, tokensPerSecond: last.tokensPerSecond },
@@ -241,6 +263,10 @@ export function rowOfRun(run: Run): RunRow {
     },
   }
 }
+
+/** A value of a run's column that the list does not hold; what is no finite number is its word. */
+export const runValue = z.union([z.number(), z.string()]).nullable()
+export type RunValue = z.output<typeof runValue>
 
 export const runFiles = {
   config: 'config.json',

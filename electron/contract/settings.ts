@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { backends } from './experiment'
+import { backends, objectName } from './experiment'
 import { selfTestResult } from './job'
 import { threadCount } from './job/base'
 
@@ -23,9 +23,26 @@ export const settings = z.strictObject({
   queuePaused: z.boolean().default(false),
   /** The folder within which pages in a browser look for files; empty: the user's home. */
   browseRoot: z.string().default(''),
+  /** Columns of the list of runs beyond its own, by the keys of `runs.values`. */
+  runColumns: z.array(z.string()).max(30).default([]),
+  /** Views of the list of runs that are kept: its address by name. */
+  runViews: z
+    .array(z.strictObject({ name: objectName, query: z.record(z.string(), z.string()) }))
+    .max(200)
+    .default([]),
   colorMode: z.enum(['system', 'light', 'dark']).default('system'),
 })
 export type Settings = z.output<typeof settings>
+
+/** Some of them: what is not said stays as it is. `partial` alone would fill in the defaults of the others. */
+export const settingsChange = z.strictObject(
+  Object.fromEntries(
+    Object.entries(settings.shape).map(([name, field]) => [
+      name,
+      (field instanceof z.ZodDefault ? (field.unwrap() as z.ZodType) : field).optional(),
+    ]),
+  ),
+) as unknown as ReturnType<typeof settings.partial>
 
 export const appInfo = z.object({
   version: z.string(),

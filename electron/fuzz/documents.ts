@@ -64,6 +64,8 @@ const calls: [MethodName, unknown][] = [
   ['runs.log', { id: RUN }],
   ['runs.compare', { ids: [RUN] }],
   ['runs.rename', { id: RUN, name: 'three' }],
+  ['runs.annotate', { ids: [RUN], starred: true, add: ['paper'], note: 'a *note*' }],
+  ['runs.values', { ids: [RUN], keys: ['loss.lambda', 'heldOut.ece'] }],
   ['runs.archive', { ids: [RUN], archived: true }],
   ['runs.prioritise', { id: RUN, priority: 2 }],
   ['bin.uses', { noun: 'corpora', ids: ['plays'] }],

@@ -268,6 +268,8 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     },
     'runs.resume': ({ id }) => queue.resume(runId(id)),
     'runs.rename': (params) => runs.rename(params),
+    'runs.annotate': (params) => runs.annotate(params),
+    'runs.values': (params) => runs.values.read(params),
     'runs.archive': (params) => runs.archive(params),
     'runs.remove': ({ id }) => bin.put('runs', id),
     'runs.mend': ({ id, signature }) => experiments.mend(runId(id), signature),

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { appInfo, settings } from '../settings'
+import { appInfo, settings, settingsChange } from '../settings'
 import { task } from '../task'
 import { bin } from './bin'
 import { experiments } from './experiments'
@@ -14,7 +14,7 @@ import { runs } from './runs'
 export const api = {
   'app.info': method(none, appInfo),
   'settings.get': method(none, settings),
-  'settings.set': method(settings.partial(), settings),
+  'settings.set': method(settingsChange, settings),
 
   ...experiments,
   ...grids,

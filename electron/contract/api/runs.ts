@@ -9,7 +9,7 @@ import { experimentRow } from '../experimentRow'
 import { loggedEvent } from '../job'
 import { id } from '../library'
 import { evaluationDetail, evaluationRecord } from '../metrics'
-import { checkpoint, environment, run, runConfig, runRow } from '../run'
+import { checkpoint, environment, run, runConfig, runNote, runRow, runTag, runValue } from '../run'
 import { writing } from '../source'
 import { task } from '../task'
 import { byId, method, none } from './method'
@@ -66,6 +66,26 @@ export const runs = {
   'runs.rename': method(z.strictObject({ id, name: objectName }), run),
   /** Keeps runs out of the lists, with all that they have, or brings them back. */
   'runs.archive': method(ids.extend({ archived: z.boolean() }), z.array(run)),
+  /** Stars, tags and a note, which stay as they are where nothing is said of them. */
+  'runs.annotate': method(
+    ids.extend({
+      starred: z.boolean().optional(),
+      add: z.array(runTag).optional(),
+      remove: z.array(runTag).optional(),
+      note: runNote.optional(),
+    }),
+    z.array(run),
+  ),
+  /**
+   * Columns that the list does not hold: settings by their path (`loss.lambda`; a list as its text), and what the last
+   * evaluation measured (`heldOut.ece`). Null where a run has none.
+   *
+   * `values` by key, in the order of the `ids`, which are all runs where none are named.
+   */
+  'runs.values': method(
+    z.strictObject({ keys: z.array(z.string().min(1)).min(1).max(100), ids: z.array(id).optional() }),
+    z.object({ ids: z.array(id), values: z.record(z.string(), z.array(runValue)) }),
+  ),
   'runs.remove': method(byId, binEntry),
   /** An experiment in the library that is this run's definition with the mend of its alarm applied. */
   'runs.mend': method(z.strictObject({ id, signature: z.enum(alarmSignatures) }), experimentRow),

@@ -16,12 +16,17 @@ import { type ComparedRun, compareRuns, medianSpeed } from '../comparison'
 import type { Context } from '../context'
 import { checkFree, find } from '../identity'
 import { drawCurves } from './curves'
+import { RunValues } from './values'
 
 type Of<M extends MethodName> = ParsedParams<M>
 
 /** What is asked of runs beyond their control, which is the queue's. */
 export class RunService {
-  constructor(private readonly context: Context) {}
+  readonly values: RunValues
+
+  constructor(private readonly context: Context) {
+    this.values = new RunValues(context)
+  }
 
   list(): Run[] {
     return this.context.catalogue.data.runs
@@ -65,6 +70,20 @@ export class RunService {
     this.context.catalogue.update(() => (row.name = name))
     this.context.pushes.push({ topic: 'run', run: rowOfRun(row) })
     return row
+  }
+
+  annotate({ ids, starred, add = [], remove = [], note }: Of<'runs.annotate'>): Run[] {
+    const rows = ids.map((id) => this.row(id))
+    this.context.catalogue.update(() => {
+      for (const row of rows) {
+        if (starred !== undefined) row.starred = starred || undefined
+        const tags = [...new Set([...(row.tags ?? []), ...add])].filter((tag) => !remove.includes(tag))
+        row.tags = tags.length ? tags.sort() : undefined
+        if (note !== undefined) row.note = note || undefined
+      }
+    })
+    for (const row of rows) this.context.pushes.push({ topic: 'run', run: rowOfRun(row) })
+    return rows
   }
 
   archive({ ids, archived }: Of<'runs.archive'>): Run[] {

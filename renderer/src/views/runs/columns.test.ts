@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { RunRow } from '#contract'
-import { meets, sortRuns } from './columns'
+import { keyOf, searchOf, sortRuns } from './columns'
 
 const run = (name: string, perplexity?: number | 'NaN' | 'Infinity', more: Partial<RunRow> = {}) =>
   ({
@@ -20,7 +20,8 @@ const runs = [
   run('far', 'Infinity'),
   run('b', 100),
 ]
-const names = (sort: string) => sortRuns(runs, sort).map(({ name }) => name)
+const valueOf = () => undefined
+const names = (sort: string) => sortRuns(runs, sort, valueOf).map(({ name }) => name)
 
 describe('sorting', () => {
   it('goes by numbers, not by their digits; what is no number is last in either direction', () => {
@@ -34,26 +35,48 @@ describe('sorting', () => {
   })
 })
 
-describe('a word of the filter', () => {
-  const one = run('One', 12, { seed: 3 })
-  it('asks for a value of a column', () => {
-    for (const word of [
-      'perplexity<20',
-      'perplexity>=12',
-      'perplexity=12',
-      'seed>2',
-      'status=completed',
+describe('a filter', () => {
+  const one = run('One', 12, { id: 'one', seed: 3, tags: ['paper'], starred: true })
+  const values: Record<string, number | string> = { 'loss.lambda': 0.7, 'heldOut.ece': 'NaN' }
+  const search = (filter: string) =>
+    searchOf(
+      filter,
+      ({ name }) => name,
+      (_, key) => values[key],
+    )
+
+  it('asks for values of columns, settings, metrics, tags and stars', () => {
+    for (const filter of [
+      'perplexity<20 seed=3',
+      'Perplexity >= 12 and status=completed',
       'name=one',
+      'lambda > 0.5 and tag = paper',
+      'loss.lambda = 0.7',
+      'starred = yes',
+      'one',
     ])
-      expect(meets(one, word)).toBe(true)
-    for (const word of ['perplexity<12', 'perplexity>1e9', 'seed=4', 'status=failed'])
-      expect(meets(one, word)).toBe(false)
-    expect(meets(run('none'), 'perplexity<20')).toBe(false)
-    expect(meets(run('lost', 'NaN'), 'perplexity<20')).toBe(false)
+      expect(search(filter).test(one), filter).toBe(true)
+    for (const filter of ['perplexity<12', 'seed=4', 'lambda<0.5', 'tag = draft', 'ece < 9', 'two'])
+      expect(search(filter).test(one), filter).toBe(false)
+    expect(search('perplexity<20').test(run('none'))).toBe(false)
+    expect(search('perplexity<20').test(run('lost', 'NaN'))).toBe(false)
   })
 
-  it('asks for nothing of a column where it names none, or compares what has no order', () => {
-    for (const word of ['entropy', 'lambda=0.5', 'tostring=1', 'perplexity<x', 'status<completed'])
-      expect(meets(one, word)).toBeUndefined()
+  it('names the columns that it needs', () => {
+    expect(search('lambda > 0.5 and (seed = 3 or ece < 0.1)').keys).toEqual(['loss.lambda', 'heldOut.ece'])
+  })
+
+  it('takes the end of a path where it is one setting’s alone, and refuses what may be several or none', () => {
+    expect(keyOf('learningRate')).toBe('train.learningRate')
+    expect(keyOf('learningrate')).toBe('train.learningRate')
+    expect(keyOf('seed')).toBeUndefined()
+    expect(() => keyOf('layers')).toThrow('"layers" may be student.layers or loss.features.layers')
+    for (const name of ['constructor', 'lambada']) expect(() => keyOf(name)).toThrow('is no column')
+  })
+
+  it('sorts by a chosen column', () => {
+    const seen = [run('a', 1, { id: 'a' }), run('b', 1, { id: 'b' })]
+    const of = (id: string) => ({ a: 2, b: 1 })[id]
+    expect(sortRuns(seen, 'loss.lambda', of).map(({ name }) => name)).toEqual(['b', 'a'])
   })
 })

@@ -1,7 +1,9 @@
-import { numberOf, type RunRow } from '#contract'
+import { numberOf, type RunRow, type RunValue } from '#contract'
+import { matches, namesIn, parseExpression, type Values } from '../../ui/expression'
 import { sortedBy } from '../../ui/sorted'
+import { groups } from '../experiments/form'
 
-/** What a run is sorted and found by, by its column's name. */
+/** What the list of runs holds itself, by its column's name. */
 export const columns = {
   name: ({ name }) => name,
   status: ({ status }) => status,
@@ -19,30 +21,84 @@ export type ColumnName = keyof typeof columns
 const of = (value: Parameters<typeof numberOf>[0]) => (value == null ? undefined : numberOf(value))
 const isColumn = (name: string): name is ColumnName => Object.hasOwn(columns, name)
 
-/** Runs in the order of a column (`sortedBy`); a column that they do not have leaves them as they are. */
-export function sortRuns(runs: readonly RunRow[], sort: string): readonly RunRow[] {
-  return sortedBy(runs, sort, (run, name) => (isColumn(name) ? columns[name](run) : undefined))
+/** A column that can be chosen beside those: its key is that of `runs.values`. */
+export interface ChosenColumn {
+  key: string
+  title: string
 }
 
-const CONDITION = /^([a-z]+)(<=|>=|<|>|=)(.+)$/
-const COMPARED: Record<string, (a: number, b: number) => boolean> = {
-  '<': (a, b) => a < b,
-  '<=': (a, b) => a <= b,
-  '>': (a, b) => a > b,
-  '>=': (a, b) => a >= b,
-  '=': (a, b) => a === b,
+export const metricColumns: readonly ChosenColumn[] = [
+  { key: 'heldOut.crossEntropy', title: 'Cross-entropy' },
+  { key: 'heldOut.distillationLoss', title: 'Distillation loss' },
+  { key: 'heldOut.agreement', title: 'Agreement' },
+  { key: 'heldOut.ece', title: 'ECE' },
+  { key: 'heldOut.brier', title: 'Brier score' },
+  { key: 'heldOut.bleu', title: 'BLEU' },
+  { key: 'heldOut.exactAnswers', title: 'Exact answers' },
+]
+/** The settings of the form, by their paths; what the list holds already is not among them. */
+export const settingColumns: readonly ChosenColumn[] = [
+  ...new Set(groups.flatMap(({ fields }) => fields.map(({ path }) => path))),
+]
+  .filter((path) => !isColumn(path))
+  .map((key) => ({ key, title: key }))
+const chosenColumns = [...metricColumns, ...settingColumns]
+
+export const titleOf = (key: string) => chosenColumns.find((one) => one.key === key)?.title ?? key
+
+/** What a person has put on a run, and where it comes from. */
+const others: Record<string, (run: RunRow) => Values> = {
+  tag: ({ tags }) => tags ?? [],
+  starred: ({ starred }) => (starred ? 'yes' : 'no'),
+  experiment: ({ experiment }) => experiment,
+  group: ({ group }) => group,
 }
 
 /**
- * Whether a run is what a word of the filter says of a column: `perplexity<20`, `seed=3`, `status=failed`; undefined
- * when the word says nothing of a column. What was not measured is less than nothing and equal to nothing.
+ * The key of the column that a name in a filter stands for: its path, or the end of it where no other has the same.
+ *
+ * @returns undefined of a name that the list knows itself
+ * @throws Error of a name that stands for nothing, or for several
  */
-export function meets(run: RunRow, word: string): boolean | undefined {
-  const [, name, sign, wanted] = CONDITION.exec(word) ?? []
-  if (!name || !isColumn(name)) return undefined
-  const value = columns[name](run)
-  if (typeof value === 'string') return sign === '=' ? value.toLowerCase() === wanted : undefined
-  const number = Number(wanted)
-  if (Number.isNaN(number)) return undefined
-  return value !== undefined && COMPARED[sign!]!(value, number)
+export function keyOf(name: string): string | undefined {
+  const wanted = name.toLowerCase()
+  if (isColumn(wanted) || Object.hasOwn(others, wanted)) return undefined
+  const whole = chosenColumns.find(({ key }) => key.toLowerCase() === wanted)
+  const found = whole ? [whole] : chosenColumns.filter(({ key }) => key.toLowerCase().endsWith(`.${wanted}`))
+  if (found.length === 1) return found[0]!.key
+  if (!found.length) throw new Error(`"${name}" is no column, metric, setting or tag; text goes in quotes`)
+  throw new Error(`"${name}" may be ${found.map(({ key }) => key).join(' or ')}`)
+}
+
+export type ValueOf = (id: string, key: string) => RunValue | undefined
+
+/** What a filter of runs asks for, and the keys of the columns that it needs. */
+export function searchOf(
+  filter: string,
+  text: (run: RunRow) => string,
+  valueOf: ValueOf,
+): { test: (run: RunRow) => boolean; keys: string[] } {
+  const expression = parseExpression(filter)
+  const keys = new Map(namesIn(expression).map((name) => [name, keyOf(name)]))
+  const value = (run: RunRow, name: string): Values => {
+    const key = keys.get(name)
+    if (key !== undefined) return numeric(valueOf(run.id, key), key)
+    const own = name.toLowerCase()
+    return isColumn(own) ? columns[own](run) : others[own]!(run)
+  }
+  return {
+    test: (run) => matches(expression, text(run).toLowerCase(), (name) => value(run, name)),
+    keys: [...keys.values()].filter((key) => key !== undefined),
+  }
+}
+
+/** What was measured and is no finite number, as a number. */
+const numeric = (value: RunValue | undefined, key: string) =>
+  key.startsWith('heldOut.') && typeof value === 'string' ? Number(value) : value
+
+/** Runs in the order of a column (`sortedBy`); a column that they do not have leaves them as they are. */
+export function sortRuns(runs: readonly RunRow[], sort: string, valueOf: ValueOf): readonly RunRow[] {
+  return sortedBy(runs, sort, (run, name) =>
+    isColumn(name) ? columns[name](run) : (numeric(valueOf(run.id, name), name) ?? undefined),
+  )
 }
