@@ -1,8 +1,7 @@
-import type { CorpusRead, Tokenizer } from '#contract'
-import { tokenReadingOf } from '#contract'
+import { tokenReadingOf, type CorpusRead, type Tokenizer, type TokenReading } from '#contract'
 import type { Progress } from '../progress'
 import type { Split } from './documents'
-import { firstTokens, openTokens } from './tokenFile'
+import { firstTokens, openTokens, type TokenFile } from './tokenFile'
 import { places } from './growing'
 import { chunksOf, type TokenIds, type TokenMask } from './tokens'
 
@@ -37,6 +36,11 @@ export async function openText(
   const opened = first
     ? await firstTokens(dataDir, row, tokenizer, split, tokens, reading.template)
     : await openTokens(dataDir, row, tokenizer, split, progress, reading.template)
+  return textAs(opened, reading)
+}
+
+/** Tokens that are opened already, as a run reads them. */
+export function textAs(opened: Omit<TokenFile, 'path'>, reading: TokenReading): CorpusText {
   const { ids, bytes, bos, assistant, begins } = opened
   return {
     ids,

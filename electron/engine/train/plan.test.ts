@@ -8,6 +8,7 @@ import { trainTokenizer } from '../data/trainTokenizer'
 import { writeCorpus } from '../data/writeCorpus'
 import { createRandom } from '../random'
 import { openBatchPlan } from './plan'
+import { promptsOf } from './source/prompts'
 import { runConfig } from './testing'
 
 const dataDir = mkdtempSync(join(tmpdir(), 'retort-plan-'))
@@ -44,7 +45,7 @@ async function opened(packing: TokenReading['packing'], seed = 1) {
   const plan = await openBatchPlan(dataDir, config, (event) => {
     if (event.type === 'log') told.push(event.message)
   })
-  return { plan, told }
+  return { plan, told, config }
 }
 
 it('packs each document into one sequence, whole, and fills sequences by it', async () => {
@@ -118,4 +119,24 @@ it('is a function of the seed and the step, and leaves the other readings as the
   const documents = await opened('documents')
   expect(documents.plan.at(1).positions).toBeUndefined()
   expect(documents.told.some((text) => text.includes('padding'))).toBe(false)
+})
+
+it('gives prompts of the tokens that it opened, whose file may be gone', async () => {
+  const { plan, config } = await opened('windows')
+  rmSync(join(dataDir, 'cache'), { recursive: true })
+  const [prompts] = promptsOf(config, plan.tokens)
+  const { ids, documents, mask } = await openText(
+    dataDir,
+    { row: corpus, reading: { ...reading, packing: 'documents' } },
+    tokenizer,
+    'train',
+  )
+  expect(prompts!.places.length).toBeGreaterThan(100)
+  for (let i = 0; i < prompts!.places.length; i += 2) {
+    const [start, end] = [prompts!.places[i]!, prompts!.places[i + 1]!]
+    // From where a conversation begins to before an answer.
+    expect(documents!.indexOf(start) % 2).toBe(0)
+    expect([...mask!.subarray(end - 1, end + 1)]).toEqual([0, 1])
+    expect(prompts!.ids.subarray(start, end)).toEqual(ids.subarray(start, end))
+  }
 })

@@ -7,23 +7,29 @@ import {
   type RunConfig,
 } from '#contract'
 import { createBatchPlan, usableDocuments, type BatchPlan, type BatchSource } from '../data/batchPlan'
-import { openText, type CorpusText } from '../data/corpusText'
+import { textAs, type CorpusText } from '../data/corpusText'
 import { packed, type Place } from '../data/packing'
 import { Ahead } from '../data/segments/ahead'
 import { SegmentPool } from '../data/segments/pool'
 import { SegmentTokens } from '../data/segments/tokens'
+import { openTokens, type TokenFile } from '../data/tokenFile'
 import { createRandom } from '../random'
 import type { Emit } from './runLog'
 
 /** A run's batches, and what makes their tokens beside it. */
 export interface OpenedPlan extends BatchPlan {
+  /** Of each corpus the tokens to train on, where all of them are there. */
+  tokens: readonly (TokenFile | undefined)[]
   close(): Promise<void>
 }
 
 type Source = RunConfig['corpora'][number] & {
   /** Tokens to train on; of a corpus that is not tokenized whole, about. */
   count: number
-} & ({ text: CorpusText; packed?: readonly Place[][] } | { index: CorpusIndex; tokens: SegmentTokens })
+} & (
+    | { file: TokenFile; text: CorpusText; packed?: readonly Place[][] }
+    | { index: CorpusIndex; tokens: SegmentTokens }
+  )
 
 /**
  * The training batches of a run. A corpus without an index is tokenized here where it is not yet; of one with an index
@@ -56,8 +62,9 @@ export async function openBatchPlan(dataDir: string, config: RunConfig, emit: Em
   ))
     emit({ type: 'log', level: 'info', message: text })
   const pooled = new Map(opened.flatMap((source, i) => ('tokens' in source ? [[i, source.tokens]] : [])))
+  const tokens = opened.map((source) => ('file' in source ? source.file : undefined))
   if (!pooled.size)
-    return { ...createBatchPlan({ seed: dataSeed, batch, context, sources }), close: async () => {} }
+    return { ...createBatchPlan({ seed: dataSeed, batch, context, sources }), tokens, close: async () => {} }
   const corpora = [...pooled.keys()].map((i): [number, RunConfig['corpora'][number]] => [
     i,
     config.corpora[i]!,
@@ -73,7 +80,7 @@ export async function openBatchPlan(dataDir: string, config: RunConfig, emit: Em
     ahead.now(step)
     return plan.at(step)
   }
-  return { ...plan, at, close: () => ahead.close() }
+  return { ...plan, at, tokens, close: () => ahead.close() }
 }
 
 async function openSource(
@@ -88,10 +95,12 @@ async function openSource(
     return { ...corpus, index, tokens, count: estimatedTokens(tokens, index) }
   }
   const progress = (phase: string, fraction: number) => emit({ type: 'progress', phase, fraction })
-  const text = await openText(dataDir, corpus, config.tokenizer, 'train', progress)
+  const { row, reading = tokenReadingOf(row) } = corpus
+  const file = await openTokens(dataDir, row, config.tokenizer, 'train', progress, reading.template)
+  const text = textAs(file, reading)
   const { context, dataSeed = config.experiment.seed } = config.experiment.train
   warnOfCuts(corpus.row.name, text.documents, context, emit)
-  const source = { ...corpus, text, count: text.ids.length }
+  const source = { ...corpus, file, text, count: text.ids.length }
   if (corpus.reading?.packing !== 'packed') return source
   const { name } = corpus.row
   const examples = usableDocuments(name, text, context)

@@ -170,18 +170,22 @@ export class GridService {
   private checkSent(expanded: ExpandedGrid, cluster?: string, file?: string): void {
     if (cluster === undefined || this.parts.clusters.profiles.get(cluster).transfer === 'shared') return
     for (const { config } of this.cells.resolve(expanded, file)) {
-      const { teachers, foreign = [], origin } = config
+      const { corpora, teachers, foreign = [], origin, continues } = config
       const read = [...teachers, ...foreign.map(({ row }) => row), ...(origin ? [origin] : [])]
       const rows = this.parts.context.catalogue.data.teachers
-      const referred = rows.find(({ id, reference }) => reference && read.some((one) => one.id === id))
-      if (referred)
+      const teacher = rows.find(({ id, reference }) => reference && read.some((one) => one.id === id))
+      const texts = [...corpora.map(({ row }) => row), ...(continues?.corpora ?? [])]
+      const corpus = texts.find(({ reference }) => reference)
+      for (const [noun, row] of [['teacher', teacher] as const, ['corpus', corpus] as const]) {
+        if (!row) continue
         throw badInput(
-          `teacher "${referred.name}" is kept by reference, and is not sent to cluster "${cluster}"`,
+          `${noun} "${row.name}" is kept by reference, and is not sent to cluster "${cluster}"`,
           {
             file,
-            expected: 'a teacher that was imported as a copy, or a profile with "transfer: shared"',
+            expected: `a ${noun} that was imported as a copy, or a profile with "transfer: shared"`,
           },
         )
+      }
     }
   }
 

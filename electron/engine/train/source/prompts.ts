@@ -1,8 +1,8 @@
 import { badInput, drawnWeight, tokenReadingOf, type RunConfig, type TrainSource } from '#contract'
 import { drawByWeight } from '../../data/batchPlan'
-import { openText, type CorpusText } from '../../data/corpusText'
+import { textAs, type CorpusText } from '../../data/corpusText'
+import type { TokenFile } from '../../data/tokenFile'
 import { chunksOf, type TokenIds } from '../../data/tokens'
-import type { Progress } from '../../progress'
 import { createRandom } from '../../random'
 
 /** What the student goes on from. */
@@ -27,19 +27,20 @@ export interface PromptSource {
 /**
  * The prompts of the corpora that a definition draws from.
  *
+ * @param tokens of each of the run's corpora, to train on
  * @throws bad-input where a corpus has none that leaves room for what is to be written
  */
-export async function openPrompts(
-  dataDir: string,
-  { experiment, corpora, tokenizer }: RunConfig,
-  progress?: Progress,
-): Promise<PromptSource[]> {
+export function promptsOf(
+  { experiment, corpora }: RunConfig,
+  tokens: readonly (TokenFile | undefined)[],
+): PromptSource[] {
   const { source, context, mixture } = experiment.train
   const sources: PromptSource[] = []
   for (const [corpus, { row, reading = tokenReadingOf(row), weight }] of corpora.entries()) {
     if (source.prompts.corpus !== undefined && source.prompts.corpus !== row.name) continue
     const apart = { ...reading, loss: row.conversations ? 'assistant' : 'all', packing: 'documents' } as const
-    const text = await openText(dataDir, { row, reading: apart }, tokenizer, 'train', progress)
+    // Whose student writes tokenizes all of its text.
+    const text = textAs(tokens[corpus]!, apart)
     const places = text.mask ? answers(text, context - source.tokens) : beginnings(text, source)
     if (!places.length) {
       throw badInput(`corpus "${row.name}" has no prompt`, {

@@ -1,15 +1,15 @@
 import { mostWritten, writes, writtenAt, type RunConfig, type Writing, type WrittenFigures } from '#contract'
 import type { Batch } from '../../data/batchPlan'
 import type { TextTokenizer } from '../../data/textTokenizer'
+import type { TokenFile } from '../../data/tokenFile'
 import { nativeModel } from '../../model/languageModel'
 import { surprise } from '../../model/selfCheck'
 import { writeSequences } from '../../model/writeSequences'
-import type { Progress } from '../../progress'
 import { createRandom } from '../../random'
 import type { TokenBatch } from '../tokenBatch'
 import type { Student } from '../student'
 import { distinctOf, lengthOf, writtenFigures, type Written } from './figures'
-import { drawPrompts, openPrompts, type PromptSource } from './prompts'
+import { drawPrompts, promptsOf, type PromptSource } from './prompts'
 import { saidOf, type Speakers } from './said'
 import { withWritten } from './withWritten'
 
@@ -51,18 +51,19 @@ export class StudentText {
   /**
    * Undefined for a run whose text is its corpora's.
    *
+   * @param tokens of each of its corpora, to train on
    * @param kept of the checkpoint that it goes on from
    * @throws bad-input where a corpus has no prompts
    */
-  static async open(
+  static open(
     dataDir: string,
     config: RunConfig,
     tokenizer: TextTokenizer,
+    tokens: readonly (TokenFile | undefined)[],
     kept: readonly Written[] = [],
-    progress?: Progress,
-  ): Promise<StudentText | undefined> {
+  ): StudentText | undefined {
     if (!writes(config.experiment.train)) return undefined
-    const sources = await openPrompts(dataDir, config, progress)
+    const sources = promptsOf(config, tokens)
     return new StudentText(config, sources, tokenizer, [...kept])
   }
 
