@@ -11,6 +11,7 @@ import { conversationOf } from './conversation'
 import { openText } from './corpusText'
 import { importCorpus } from './importCorpus'
 import { previewReading } from './previewReading'
+import { Reading } from './reading'
 import { loadTokenizer } from './tokenizer'
 import { trainTokenizer } from './trainTokenizer'
 
@@ -34,6 +35,11 @@ describe('the shape of a record', () => {
     ],
     ['Alpaca', { instruction: 'Why?', input: '', output: 'Because.' }],
     ['prompt and completion', { prompt: 'Why?', completion: 'Because.' }],
+    ['question and answer', { question: 'Why?', answer: 'Because.' }],
+    ['Dolly', { instruction: 'Why?', context: '', response: 'Because.', category: 'open_qa' }],
+    ['input and output', { input: 'Why?', output: 'Because.' }],
+    ['a list by another name', { conversation: [asked, answered] }],
+    ['a list beside the prompt of it', { prompt: 'Why?', prompt_id: '7', messages: [asked, answered] }],
     ['lists of both', { prompt: [asked], completion: [answered] }],
     ['parts', { messages: [{ role: 'user', content: [{ type: 'text', text: 'Why?' }] }, answered] }],
   ])('is told: %s', (_, record) => {
@@ -55,6 +61,14 @@ describe('the shape of a record', () => {
     })
   })
 
+  it('begins with what its record says to all', () => {
+    const system = { role: 'system', content: 'Be short.' }
+    const orca = { id: '1', system_prompt: 'Be short.', question: 'Why?', response: 'Because.' }
+    expect(conversationOf(orca)).toEqual({ turns: [system, asked, answered] })
+    const list = { system: 'Be short.', conversations: [asked, answered] }
+    expect(conversationOf(list)).toEqual({ turns: [system, asked, answered] })
+  })
+
   it.each([
     [{ messages: [asked] }, "no turn is the assistant's"],
     [{ messages: [{ role: 'user' }, answered] }, 'turn 1 has no text in "content" or "value"'],
@@ -67,6 +81,8 @@ describe('the shape of a record', () => {
 
   it('is none of a record of something else', () => {
     expect(conversationOf({ text: 'x', output: 'y' })).toBeUndefined()
+    expect(conversationOf({ prompt: 'x', text: 'y' })).toBeUndefined()
+    expect(conversationOf({ context: 'x', question: 'y', answers: { text: ['z'] } })).toBeUndefined()
   })
 })
 
@@ -189,4 +205,31 @@ it('is scored conversation by conversation, each by what counts of it', () => {
     [2, 13, 3],
     [1, 4, 4],
   ])
+})
+
+describe('a record with a conversation and a text', () => {
+  const records = [
+    { instruction: 'Why?', input: '', output: 'Because.', text: 'Below is an instruction. Why? Because.' },
+    { text: 'Only text.', source: 'x' },
+  ]
+  const folder = mkdtempSync(join(tmpdir(), 'retort-records-'))
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  const read = async (field: string) => {
+    const file = join(folder, 'records.jsonl')
+    writeFileSync(file, records.map((record) => `${JSON.stringify(record)}\n`).join(''))
+    const documents = []
+    const reading = new Reading({ format: 'auto', field, unreadable: 'stop' })
+    for await (const document of reading.documents(file)) documents.push(document)
+    return documents
+  }
+
+  it('is the conversation, whose template is that of the tokenizer; as a template the field is the text', async () => {
+    const text = 'Only text.'
+    const turns = [
+      { role: 'user', content: 'Why?' },
+      { role: 'assistant', content: 'Because.' },
+    ]
+    expect(await read('text')).toEqual([turns, text])
+    expect(await read('{text}')).toEqual([records[0]!.text, text])
+  })
 })

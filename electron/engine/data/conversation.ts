@@ -2,32 +2,47 @@ import { isRecord, type Turn } from '#contract'
 
 export { plainText, type Document, type Turn } from '#contract'
 
+/** Fields that hold lists of turns. */
+const LISTS = ['messages', 'conversations', 'conversation'] as const
+/** Fields of a question, of what it is about, of its answer, and of what is said before both, as data sets call them. */
+const QUESTIONS = ['instruction', 'prompt', 'question', 'query'] as const
+const MATTERS = ['input', 'context'] as const
+const ANSWERS = ['output', 'completion', 'response', 'answer'] as const
+const SYSTEMS = ['system', 'system_prompt'] as const
+
 /** The fields that conversations are found by, of any shape. */
-export const CONVERSATION_FIELDS = [
-  ...['messages', 'conversations', 'instruction', 'input', 'output', 'prompt', 'completion', 'system'],
+export const CONVERSATION_FIELDS: readonly string[] = [
+  ...LISTS,
+  ...QUESTIONS,
+  ...MATTERS,
+  ...ANSWERS,
+  ...SYSTEMS,
 ]
 
 type Found = { turns: Turn[] } | { problem: string }
 
 /**
- * The turns of a record, by its shape: `messages`, ShareGPT's `conversations`, Alpaca's `instruction`, `input` and
- * `output`, or `prompt` and `completion`. Undefined for a record of none of them.
+ * The turns of a record, by its shape: a list of them (`messages`, ShareGPT's `conversations`), or a question with its
+ * answer: Alpaca's `instruction`, `input` and `output`, Dolly's `instruction`, `context` and `response`, `prompt` and
+ * `completion`, `question` and `answer`. Undefined for a record of none of them.
  */
 export function conversationOf(record: unknown): Found | undefined {
   if (!isRecord(record)) return undefined
-  const { messages, conversations, instruction, input, output, prompt, completion, system } = record
-  const before = isText(system) ? [{ role: 'system', content: system }] : []
-  if (Array.isArray(messages)) return turnsOf(messages)
-  if (Array.isArray(conversations)) return turnsOf([...before, ...(conversations as unknown[])])
-  if (isText(instruction) && typeof output === 'string') {
-    const asked = isText(input) ? `${instruction}\n\n${input}` : instruction
-    return turnsOf([...before, { role: 'user', content: asked }, { role: 'assistant', content: output }])
-  }
+  const { prompt, completion } = record
+  const first = (names: readonly string[]) => names.map((name) => record[name]).find(isText)
+  const system = first(SYSTEMS)
+  const before = system === undefined ? [] : [{ role: 'system', content: system }]
+  const list = LISTS.map((name) => record[name]).find(Array.isArray) as unknown[] | undefined
+  // Lists of messages have their system's turn in themselves.
+  if (list) return turnsOf(list === record['messages'] ? list : [...before, ...list])
   if (Array.isArray(prompt) && Array.isArray(completion))
     return turnsOf([...(prompt as unknown[]), ...(completion as unknown[])])
-  if (isText(prompt) && typeof completion === 'string')
-    return turnsOf([...before, { role: 'user', content: prompt }, { role: 'assistant', content: completion }])
-  return undefined
+  const [named, matter] = [first(QUESTIONS), first(MATTERS)]
+  const answer = ANSWERS.map((name) => record[name]).find((value) => typeof value === 'string')
+  const question = named ?? matter
+  if (question === undefined || answer === undefined) return undefined
+  const asked = named !== undefined && matter !== undefined ? `${named}\n\n${matter}` : question
+  return turnsOf([...before, { role: 'user', content: asked }, { role: 'assistant', content: answer }])
 }
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value.trim() !== ''

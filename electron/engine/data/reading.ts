@@ -16,7 +16,7 @@ import {
 
 type Options = Pick<Extract<Job, { kind: 'import-corpus' }>, 'format' | 'field' | 'unreadable' | 'domain'>
 
-/** The field that is read where none is named: where a record lacks it, it may be a conversation. */
+/** The field that is read where none is named, and where a record is no conversation. */
 const DEFAULT_FIELD = 'text'
 
 /** Records that are listed of those that could not be read. */
@@ -85,14 +85,17 @@ export class Reading {
     return [...this.formats]
   }
 
-  /** A record's text; where there is none, its conversation: by its shape, or where the field leads to a list of turns. */
+  /**
+   * A record's conversation, by its shape or where the field leads to a list of turns, else its text: conversations
+   * often have a text too, written by a template of another model.
+   */
   private found(record: unknown) {
     const { field, format } = this.options
     const text = this.field.textOf(record)
-    if ('text' in text) return text
+    const byShape = field === DEFAULT_FIELD && format !== 'c4' ? conversationOf(record) : undefined
+    if (byShape && ('turns' in byShape || !('text' in text))) return byShape
     const value = valueAt(record, field)
-    if (Array.isArray(value)) return turnsOf(value)
-    return (field === DEFAULT_FIELD && format !== 'c4' && conversationOf(record)) || text
+    return 'text' in text || !Array.isArray(value) ? text : turnsOf(value)
   }
 
   /** Whether it is of the domain that is asked for; what cannot be read may be. */
@@ -115,7 +118,8 @@ export class Reading {
       throw badInput(`the record cannot be read: ${found.problem}`, {
         file: where,
         field: this.options.field,
-        expected: 'a text there; such records are left out by --unreadable skip',
+        expected:
+          'a text there (--field names another), or a conversation; such records are left out by --unreadable skip',
       })
     }
     this.unreadable.count++

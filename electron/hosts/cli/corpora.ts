@@ -101,8 +101,9 @@ function importedText(row: Corpus): string {
   const { unreadable } = row
   const warning = unreadable && unreadableWarning(unreadable)
   if (warning) process.stderr.write(`warning: ${warning}\n`)
+  const what = row.conversations ? 'conversations' : 'documents'
   return [
-    `${row.name} (${row.id}): ${row.documents} documents, ${row.bytes} bytes, ${row.heldOutDocuments} documents held out`,
+    `${row.name} (${row.id}): ${row.documents} ${what}, ${row.bytes} bytes, ${row.heldOutDocuments} ${what} held out`,
     ...(duplicatesText(row) ? [duplicatesText(row)] : []),
     ...(unreadable ? [`${unreadable.count} of ${unreadable.of} records left out:`, ...unreadable.first] : []),
   ].join('\n')

@@ -2,8 +2,8 @@ import { badInput } from '#contract'
 import { CONVERSATION_FIELDS } from '../conversation'
 
 /**
- * The columns of a table to read: those that are asked for, all where none is, and of a table of conversations theirs
- * where a text is asked for that it has not.
+ * The columns of a table to read: those that are asked for, all where none is, and where a text is, those that make a
+ * conversation too.
  *
  * @throws bad-input where a field that is asked for is no column
  */
@@ -13,9 +13,10 @@ export function columnsToRead(
   file: string,
 ): readonly string[] {
   if (!fields.length) return columns
-  const missing = fields.find((field) => !columns.includes(field))
-  if (missing === undefined) return fields
   const conversation = columns.filter((column) => CONVERSATION_FIELDS.includes(column))
+  const missing = fields.find((field) => !columns.includes(field))
+  if (missing === undefined)
+    return fields.includes('text') ? [...new Set([...fields, ...conversation])] : fields
   if (missing === 'text' && conversation.length) return conversation
   throw badInput(`the table has no column "${missing}"`, { file, expected: `one of ${columns.join(', ')}` })
 }
