@@ -163,12 +163,15 @@ function openHuggingFace(json: unknown, file: string): TextTokenizer {
       ((text) =>
         guarded(file, () => Int32Array.from(tokenizer.encode(text, { add_special_tokens: false }).ids))),
     decode: (tokens) =>
-      guarded(file, () =>
-        tokenizer.decode(Array.from(tokens), {
-          skip_special_tokens: true,
-          clean_up_tokenization_spaces: false,
-        }),
-      ),
+      // The library refuses no tokens at all, which are no text: an empty prompt, or a writing that ends at once.
+      tokens.length === 0
+        ? ''
+        : guarded(file, () =>
+            tokenizer.decode(Array.from(tokens), {
+              skip_special_tokens: true,
+              clean_up_tokenization_spaces: false,
+            }),
+          ),
     piece: (id) => (pieces ??= piecesOf(parsed)).get(id) ?? NO_BYTES,
     special: (id) => added.find((one) => one.special && one.id === id)?.content,
   }

@@ -63,6 +63,12 @@ describe('a tokenizer.json whose ids are not those of its tokens', () => {
   })
 })
 
+it.each(['bpe', 'huggingface'] as const)('a tokenizer (%s) makes no text of no tokens', (kind) => {
+  const tokenizer = open(kind, toTokenizerJson({ vocab: ids(), merges: [] }))
+  expect(tokenizer.decode([])).toBe('')
+  expect(tokenizer.decode(tokenizer.encode(''))).toBe('')
+})
+
 describe('what stands around a text', () => {
   const bytes = new Map(alphabet.map((piece, id) => [piece, id]))
   const special = (content: string, id: number) => ({
