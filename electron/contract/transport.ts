@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { errorShape } from './errors'
 import { gridRow } from './grid'
-import { loggedEvent } from './job'
+import { loggedEvent, continuedToken } from './job'
 import { id } from './library'
 import { evaluationRecord, stepRecord } from './metrics'
 import { checkpoint, runRow } from './run'
@@ -18,6 +18,13 @@ export const push = z.discriminatedUnion('topic', [
   z.object({ topic: z.literal('log'), id, entry: loggedEvent }),
   z.object({ topic: z.literal('checkpoint'), id, checkpoint }),
   z.object({ topic: z.literal('task'), task }),
+  /** A text that grows: all of it, and the tokens since the last push where alternatives were asked for. */
+  z.object({
+    topic: z.literal('text'),
+    stream: z.string(),
+    text: z.string(),
+    written: z.array(continuedToken),
+  }),
   /** A list of the library has changed: fetch it again. */
   z.object({
     topic: z.literal('library'),

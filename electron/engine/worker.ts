@@ -75,8 +75,8 @@ async function perform(job: Job): Promise<unknown> {
     case 'disagreement':
       return (await import('./evaluate/disagreement')).readDisagreement(job, progress)
     case 'generate':
-      return (await import('./evaluate/generateText')).generateText(job, (text) =>
-        port.post({ type: 'text', text }),
+      return (await import('./evaluate/generateText')).generateText(job, (text, token) =>
+        port.post({ type: 'text', text, token }),
       )
     case 'export':
       return (await import('./model/exportModel')).exportModel(job, progress)

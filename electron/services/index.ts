@@ -153,22 +153,9 @@ function createRooms(context: Context, host: ServiceOptions['host']): Rooms {
 type Methods = { [M in MethodName]: (params: ParsedParams<M>) => Result<M> | Promise<Result<M>> }
 
 function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
-  const {
-    context,
-    library,
-    models,
-    queue,
-    runs,
-    reports,
-    experiments,
-    grids,
-    clusters,
-    cache,
-    bin,
-    tasks,
-    demo,
-  } = rooms
-  const { catalogue, pushes } = context
+  const { library, models, queue, runs, reports, experiments, grids, clusters, cache, bin, tasks, demo } =
+    rooms
+  const { catalogue, pushes } = rooms.context
   const nothing = (act: () => void): Record<string, never> => {
     act()
     return {}
@@ -176,7 +163,7 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
   const runId = (id: string) => runs.row(id).id
   const analysis = new GridAnalysis(options.dataDir)
   let backends: Promise<AppInfo['backends']> | undefined
-  const detected = () => (backends ??= findBackends(context))
+  const detected = () => (backends ??= findBackends(rooms.context))
   return {
     'app.info': async () => ({
       version: VERSION,
@@ -292,6 +279,7 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'demo.start': ({ quick }) =>
       tasks.start(quick ? 'Quick demo' : 'Demo', (control) => demo.run({ quick }, control)).row,
     'models.generate': (params) => models.generate(params),
+    'models.stop': ({ stream }) => nothing(() => models.streams.stop(stream)),
     'models.export': (params) => models.startExport(params, tasks),
     'models.scores': () => catalogue.data.scores,
   }

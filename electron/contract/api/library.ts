@@ -9,7 +9,7 @@ import { problemShape } from '../errors'
 import { estimate } from '../estimate'
 import { objectName } from '../experiment'
 import { cachedModel } from '../hub'
-import { exportDtypes, exportFormats, generateResult, modelScore } from '../job'
+import { exportDtypes, exportFormats, generateJob, generateResult, modelScore } from '../job'
 import { corpus, corpusReading, id, teacher } from '../library'
 import { tokenizer, tokenizerVocab } from '../tokenizer'
 import { run } from '../run'
@@ -113,9 +113,14 @@ export const library = {
       temperature: z.number().nonnegative().default(0),
       topP: z.number().positive().max(1).default(1),
       seed: z.number().int().default(1),
+      alternatives: generateJob.shape.alternatives.optional(),
+      /** A new name under which the text is pushed while it grows, and can be stopped. */
+      stream: z.string().min(1).max(64).optional(),
     }),
     generateResult,
   ),
+  /** Ends a text that is being written; who asked for it is told that it was stopped. */
+  'models.stop': method(z.strictObject({ stream: z.string() }), none),
   /** Writes a model's files for other tools into a folder, which is made where it is not there yet. */
   'models.export': method(
     z.strictObject({

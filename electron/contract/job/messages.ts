@@ -6,6 +6,7 @@ import { evaluationRecord, stepRecord } from '../metrics'
 import { checkpoint, environment, teacherOutputs } from '../run'
 import { serverHealth } from '../served'
 import { job } from './job'
+import { continuedToken } from './models'
 
 /** Host to worker. The first message is the job; `pause`, `continue` and `stop` act within one step. */
 export const hostMessage = z.discriminatedUnion('type', [
@@ -43,7 +44,7 @@ export const workerEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('servers'), servers: z.array(serverHealth) }),
   z.object({ type: z.literal('paused') }),
   z.object({ type: z.literal('continued') }),
-  z.object({ type: z.literal('text'), text: z.string() }),
+  z.object({ type: z.literal('text'), text: z.string(), token: continuedToken.optional() }),
   /** `result` by the job's kind; a run's is `{status: 'completed' | 'stopped', step}`, and why it stopped by itself. */
   z.object({ type: z.literal('done'), result: z.unknown() }),
   z.object({ type: z.literal('error'), error: errorShape }),

@@ -124,12 +124,25 @@ export const generateJob = z.object({
   temperature: z.number().nonnegative().default(0),
   topP: z.number().positive().max(1).default(1),
   seed: z.number().int().default(1),
+  /** So many of the likeliest are told of each token. */
+  alternatives: z.number().int().nonnegative().max(20).default(0),
 })
+/** A token that was written, and what the model held likeliest in its place, by its own probabilities (temperature 1). */
+export const continuedToken = z.object({
+  text: z.string(),
+  probability: z.number(),
+  /** Likeliest first. */
+  alternatives: z.array(z.object({ text: z.string(), probability: z.number() })),
+})
+export type ContinuedToken = z.output<typeof continuedToken>
+
 export const generateResult = z.object({
   /** The continuation, without the prompt. */
   text: z.string(),
   tokens: z.number().int(),
   tokensPerSecond: z.number(),
+  /** Each token, where alternatives were asked for. */
+  written: z.array(continuedToken).optional(),
 })
 export type GenerateResult = z.output<typeof generateResult>
 

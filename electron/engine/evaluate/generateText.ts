@@ -1,13 +1,17 @@
-import type { GenerateResult, Job } from '#contract'
+import type { GenerateResult, Job, ContinuedToken } from '#contract'
 import { startBackend } from '../backend'
 import { loadTokenizer } from '../data/tokenizer'
 import { generate } from '../model/generate'
 import { openLanguageModel } from '../model/languageModel'
+import { likeliestTokens } from '../model/sampling'
 
-/** Continues a prompt; `onText` gets the text as it grows. */
+/** Tokens before a piece that its text may depend on. */
+const BEFORE = 8
+
+/** Continues a prompt; `onText` gets the text as it grows, and with alternatives its last token. */
 export async function generateText(
   job: Extract<Job, { kind: 'generate' }>,
-  onText: (text: string) => void,
+  onText: (text: string, token?: ContinuedToken) => void,
 ): Promise<GenerateResult> {
   await startBackend(job.backend, { threads: job.threads })
   const model = await openLanguageModel(job.model.folder)
@@ -18,6 +22,15 @@ export async function generateText(
   const continuation = (ids: readonly number[]) =>
     tokenizer.decode([...promptIds.slice(1), ...ids]).slice(prompt.length)
   const soFar: number[] = []
+  const written: ContinuedToken[] = []
+  const describe = (id: number, logits: Float32Array): ContinuedToken => {
+    const before = [...promptIds.slice(1), ...soFar].slice(-BEFORE)
+    const start = tokenizer.decode(before).length
+    const textOf = (one: number) => tokenizer.decode([...before, one]).slice(start)
+    const { top, probabilityOf } = likeliestTokens(logits, job.alternatives)
+    const alternatives = top.map((one) => ({ text: textOf(one), probability: probabilityOf(one) }))
+    return { text: textOf(id), probability: probabilityOf(id), alternatives }
+  }
   const { ids, tokensPerSecond } = await generate({
     model,
     promptIds,
@@ -26,11 +39,18 @@ export async function generateText(
     topP: job.topP,
     seed: job.seed,
     stopIds: tokenizer.ends,
-    onToken(id) {
+    onToken(id, logits) {
+      const token = job.alternatives ? describe(id, logits) : undefined
+      if (token) written.push(token)
       soFar.push(id)
-      onText(continuation(soFar))
+      onText(continuation(soFar), token)
     },
   })
   model.dispose()
-  return { text: continuation(ids), tokens: ids.length, tokensPerSecond }
+  return {
+    text: continuation(ids),
+    tokens: ids.length,
+    tokensPerSecond,
+    ...(job.alternatives > 0 && { written }),
+  }
 }

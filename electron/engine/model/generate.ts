@@ -12,7 +12,8 @@ export interface GenerateOptions extends Sampling {
   seed: number
   /** Ends the text early, not part of it. */
   stopIds?: readonly number[]
-  onToken?: (id: number) => void
+  /** With the logits [vocab] that it was chosen from. */
+  onToken?: (id: number, logits: Float32Array) => void
 }
 
 /** Continues one prompt, and times it. */
@@ -26,8 +27,8 @@ export async function generate(
     ...options,
     ends,
     random: () => createRandom(seed, 'generate'),
-    onToken: (_, id) => {
-      if (!ends.includes(id)) onToken?.(id)
+    onToken: (_, id, logits) => {
+      if (!ends.includes(id)) onToken?.(id, logits)
     },
   })
   const ids = written.filter((id) => !ends.includes(id))

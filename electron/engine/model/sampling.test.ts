@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createRandom } from '../random'
-import { nextToken, type Sampling } from './sampling'
+import { likeliestTokens, nextToken, type Sampling } from './sampling'
 
 const VOCAB = 300
 const random = createRandom(1, 'logits')
@@ -48,4 +48,11 @@ describe('the next token', () => {
     for (const next of [0, 0.5, 1 - 2 ** -32])
       expect(nextToken(certain, { temperature: 1, topP: 1 }, { ...random, next: () => next })).toBe(1)
   })
+})
+
+it('the likeliest are told with their probabilities at temperature 1, likeliest first', () => {
+  const three = Float32Array.of(Math.log(1), Math.log(6), Math.log(3))
+  const { top, probabilityOf } = likeliestTokens(three, 2)
+  expect(top).toEqual([1, 2])
+  expect([0, 1, 2].map(probabilityOf).map((p) => Number(p.toFixed(6)))).toEqual([0.1, 0.6, 0.3])
 })

@@ -25,6 +25,21 @@ export function argMax(values: Float32Array): number {
   return best
 }
 
+/** The likeliest tokens after logits [vocab], likeliest first, and the probability of any: softmax at temperature 1. */
+export function likeliestTokens(
+  logits: Float32Array,
+  count: number,
+): { top: number[]; probabilityOf: (id: number) => number } {
+  const max = logits[argMax(logits)]!
+  const weights = Float64Array.from(logits, (logit) => Math.exp(logit - max))
+  const total = weights.reduce((sum, weight) => sum + weight, 0)
+  const top = likeliest(weights, total, 1, Math.min(count, weights.length - 1))
+  return {
+    top: top.sort((a, b) => weights[b]! - weights[a]! || a - b),
+    probabilityOf: (id) => weights[id]! / total,
+  }
+}
+
 /**
  * Draws from softmax(logits / temperature), cut to the likeliest `topK` and to the nucleus of what is left. One number
  * is drawn, and the tokens share the line from 0 to 1 in the order of their ids: what rounding does to two that are

@@ -17,7 +17,6 @@ import {
   type ModelScore,
   type ParsedParams,
   type Task,
-  type WorkerEvent,
 } from '#contract'
 import { paths, RunFolder } from '../../store'
 import type { Context } from '../context'
@@ -30,6 +29,7 @@ import {
   type TaskBoard,
   type TaskControl,
 } from '../jobs'
+import { TextStreams } from './textStreams'
 import { keepCalibration, keepInt8Cost } from './keepCalibration'
 
 type EvaluateJob = JobOf<'evaluate'>
@@ -54,11 +54,15 @@ export interface ExportOptions {
 
 /** Scoring and continuing with any model of the data directory: a run's best checkpoint, or a teacher. */
 export class ModelService {
+  readonly streams: TextStreams
+
   /** @param cardOf what the card of a model, or of its adapters alone, says; undefined where nothing is known of how it was made */
   constructor(
     private readonly context: Context,
     private readonly cardOf: (id: string, adapter: boolean) => string | undefined,
-  ) {}
+  ) {
+    this.streams = new TextStreams(context.pushes)
+  }
 
   ref(nameOrId: string): ModelRef & { id: string } {
     const { runs, teachers, tokenizers } = this.context.catalogue.data
@@ -76,14 +80,15 @@ export class ModelService {
     return { id: run.id, name: run.name, folder: best.path, tokenizer: config.tokenizer }
   }
 
-  generate(
-    params: ParsedParams<'models.generate'>,
-    onText: (text: string) => void = () => {},
-  ): Promise<GenerateResult> {
+  generate({ stream, ...params }: ParsedParams<'models.generate'>): Promise<GenerateResult> {
     const { model, ...rest } = params
     const { id: _, ...ref } = this.ref(model)
-    const onEvent = (event: WorkerEvent) => event.type === 'text' && onText(event.text)
-    return performJob(this.context, { kind: 'generate', model: ref, ...rest }, { onEvent })
+    const write = (options: JobOptions) =>
+      performJob<GenerateResult>(this.context, { kind: 'generate', model: ref, ...rest }, options)
+    if (stream === undefined) return write({})
+    return this.streams.follow(stream, (onText, signal) =>
+      write({ signal, onEvent: (event) => event.type === 'text' && onText(event.text, event.token) }),
+    )
   }
 
   /** Scores models on corpora's held-out splits and keeps the scores: the matrix of the teachers' page. */

@@ -4,8 +4,19 @@ const made = z.object({
   model: z.string(),
   text: z.string(),
   tokens: z.number(),
-  tokensPerSecond: z.number(),
+  /** Absent of a text that was stopped. */
+  tokensPerSecond: z.number().optional(),
+  written: z
+    .array(
+      z.object({
+        text: z.string(),
+        probability: z.number(),
+        alternatives: z.array(z.object({ text: z.string(), probability: z.number() })),
+      }),
+    )
+    .optional(),
 })
+export type Made = z.output<typeof made>
 const attempt = z.object({
   prompt: z.string(),
   /** How it was drawn, in words. */
@@ -35,7 +46,11 @@ export function keepAttempt(
   one: Attempt,
 ): Attempt[] {
   const now = [one, ...before].slice(0, MOST_ATTEMPTS)
-  storage.setItem(KEY, JSON.stringify(now))
+  // A tab's storage is small: a reload has the texts, and of the last one its alternatives.
+  const kept = now.map((attempt, i) =>
+    i ? { ...attempt, made: attempt.made.map(({ written: _, ...text }) => text) } : attempt,
+  )
+  storage.setItem(KEY, JSON.stringify(kept))
   return now
 }
 
