@@ -16,6 +16,8 @@ export interface TokenStream {
 export interface SpanTable {
   student: Int32Array
   teacher: Int32Array
+  /** 1 where a span's text is the same in both, [spans]; absent where all of it is. */
+  compared?: Uint8Array
 }
 
 const SPACE = 32

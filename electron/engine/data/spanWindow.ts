@@ -63,9 +63,20 @@ export function partOf(batch: AlignedBatch, i: number, count: number): AlignedBa
   }
 }
 
+/** The same batch, of which those spans count alone that begin where a target does: `mask` [sequences * context]. */
+export function countedSpans(batch: AlignedBatch, mask: Float32Array): AlignedBatch {
+  return scaled({ ...batch, begins: batch.begins.map((begins, i) => begins * mask[i]!) })
+}
+
+/** With what makes the mean over tokens one over spans. */
+export function scaled(batch: AlignedBatch): AlignedBatch {
+  const spans = batch.begins.reduce((a, b) => a + b, 0)
+  return { ...batch, scale: spans && batch.begins.length / spans }
+}
+
 /**
  * Fills one row: the student reads `context` tokens from `start` on, the teacher from the beginning of the span that
- * the first of them is in. Compared are the spans after that one which end within both windows.
+ * the first of them is in. Compared are the spans of the same text after that one which end within both windows.
  *
  * @param limit the student's tokens from there on do not count
  */
@@ -89,6 +100,7 @@ export function fillRow(
     const [own, end] = [spans.student[s - 1]!, spans.student[s]!]
     const [its, itsEnd] = [spans.teacher[s - 1]!, spans.teacher[s]!]
     if (end > Math.min(start + context + 1, limit) || itsEnd > from + time + 1) break
+    if (spans.compared?.[s] === 0) continue
     const place = own - start - 1
     batch.spans.fill(place, here + place, here + end - start - 1)
     batch.teacherSpans.fill(place, there + its - from - 1, there + itsEnd - from - 1)

@@ -8,18 +8,21 @@ import {
 } from '#contract'
 import { sha256 } from '../../files'
 import { tf } from '../backend/tf'
+import { alignConversations, type SpokenStream } from '../data/alignConversations'
 import { alignTokens } from '../data/alignment'
 import type { Split } from '../data/documents'
 import {
   emptyAlignedBatch,
   fillRow,
+  scaled,
   windowTime,
   type AlignedBatch,
   type AlignedText,
   type WindowShape,
 } from '../data/spanWindow'
 import { openTokens } from '../data/tokenFile'
-import { loadTokenizer } from '../data/tokenizer'
+import { ownTemplate } from '../data/templates'
+import { loadTokenizer, tokenizerFile } from '../data/tokenizer'
 import type { TextTokenizer } from '../data/textTokenizer'
 import type { Chunk } from '../distill/chunks'
 import { spanTarget, teacherShares, type ForeignTarget } from '../distill/foreign'
@@ -77,8 +80,7 @@ export class ForeignTeacher {
       if (starts[row]! < 0) continue
       fillRow(batch, row, this.texts[split][corpora[row]!]!, starts[row]!, this.shape, limit)
     }
-    const spans = batch.begins.reduce((a, b) => a + b, 0)
-    return { ...batch, scale: spans && batch.begins.length / spans }
+    return scaled(batch)
   }
 
   /** Awaited before the graph that asks for its signal. */
@@ -195,22 +197,28 @@ async function alignCorpora(
   progress: Progress,
 ): Promise<AlignedText[]> {
   const texts: AlignedText[] = []
-  for (const [i, { row: corpus }] of config.corpora.entries()) {
+  // Its own template writes the same turns for it; where it has none, the one that was named.
+  const hasOwn = ownTemplate(tokenizerFile(dataDir, itsRow)) !== undefined
+  for (const [i, { row: corpus, reading }] of config.corpora.entries()) {
     progress(`aligning the tokens of teacher ${row.name}`, i / config.corpora.length)
-    const whole = async (row: Tokenizer) => {
-      const { ids } = await openTokens(dataDir, corpus, row, split, progress)
-      return ids.subarray(0, ids.length)
+    const whole = async (row: Tokenizer, tokenizer: TextTokenizer, template: string | undefined) => {
+      const { ids, assistant, begins } = await openTokens(dataDir, corpus, row, split, progress, template)
+      const spoken = assistant && begins && { assistant: assistant.subarray(0, ids.length), begins }
+      return { name: row.name, ids: ids.subarray(0, ids.length), tokenizer, ...spoken }
     }
-    const [ids, teacher] = [await whole(config.tokenizer), await whole(itsRow)]
-    const spans = alignTokens(
-      { name: config.tokenizer.name, ids, tokenizer },
-      { name: itsRow.name, ids: teacher, tokenizer: its },
-      corpus.name,
-    )
-    texts.push({ spans, teacher })
+    const own = await whole(config.tokenizer, tokenizer, reading?.template)
+    const theirs = await whole(itsRow, its, hasOwn ? undefined : reading?.template)
+    const spans =
+      isSpoken(own) && isSpoken(theirs)
+        ? alignConversations(own, theirs, corpus.name)
+        : alignTokens(own, theirs, corpus.name)
+    texts.push({ spans, teacher: theirs.ids })
   }
   return texts
 }
+
+const isSpoken = <T extends object>(stream: T): stream is T & Pick<SpokenStream, 'assistant' | 'begins'> =>
+  'begins' in stream
 
 /** What their outputs cost a run: nobody else reads them, each pass is its own. */
 export function foreignOutputs(config: RunConfig, teachers: readonly ForeignTeacher[]): TeacherOutputs[] {

@@ -1,4 +1,4 @@
-import { partOf, type AlignedBatch } from '../data/spanWindow'
+import { countedSpans, partOf, type AlignedBatch } from '../data/spanWindow'
 import type { ForeignTeacher, ReadBatch } from '../teachers/foreign'
 import { countedPart, type Counted, type Masks } from './mask'
 
@@ -38,6 +38,6 @@ export function partOfBatch(batch: StepBatch, i: number, count: number): StepBat
 
 /** What a teacher of another tokenizer reads of a batch. */
 export function aligned(teacher: ForeignTeacher, { corpora, starts, mask }: TokenBatch): AlignedBatch {
-  if (mask) throw new Error('teachers of another tokenizer read no masked tokens')
-  return teacher.read({ split: 'train', corpora: corpora!, starts: starts! })
+  const read = teacher.read({ split: 'train', corpora: corpora!, starts: starts! })
+  return mask ? countedSpans(read, mask) : read
 }

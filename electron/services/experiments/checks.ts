@@ -57,18 +57,18 @@ export function checkServed({ weighting }: Experiment, teachers: readonly Teache
   })
 }
 
-/** @throws bad-input when a teacher of another tokenizer would have to read what is masked or filled up */
+/** @throws bad-input when a teacher of another tokenizer would have to read packed documents, which lie otherwise in its tokens */
 export function checkForeignReading(
   corpora: RunConfig['corpora'],
   foreign: NonNullable<RunConfig['foreign']>,
   file?: string,
 ): void {
-  const masked = corpora.find(({ reading }) => reading)
-  if (!masked || !foreign.length) return
-  throw badInput(`teacher "${foreign[0]!.row.name}" has another tokenizer and reads text in windows alone`, {
+  const packed = corpora.findIndex(({ reading }) => reading?.packing === 'packed')
+  if (packed < 0 || !foreign.length) return
+  throw badInput(`teacher "${foreign[0]!.row.name}" has another tokenizer and reads a document a sequence`, {
     file,
-    field: 'teachers',
-    expected: `teachers of the student's tokenizer beside corpus "${masked.row.name}"`,
+    field: `corpus.${packed}.packing`,
+    expected: 'documents or windows',
   })
 }
 
