@@ -1,0 +1,16 @@
+import { expect, rail, test } from './fixtures'
+
+test.use({ library: 'grid' })
+
+test('an experiment tells what of it differs from the defaults, and lets go of it', async ({ app }) => {
+  await rail(app, 'Experiments').click()
+  await app.getByRole('link', { name: 'small', exact: true }).click()
+  const changes = app.getByRole('region', { name: 'Settings that differ from the default' })
+  const rate = changes.getByRole('row', { name: /train\.learningRate/ })
+  await expect(rate).toContainText('0.003')
+  const yaml = app.getByRole('textbox', { name: 'YAML' })
+  await expect(yaml).toHaveValue(/learningRate: 0.003/)
+  await changes.getByRole('button', { name: 'Reset train.batch' }).click()
+  await expect(yaml).not.toHaveValue(/\bbatch:/)
+  await expect(changes.getByRole('row', { name: /train\.batch/ })).toHaveCount(0)
+})
