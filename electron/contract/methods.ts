@@ -1,3 +1,4 @@
+import { badInput } from './errors'
 import { isRecord } from './record'
 
 /** The rows of the paper's Table 1, and the reference points of the field: on text, and on what the student writes. */
@@ -95,6 +96,40 @@ export function applyMethod(definition: unknown): unknown {
   if (method === 'single-teacher' && Array.isArray(result.teachers))
     result.teachers = result.teachers.slice(0, 1)
   return result
+}
+
+/**
+ * What is set on top of a definition (an axis' value, `--set`) is refused where the definition's method says otherwise:
+ * its settings are filled in over all others, so that the value would change nothing, and cells would differ in name alone.
+ *
+ * @param definition with the value in it
+ * @throws bad-input naming the path
+ */
+export function checkMethodLeaves(definition: unknown, path: string): void {
+  if (!isRecord(definition) || path === 'method') return
+  const applied = applyMethod(definition)
+  if (applied === definition) return
+  const method = definition.method as TableMethod
+  const fixed = [...Object.keys(methodSettings[method]), ...(method === 'single-teacher' ? ['teachers'] : [])]
+  const within = (one: string, other: string) => one === other || one.startsWith(`${other}.`)
+  for (const name of fixed.filter((one) => within(one, path) || within(path, one))) {
+    const [given, said] = [definition, applied].map((from) => JSON.stringify(valueAt(from, name)))
+    if (given === undefined || given === said) continue
+    const what = name === path ? given : `${name} ${given}`
+    throw badInput(`${what} changes nothing under method "${method}", which says ${said}`, {
+      field: path,
+      expected: `another method, or none`,
+    })
+  }
+}
+
+function valueAt(from: unknown, path: string): unknown {
+  return path
+    .split('.')
+    .reduce<unknown>(
+      (inner, key) => (isRecord(inner) && Object.hasOwn(inner, key) ? inner[key] : undefined),
+      from,
+    )
 }
 
 function set(group: Settings, [key, ...rest]: string[], value: unknown): void {

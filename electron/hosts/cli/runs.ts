@@ -2,6 +2,7 @@ import { readFileSync, existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import {
   badInput,
+  checkMethodLeaves,
   type Backend,
   type ComparisonMethod,
   type Estimate,
@@ -170,6 +171,7 @@ function withSettings(text: string, settings: readonly string[], file: string): 
   if (!settings.length) return text
   const definition = readYaml(text, file)
   for (const setting of settings) override(definition, setting)
+  for (const setting of settings) checkMethodLeaves(definition, setting.split('=')[0]!)
   return stringify(definition)
 }
 

@@ -55,6 +55,28 @@ describe('a grid', () => {
     expect(axes).toEqual({ 'loss.lambda': [0, 0.1, 0.2, 0.3], 'train.learningRate': [1e-4, 1e-3, 1e-2] })
   })
 
+  it('is refused where a method would set every cell of an axis to the same', () => {
+    const under = (method: string, axes: object) => () =>
+      expandGrid(stringify({ name: 'g', base: { ...base, method }, axes, seeds: [1] }), [])
+    expect(under('entropy-opd', { 'train.source.kind': ['student', 'mixed'] })).toThrow(
+      'axes.train.source.kind: value "mixed": train.source.kind: "mixed" changes nothing under method "entropy-opd", which says "student"',
+    )
+    // Beneath what is fixed, and above it.
+    expect(under('uniform', { 'loss.features.gamma': [0.1, 0.5] })).toThrow(
+      /axes\.loss\.features\.gamma: .*"uniform"/,
+    )
+    expect(under('uniform', { weighting: [{ strategy: 'entropy' }] })).toThrow(
+      /axes\.weighting: .*weighting\.strategy "entropy" changes nothing/,
+    )
+    expect(under('single-teacher', { teachers: [['a'], ['a', 'b']] })).toThrow(
+      /axes\.teachers: .*"single-teacher"/,
+    )
+    // A method as an axis sets what the base says otherwise, and what none of them fixes is free.
+    const methods = { method: ['uniform', 'proposed'], 'loss.lambda': [0.5, 0.9] }
+    expect(under('uniform', methods)().cells).toHaveLength(4)
+    expect(under('proposed', { 'loss.features.gamma': [0.1, 0.5] })().cells).toHaveLength(2)
+  })
+
   it('leaves out the cells that a condition matches in all its paths', () => {
     const { cells } = expand({
       axes: { 'loss.tau': [1, 2, 4], 'weighting.strategy': ['uniform', 'entropy'] },

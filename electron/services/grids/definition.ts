@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { stringify } from 'yaml'
 import {
   badInput,
+  checkMethodLeaves,
   experiment,
   grid,
   nearest,
@@ -199,7 +200,10 @@ function cellExperiment(
     setPath(definition, path.split('.'), structuredClone(value))
   definition.seed = seed
   definition.name = cellName(gridName, axes, seed)
-  return blamingAxis(axes, file, () => parse(experiment, definition))
+  return blamingAxis(axes, file, () => {
+    for (const path of Object.keys(axes)) checkMethodLeaves(definition, path)
+    return parse(experiment, definition)
+  })
 }
 
 /** Does it; a wrong field that an axis has set is told as that axis', with the value. */

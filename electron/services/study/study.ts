@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { stringify } from 'yaml'
 import {
+  checkMethodLeaves,
   conflict,
   evaluation,
   experiment,
@@ -218,6 +219,7 @@ export class Study {
     const definition = structuredClone(base)
     for (const [path, value] of Object.entries(cell.set))
       override(definition, `${path}=${JSON.stringify(value)}`)
+    for (const path of Object.keys(cell.set)) checkMethodLeaves(definition, path)
     const named = { ...definition, name: `${cell.name}, seed ${cell.seed}`, seed: cell.seed }
     const rows = libraryRows(this.parts.context)
     return resolveExperiment(parse(experiment, named, `${name}: ${cell.name}`), rows)
