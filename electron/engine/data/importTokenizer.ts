@@ -38,7 +38,7 @@ export async function importTokenizer(
   const temporary = join(`${folder}.tmp`, basename(file))
   rmSync(dirname(temporary), { recursive: true, force: true })
   mkdirSync(dirname(temporary), { recursive: true })
-  for (const beside of kind === 'huggingface' ? BESIDE : []) {
+  for (const beside of kind !== 'llama2c' ? BESIDE : []) {
     const own = join(dirname(job.path), beside)
     if (existsSync(own)) copyFile(own, join(dirname(temporary), beside))
   }
@@ -53,7 +53,7 @@ export async function importTokenizer(
     vocab: tokenizer.vocab,
     digest: sha256(fitted ?? bytes),
     pieces: piecesDigest(tokenizer),
-    ...(kind === 'huggingface' && { settings: sha256(JSON.stringify(readTokenizerSettings(temporary))) }),
+    ...(kind !== 'llama2c' && { settings: sha256(JSON.stringify(readTokenizerSettings(temporary))) }),
     lossless: SAMPLES.every((text) => tokenizer.decode(tokenizer.encode(text)) === text),
     createdAt: new Date().toISOString(),
   }

@@ -276,7 +276,11 @@ describe.skipIf(!names.length)('an export', () => {
       eos_token: { content: '</s>', lstrip: false },
     })
     expect(readFileSync(join(hf, 'chat_template.jinja'), 'utf8')).toBe(template)
-    expect(read('generation_config.json')).toEqual({ bos_token_id: 0, eos_token_id: [0, 1] })
+    expect(read('generation_config.json')).toEqual({
+      bos_token_id: 0,
+      eos_token_id: [0, 1],
+      suppress_tokens: Array.from({ length: config.vocab - tokenizer.vocab }, (_, i) => tokenizer.vocab + i),
+    })
     const gguf = join(dataDir, 'chat-gguf')
     await exportModel(exportJob.parse({ ...base, format: 'gguf', out: gguf }), () => {})
     const { metadata } = readGguf(join(gguf, 'model.gguf'))

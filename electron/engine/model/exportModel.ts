@@ -134,7 +134,7 @@ async function endsOf({ dataDir, model }: ExportJob, file: string): Promise<Ends
   const tokenizer = await loadTokenizer(dataDir, model.tokenizer)
   const { bos, ends } = tokenizer
   const { kind } = model.tokenizer
-  const settings = kind === 'huggingface' ? readTokenizerSettings(file) : NO_SETTINGS
+  const settings = kind !== 'llama2c' ? readTokenizerSettings(file) : NO_SETTINGS
   return { bos, beginning: beginningText(tokenizer), eos: ends, kind, settings }
 }
 
