@@ -176,7 +176,11 @@ test.describe('with two teachers', () => {
     await app.keyboard.press('Escape')
     const made = app.getByRole('region', { name: 'Continuation' }).getByRole('article')
     for (const prompt of ['Chop', 'Stir']) {
-      await app.getByLabel('Prompt').fill(prompt)
+      // The menu that closes gives the focus back a moment later, and what is typed would go there.
+      await expect(async () => {
+        await app.getByLabel('Prompt').fill(prompt)
+        await expect(app.getByLabel('Prompt')).toHaveValue(prompt, { timeout: 500 })
+      }).toPass()
       await app.getByRole('button', { name: 'Generate', ...button }).click()
       // A process for each of them; what the prompt before was continued with stays until they answer.
       await expect(made.nth(1).locator('p').first()).toContainText(prompt, { timeout: 90_000 })
