@@ -56,3 +56,6 @@ export type Comparison = z.output<typeof comparison>
 export type ComparisonColumn = z.output<typeof comparisonColumn>
 export type ComparisonMethod = z.output<typeof comparisonMethod>
 export type ComparisonRow = z.output<typeof comparisonRow>
+
+/** A run's name without the seed at its end: runs of one setting share it. */
+export const seedless = (name: string): string => name.replace(/[\s,;:_-]*seed[\s=]*\d+(-\d+)?$/i, '')

@@ -1,5 +1,5 @@
 import { badInput } from './errors'
-import { isRecord } from './record'
+import { isRecord, valueAt } from './record'
 
 /** The rows of the paper's Table 1, and the reference points of the field: on text, and on what the student writes. */
 export const tableMethods = [
@@ -121,15 +121,6 @@ export function checkMethodLeaves(definition: unknown, path: string): void {
       expected: `another method, or none`,
     })
   }
-}
-
-function valueAt(from: unknown, path: string): unknown {
-  return path
-    .split('.')
-    .reduce<unknown>(
-      (inner, key) => (isRecord(inner) && Object.hasOwn(inner, key) ? inner[key] : undefined),
-      from,
-    )
 }
 
 function set(group: Settings, [key, ...rest]: string[], value: unknown): void {

@@ -1,6 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { numberOf, usualReading } from '#contract'
@@ -55,39 +54,23 @@ const definition = (name: string, corpus: string, changes: object = {}) =>
     ...changes,
   })
 
-function computed(id: string) {
-  const folder = furnished.services.rooms.runs.folder(id)
-  const { steps, evaluations } = folder.metrics()
-  return {
-    steps: steps.map(({ seconds: _, tokensPerSecond: __, ...record }) => record),
-    evaluations: evaluations.map(({ seconds: _, ...record }) => record),
-    weights: folder.checkpoints().at(-1)!.files['model.safetensors'],
-  }
-}
-
 describe.each(['chats', 'indexed'])('a run on packed conversations, %s', (corpus) => {
   it('computes the same where it was killed, and with teachers that are asked anew', async () => {
     const { experiments, queue, runs } = furnished.services.rooms
     const killed = experiments.start({ definition: definition(`killed-${corpus}`, corpus) }).id
-    const folder = runs.folder(killed)
-    for (let tries = 0; (folder.metrics().steps.at(-1)?.step ?? 0) < 13; tries++) {
-      expect(tries).toBeLessThan(6000)
-      await sleep(10)
-    }
-    process.kill(parseInt(readFileSync(join(folder.path, 'worker.pid'), 'utf8')), 'SIGKILL')
-    expect(await queue.finished(killed)).toMatchObject({ status: 'failed' })
+    await furnished.kill(killed, 13)
     queue.resume(killed)
     await furnished.completed(killed)
 
     const whole = await furnished.completed(
       experiments.start({ definition: definition(`whole-${corpus}`, corpus) }).id,
     )
-    expect(computed(killed)).toEqual(computed(whole.id))
+    expect(furnished.computed(killed)).toEqual(furnished.computed(whole.id))
 
     const live = await furnished.completed(
       experiments.start({ definition: definition(`live-${corpus}`, corpus, { cache: { mode: 'off' } }) }).id,
     )
-    const [cached, asked] = [computed(whole.id), computed(live.id)]
+    const [cached, asked] = [furnished.computed(whole.id), furnished.computed(live.id)]
     for (const [i, step] of cached.steps.entries())
       expect(numberOf(asked.steps[i]!.loss)).toBeCloseTo(numberOf(step.loss), 4)
 

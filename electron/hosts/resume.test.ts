@@ -72,29 +72,16 @@ async function killed(
 
 /** Its worker killed with -9 once it has logged `step`. */
 async function killedAt(name: string, changes: object, step: number): Promise<string> {
-  const { experiments, queue, runs } = services.rooms
-  const { id } = experiments.start({ definition: definition(name, changes) })
-  const folder = runs.folder(id)
-  for (let tries = 0; (folder.metrics().steps.at(-1)?.step ?? 0) < step; tries++) {
-    expect(tries).toBeLessThan(6000)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-  process.kill(parseInt(readFileSync(join(folder.path, 'worker.pid'), 'utf8')), 'SIGKILL')
-  expect(await queue.finished(id)).toMatchObject({ status: 'failed' })
+  const { id } = services.rooms.experiments.start({ definition: definition(name, changes) })
+  await furnished.kill(id, step)
   return id
 }
 
-/** What a run computed: everything of its records but the clock, and the digest of its last weights. */
-function computed({ id }: Run) {
-  const folder = services.rooms.runs.folder(id)
-  const { steps, evaluations } = folder.metrics()
-  return {
-    steps: steps.map(({ seconds: _, tokensPerSecond: __, ...record }) => record),
-    evaluations: evaluations.map(({ seconds: _, ...record }) => record),
-    weights: folder.checkpoints().at(-1)!.files['model.safetensors'],
-    writings: written(folder.path),
-  }
-}
+/** What a run computed, what its student wrote included. */
+const computed = ({ id }: Run) => ({
+  ...furnished.computed(id),
+  writings: written(services.rooms.runs.folder(id).path),
+})
 
 /** What a run says that its student wrote; undefined of one whose student does not. */
 function written(folder: string): string | undefined {

@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { openFurnished, type Furnished } from './testing'
@@ -48,26 +47,10 @@ const kept = () =>
       .map((name) => [name, readFileSync(join(cache, name))]),
   )
 
-function computed(id: string) {
-  const folder = furnished.services.rooms.runs.folder(id)
-  const { steps, evaluations } = folder.metrics()
-  return {
-    steps: steps.map(({ seconds: _, tokensPerSecond: __, ...record }) => record),
-    evaluations: evaluations.map(({ seconds: _, ...record }) => record),
-    weights: folder.checkpoints().at(-1)!.files['model.safetensors'],
-  }
-}
-
 it('tokenizes what it reads beside its steps; a kill -9 loses none of it, and the resumed run computes the same', async () => {
-  const { experiments, queue, runs } = furnished.services.rooms
+  const { experiments, queue } = furnished.services.rooms
   const { id } = experiments.start({ definition: definition('killed') })
-  const folder = runs.folder(id)
-  for (let tries = 0; (folder.metrics().steps.at(-1)?.step ?? 0) < 13; tries++) {
-    expect(tries).toBeLessThan(6000)
-    await sleep(10)
-  }
-  process.kill(parseInt(readFileSync(join(folder.path, 'worker.pid'), 'utf8')), 'SIGKILL')
-  expect(await queue.finished(id)).toMatchObject({ status: 'failed' })
+  await furnished.kill(id, 13)
   // No file of a whole split: the run began without one.
   expect(readdirSync(cache).filter((name) => name.endsWith('.bin'))).toEqual([])
   const atKill = kept()
@@ -88,11 +71,11 @@ it('tokenizes what it reads beside its steps; a kill -9 loses none of it, and th
     expect(after.get(name)!.subarray(0, whole).equals(bytes.subarray(0, whole))).toBe(true)
   }
 
-  const resumed = computed(id)
+  const resumed = furnished.computed(id)
   // Undisturbed, on what is all there; and undisturbed with nothing there.
   for (const name of ['warm', 'cold']) {
     if (name === 'cold') rmSync(cache, { recursive: true })
     const run = await furnished.completed(experiments.start({ definition: definition(name) }).id)
-    expect(computed(run.id)).toEqual(resumed)
+    expect(furnished.computed(run.id)).toEqual(resumed)
   }
 }, 120_000)

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import { stringify } from 'yaml'
 import type { Run } from '#contract'
+import type { RunFolder } from '../store'
 import { createServices, type Services } from '../services'
 import { nodeWorkerLauncher } from './nodeWorker'
 
@@ -17,6 +18,10 @@ export interface Furnished {
   services: Services
   /** Waits for a run's end, which has to be its completion. */
   completed(id: string): Promise<Run>
+  /** What a run computed: everything of its records but the clock, and the digest of its last weights. */
+  computed(id: string): ReturnType<typeof computedIn>
+  /** Kills a run's worker with -9 once it has logged `step` steps, and waits for the run's end. */
+  kill(id: string, step: number): Promise<void>
   /** Trains a teacher of this definition into the library. */
   teach(definition: object): Promise<Run>
   /** Closes the services and removes the folder. */
@@ -31,7 +36,7 @@ export async function openFurnished({ bytes = 60_000, vocab = 300, sums = true }
   const folder = mkdtempSync(join(tmpdir(), 'retort-'))
   const dataDir = join(folder, 'data')
   const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
-  const { library, experiments, queue } = services.rooms
+  const { library, experiments, queue, runs } = services.rooms
   await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes, seed: 1 })
   if (sums) await library.generateCorpus({ name: 'sums', domain: 'arithmetic', bytes, seed: 2 })
   await library.trainTokenizer({ name: 'bpe', corpora: sums ? ['recipes', 'sums'] : ['recipes'], vocab })
@@ -45,12 +50,34 @@ export async function openFurnished({ bytes = 60_000, vocab = 300, sums = true }
     dataDir,
     services,
     completed,
+    computed: (id) => computedIn(runs.folder(id)),
+    kill: async (id, step) => {
+      await killWorker(runs.folder(id), step)
+      expect(await queue.finished(id)).toMatchObject({ status: 'failed' })
+    },
     teach: (definition) => completed(experiments.startTeacher(stringify(definition)).id),
     close: async () => {
       await services.close()
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+function computedIn(folder: RunFolder) {
+  const { steps, evaluations } = folder.metrics()
+  return {
+    steps: steps.map(({ seconds: _, tokensPerSecond: __, ...record }) => record),
+    evaluations: evaluations.map(({ seconds: _, ...record }) => record),
+    weights: folder.checkpoints().at(-1)!.files['model.safetensors'],
+  }
+}
+
+async function killWorker(folder: RunFolder, step: number): Promise<void> {
+  for (let tries = 0; (folder.metrics().steps.at(-1)?.step ?? 0) < step; tries++) {
+    expect(tries).toBeLessThan(6000)
+    await sleep(10)
+  }
+  process.kill(parseInt(readFileSync(join(folder.path, 'worker.pid'), 'utf8')), 'SIGKILL')
 }
 
 /**

@@ -129,8 +129,9 @@ export function encoderOfFile(json: unknown): ((text: string) => Int32Array) | u
   const other = file ? undefined : charactersFile.safeParse(json).data
   const known = file ?? other
   if (!known) return undefined
-  const merge = mergerOf(known.model)
-  const encode = merge && (file ? byBytes(file, merge) : byCharacters(other!, merge))
+  const pieces = new Map(Object.entries(known.model.vocab))
+  const merge = mergerOf(pieces, known.model.merges)
+  const encode = merge && (file ? byBytes(file, pieces, merge) : byCharacters(other!, pieces, merge))
   if (!encode) return undefined
   const { normalizer, added_tokens: added } = known
   const inside = apart(
@@ -169,10 +170,11 @@ function apart(tokens: readonly { id: number; content: string }[], encode: Encod
 }
 
 type Model = z.output<typeof model>
+/** The id of each piece of the vocabulary, by its text. */
+type Pieces = ReadonlyMap<string, number>
 
 /** Undefined where a merge is of what is no piece. */
-function mergerOf({ vocab, merges }: Model): ((ids: number[]) => number[]) | undefined {
-  const pieces = new Map(Object.entries(vocab))
+function mergerOf(pieces: Pieces, merges: Model['merges']): ((ids: number[]) => number[]) | undefined {
   const size = 1 + [...pieces.values()].reduce((a, b) => Math.max(a, b), 0)
   const all: Merge[] = []
   for (const pair of merges) {
@@ -190,9 +192,9 @@ const pairOf = (merge: string | readonly [string, string]) =>
 /** Undefined where a byte that texts have is of no piece, and another token stands for it. */
 function byBytes(
   { pre_tokenizer: cuts, model }: z.output<typeof bytesFile>,
+  pieces: Pieces,
   merge: (ids: number[]) => number[],
 ): Encode | undefined {
-  const pieces = new Map(Object.entries(model.vocab))
   const bytes = Array.from({ length: 256 }, (_, byte) => pieces.get(bytesToCharacters(Uint8Array.of(byte))))
   if (typeof model.unk_token === 'string' && bytes.includes(undefined)) return undefined
   const encoder = new TextEncoder()
@@ -214,9 +216,9 @@ function byBytes(
 /** Undefined where a byte is of no piece. */
 function byCharacters(
   { model }: z.output<typeof charactersFile>,
+  pieces: Pieces,
   merge: (ids: number[]) => number[],
 ): Encode | undefined {
-  const pieces = new Map(Object.entries(model.vocab))
   const hex = (byte: number) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`
   const bytes = Array.from({ length: 256 }, (_, byte) => pieces.get(hex(byte)))
   if (bytes.includes(undefined) || !pieces.has('▁')) return undefined

@@ -32,17 +32,18 @@ export async function importTokenizer(
     throw badInput('there is no such file', { file: job.path, expected: 'a tokenizer file' })
   const bytes = readFileSync(job.path)
   const kind = kindOf(bytes)
+  const isJson = kind !== 'llama2c'
   const whole = openTokenizer(job.path, kind)
   const file = tokenizerFile(job.dataDir, { id: job.id, kind })
   const folder = dirname(file)
   const temporary = join(`${folder}.tmp`, basename(file))
   rmSync(dirname(temporary), { recursive: true, force: true })
   mkdirSync(dirname(temporary), { recursive: true })
-  for (const beside of kind !== 'llama2c' ? BESIDE : []) {
+  for (const beside of isJson ? BESIDE : []) {
     const own = join(dirname(job.path), beside)
     if (existsSync(own)) copyFile(own, join(dirname(temporary), beside))
   }
-  const fitted = kind === 'llama2c' ? undefined : addedBelow(bytes, whole.vocab, job.rows)
+  const fitted = isJson ? addedBelow(bytes, whole.vocab, job.rows) : undefined
   if (fitted === undefined) copyFile(job.path, temporary)
   else writeFileSync(temporary, fitted)
   const tokenizer = fitted === undefined ? whole : openTokenizer(temporary, kind)
@@ -53,7 +54,7 @@ export async function importTokenizer(
     vocab: tokenizer.vocab,
     digest: sha256(fitted ?? bytes),
     pieces: piecesDigest(tokenizer),
-    ...(kind !== 'llama2c' && { settings: sha256(JSON.stringify(readTokenizerSettings(temporary))) }),
+    ...(isJson && { settings: sha256(JSON.stringify(readTokenizerSettings(temporary))) }),
     lossless: SAMPLES.every((text) => tokenizer.decode(tokenizer.encode(text)) === text),
     createdAt: new Date().toISOString(),
   }

@@ -1,15 +1,10 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import {
-  architecture,
-  families,
-  studentArchitecture,
-  type ArchitectureInput,
-  type ModelConfig,
-} from '#contract'
+import { architecture, type ArchitectureInput, type ModelConfig } from '#contract'
 import { startBackend } from '../backend'
 import { tf } from '../backend/tf'
 import { createRandom } from '../random'
 import { createTables, forward } from './forward'
+import { ofFamilies } from './testing'
 import { initialise, toTensors, type Weights } from './weights'
 
 const TIME = 10
@@ -28,12 +23,6 @@ const base: ModelConfig = {
   normEpsilon: 1e-5,
 }
 
-const ungrouped = ['gpt2', 'gpt_neox', 'opt']
-const ofFamilies = families.map((family): [string, ModelConfig] => {
-  const kvHeads = ungrouped.includes(family) ? 2 : 1
-  const own = studentArchitecture(family, base)
-  return [family, { ...base, family, kvHeads, ...(own && { architecture: own }) }]
-})
 const others: [string, ArchitectureInput, Partial<ModelConfig>?][] = [
   ['low caps and windows', { attention: { cap: 0.5, windows: [4, 3] }, logits: { cap: 0.8 } }],
   [
@@ -80,7 +69,7 @@ const others: [string, ArchitectureInput, Partial<ModelConfig>?][] = [
   ),
 ]
 const configs: [string, ModelConfig][] = [
-  ...ofFamilies,
+  ...ofFamilies(base),
   ...others.map(([name, own, changes]): [string, ModelConfig] => [
     name,
     { ...base, ...changes, architecture: architecture.parse(own) },

@@ -1,17 +1,12 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import {
-  architecture,
-  families,
-  studentArchitecture,
-  type ArchitectureInput,
-  type ModelConfig,
-} from '#contract'
+import { architecture, type ArchitectureInput, type ModelConfig } from '#contract'
 import { startBackend } from '../backend'
 import { tf } from '../backend/tf'
 import { countFrom } from '../data/packing'
 import { createRandom } from '../random'
 import { createTables, forward } from './forward'
 import { layoutOf, positionsOf, sameExample } from './packed'
+import { ofFamilies } from './testing'
 import { initialise, toTensors } from './weights'
 
 const base: ModelConfig = {
@@ -27,19 +22,13 @@ const base: ModelConfig = {
   ropeBase: 100,
   normEpsilon: 1e-5,
 }
-const ungrouped = ['gpt2', 'gpt_neox', 'opt']
-const ofFamilies = families.map((family): [string, ModelConfig] => {
-  const kvHeads = ungrouped.includes(family) ? 2 : 1
-  const own = studentArchitecture(family, base)
-  return [family, { ...base, family, kvHeads, ...(own && { architecture: own }) }]
-})
 const others: [string, ArchitectureInput][] = [
   ['short windows and caps', { attention: { cap: 0.5, windows: [4, 3] } }],
   ['parts of heads turned', { positions: { rotary: [{ dimensions: 4 }, { base: 7 }], byLayer: [0, 1] } }],
   ['learned positions', { positions: { rotary: [], learned: 2 } }],
 ]
 const models = [
-  ...ofFamilies,
+  ...ofFamilies(base),
   ...others.map(([name, own]): [string, ModelConfig] => [
     name,
     { ...base, architecture: architecture.parse(own) },

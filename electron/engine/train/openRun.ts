@@ -73,7 +73,7 @@ export async function openRun(job: RunJob, emit: Emit): Promise<OpenedRun> {
   const plan = await openBatchPlan(dataDir, job.config, emit)
   const progress = (phase: string, fraction: number) => emit({ type: 'progress', phase, fraction })
   const kept = last?.state.written
-  const studentText = StudentText.open(dataDir, job.config, tokenizer, plan.tokens, kept)
+  const studentText = StudentText.open(job.config, tokenizer, plan.tokens, kept)
   const config = await withTemperatures(job, tokenizer, plan.weights, emit)
   const heldOut = await HeldOut.open(dataDir, config, tokenizer)
   const earlier = await readEarlier(dataDir, config)

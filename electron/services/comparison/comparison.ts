@@ -1,4 +1,5 @@
 import {
+  meanAndDeviation,
   isNumber,
   isRecord,
   measuredOf,
@@ -14,7 +15,7 @@ import {
 } from '#contract'
 import { forgetting } from './forgetting'
 import { gatherMethods, judgePairs, type Method } from './methods'
-import { ascending, meanAndDeviation, studentQuantile } from './statistics'
+import { ascending, studentQuantile } from './statistics'
 
 export interface ComparedRun {
   row: Run

@@ -6,8 +6,6 @@ export {
   type Difference,
   holm,
   isReal,
-  mean,
-  meanAndDeviation,
   pairedBootstrap,
   type ScoreUnit,
   type SeedScores,

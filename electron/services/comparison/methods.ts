@@ -1,4 +1,4 @@
-import type { HeldOutDocument, Run, RunConfig } from '#contract'
+import { seedless, type HeldOutDocument, type Run, type RunConfig } from '#contract'
 import { type Difference, holm, isReal, pairedBootstrap, type ScoreUnit } from './statistics'
 
 /** What grouping needs of a run. */
@@ -25,7 +25,7 @@ export function gatherMethods<R extends GroupableRun>(runs: readonly R[]): Metho
     const { name: _, seed: __, ...settings } = run.config.experiment
     const corpora = run.config.corpora.map(({ row }) => row.digest)
     const key = JSON.stringify([settings, corpora, run.config.tokenizer.digest])
-    const label = run.row.name.replace(/[\s,;:_-]*seed[\s=]*\d+(-\d+)?$/i, '')
+    const label = seedless(run.row.name)
     const method = byKey.get(key) ?? { label, runs: [], repeats: [] }
     byKey.set(key, method)
     const at = method.runs.findIndex(({ row }) => row.seed === run.row.seed)

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { HeldOutDocument } from '#contract'
+import { meanAndDeviation, type HeldOutDocument } from '#contract'
 import { createRandom } from '../../files'
-import { holm, isReal, meanAndDeviation, pairedBootstrap, studentP, studentQuantile } from './statistics'
+import { holm, isReal, pairedBootstrap, studentP, studentQuantile } from './statistics'
 
 const document = (index: number, nll: number, tokens = 10, corpus = 'c'): HeldOutDocument => ({
   corpus,

@@ -139,18 +139,6 @@ export function ascending(a: number, b: number): number {
   return a === b ? 0 : a - b
 }
 
-export function mean(values: readonly number[]): number {
-  return values.reduce((a, b) => a + b, 0) / values.length
-}
-
-/** Mean and sample standard deviation (null for a single value). */
-export function meanAndDeviation(values: readonly number[]): { mean: number; deviation: number | null } {
-  const center = mean(values)
-  if (values.length < 2) return { mean: center, deviation: null }
-  const squares = values.reduce((sum, value) => sum + (value - center) ** 2, 0)
-  return { mean: center, deviation: Math.sqrt(squares / (values.length - 1)) }
-}
-
 /** 0.975 quantiles of Student's t for 1, 2, ... degrees of freedom (Abramowitz and Stegun, table 26.10). */
 const STUDENT = [
   12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131,

@@ -1,13 +1,5 @@
-import type { GridResults, SettingResult } from '#contract'
-import {
-  holm,
-  isReal,
-  mean,
-  meanAndDeviation,
-  type ScoreUnit,
-  studentP,
-  studentQuantile,
-} from '../comparison'
+import { mean, meanAndDeviation, type GridResults, type SettingResult } from '#contract'
+import { holm, isReal, type ScoreUnit, studentP, studentQuantile } from '../comparison'
 import type { DocumentBootstrap } from './documents'
 import type { MeasuredCell } from './spread'
 

@@ -1,5 +1,5 @@
+import { mean } from '#contract'
 import { RandomForestRegression } from 'ml-random-forest'
-import { mean } from '../comparison'
 
 export interface Importance {
   /** Main effect of each axis: its share of the variance, 0..1. */

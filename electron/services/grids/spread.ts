@@ -1,5 +1,5 @@
-import { settingText, type GridCell, type Spread } from '#contract'
-import { mean, meanAndDeviation, studentQuantile } from '../comparison'
+import { mean, meanAndDeviation, settingText, type GridCell, type Spread } from '#contract'
+import { studentQuantile } from '../comparison'
 
 /** A completed cell with the value of the metric that is looked at, a finite one. */
 export type MeasuredCell = GridCell & { run: string; value: number }

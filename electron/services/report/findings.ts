@@ -1,5 +1,5 @@
-import { numberOf, type Corpus, type ModelScore, type Run } from '#contract'
-import { ascending, judge, mean, type Method } from '../comparison'
+import { mean, numberOf, type Corpus, type ModelScore, type Run } from '#contract'
+import { ascending, judge, type Method } from '../comparison'
 import { show, teachersOf, type ReportedRun } from './content'
 import { sayVerdict } from './methods'
 

@@ -1,5 +1,12 @@
-import { measuredOf, numberOf, showP, type EvaluationRecord, type Measured } from '#contract'
-import { type Method, meanAndDeviation, type Verdict } from '../comparison'
+import {
+  meanAndDeviation,
+  measuredOf,
+  numberOf,
+  showP,
+  type EvaluationRecord,
+  type Measured,
+} from '#contract'
+import { type Method, type Verdict } from '../comparison'
 import { BOOTSTRAP, type Marking } from './marks'
 import type { Column, Table } from './table'
 

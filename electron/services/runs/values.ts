@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
-  isRecord,
   measured,
   runFiles,
   settingText,
+  valueAt,
   type ParsedParams,
   type Result,
   type Run,
@@ -62,11 +62,7 @@ function experimentOf(text: string): unknown {
 }
 
 function setting(experiment: unknown, path: string): RunValue {
-  let value = experiment
-  for (const name of path.split('.')) {
-    if (!isRecord(value) || !Object.hasOwn(value, name)) return null
-    value = value[name]
-  }
+  const value = valueAt(experiment, path)
   if (value === null || value === undefined) return null
   return typeof value === 'number' || typeof value === 'string' ? value : settingText(value)
 }

@@ -24,11 +24,8 @@ export const useStreams = defineStore('streams', () => {
     open.set(stream, { text: '', written: [] })
     return stream
   }
-  /** What was written of it so far, which is forgotten here. */
-  function end(stream: string): Stream {
-    const found = open.get(stream) ?? { text: '', written: [] }
+  function end(stream: string): void {
     open.delete(stream)
-    return found
   }
   return { open, begin, end }
 })

@@ -56,7 +56,6 @@ export class StudentText {
    * @throws bad-input where a corpus has no prompts
    */
   static open(
-    dataDir: string,
     config: RunConfig,
     tokenizer: TextTokenizer,
     tokens: readonly (TokenFile | undefined)[],

@@ -1,4 +1,4 @@
-import { numberOf, type RunRow } from '#contract'
+import { meanAndDeviation, numberOf, seedless, type RunRow } from '#contract'
 
 export const foldings = { grid: 'Grid', experiment: 'Experiment', seeds: 'Seeds' } as const
 export type Folding = keyof typeof foldings
@@ -12,9 +12,6 @@ export interface Fold {
   label: string
   runs: RunRow[]
 }
-
-/** A name without the seed at its end. */
-const seedless = (name: string) => name.replace(/[\s,;:_-]*seed[\s=]*\d+(-\d+)?$/i, '')
 
 /**
  * Runs in their order, those of one grid, experiment or name together where the first of them is; what belongs to none,
@@ -59,8 +56,6 @@ export function foldRuns(
 export function meanOf(values: readonly unknown[]): { mean: number; deviation?: number } | undefined {
   const own = values.map((value) => numberOf(value as number)).filter(Number.isFinite)
   if (!own.length) return undefined
-  const mean = own.reduce((sum, value) => sum + value, 0) / own.length
-  if (own.length === 1) return { mean }
-  const squares = own.reduce((sum, value) => sum + (value - mean) ** 2, 0)
-  return { mean, deviation: Math.sqrt(squares / (own.length - 1)) }
+  const { mean, deviation } = meanAndDeviation(own)
+  return deviation === null ? { mean } : { mean, deviation }
 }
