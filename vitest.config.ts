@@ -6,6 +6,7 @@ export default defineConfig({
   plugins: [vue()],
   resolve: { alias: { '#contract': resolve(import.meta.dirname, 'electron/contract/index.ts') } },
   test: {
+    globalSetup: 'electron/hosts/buildFirst.ts',
     include: ['electron/**/*.test.ts', 'renderer/**/*.test.ts'],
     // Real workers and real training: slow machines are given time, and two files at once are enough for two cores.
     testTimeout: 120_000,

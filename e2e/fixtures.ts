@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { stringify } from 'yaml'
-import { nodeWorkerLauncher } from '../electron/hosts/nodeWorker'
+import { builtWorkers, commandLine } from '../electron/hosts/built'
 import { createServices } from '../electron/services'
 import { Catalogue } from '../electron/store'
 
@@ -26,7 +26,7 @@ export const small = {
  * other is the same with its logits scaled.
  */
 export async function furnish(dataDir: string, pair = false): Promise<void> {
-  const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+  const services = await createServices({ dataDir, spawnWorker: builtWorkers(), host: 'cli' })
   try {
     const { library, experiments, queue } = services.rooms
     await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes: 60_000, seed: 1 })
@@ -52,7 +52,7 @@ export async function furnish(dataDir: string, pair = false): Promise<void> {
 /** The library with a grid of four settings that is done, and three runs that wait in a paused queue. */
 export async function furnishGrid(dataDir: string): Promise<void> {
   await furnish(dataDir)
-  const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+  const services = await createServices({ dataDir, spawnWorker: builtWorkers(), host: 'cli' })
   const { grids } = services.rooms
   const train = { ...small.train, steps: 4 }
   const grid = {
@@ -63,7 +63,7 @@ export async function furnishGrid(dataDir: string): Promise<void> {
   await grids.finished(grids.start({ definition: stringify(grid) }).id)
   await services.close()
   // A command's runs do not wait for the app's queue.
-  const app = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'web' })
+  const app = await createServices({ dataDir, spawnWorker: builtWorkers(), host: 'web' })
   await app.call('settings.set', { queuePaused: true })
   for (const name of ['first', 'second', 'third']) {
     app.rooms.experiments.start({ definition: stringify({ ...small, name }) })
@@ -86,8 +86,7 @@ export async function startHost(
   dataDir: string,
   home?: string,
 ): Promise<{ url: string; child: ChildProcess }> {
-  const entry = join(root, 'electron/hosts/cli/index.ts')
-  const child = spawn(process.execPath, ['--import', 'tsx', entry, 'serve', '--data-dir', dataDir], {
+  const child = spawn(process.execPath, [commandLine, 'serve', '--data-dir', dataDir], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
     ...(home !== undefined && { env: { ...process.env, HOME: home } }),

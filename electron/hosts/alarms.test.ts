@@ -8,7 +8,7 @@ import { numberOf, memoryMend, type Alarm, type AlarmSignature, type Experiment,
 import { createServices, type Services } from '../services'
 import { WorkerDeath } from '../services/jobs'
 import { memoryKills, recordOutOfMemory } from '../services/memory'
-import { nodeWorkerLauncher } from './nodeWorker'
+import { builtWorkers } from './built'
 import { openFurnished, type Furnished } from './testing'
 
 /** Every failure signature by a run that really fails so, its mend, and runs that do not fail. */
@@ -167,7 +167,7 @@ describe('a lack of memory', () => {
       return console.warn('SKIPPED: a run out of memory: this system does not limit the memory of a process')
     const dataDir = join(furnished.folder, 'data')
     await services.close()
-    services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher({ node }), host: 'cli' })
+    services = await createServices({ dataDir, spawnWorker: builtWorkers(node), host: 'cli' })
     try {
       const { experiments, queue } = services.rooms
       const large = { ...train, steps: 2, warmup: 1, batch: 2048 }
@@ -192,7 +192,7 @@ describe('a lack of memory', () => {
       expect(again, again.reason).toMatchObject({ status: 'completed', step: 2 })
     } finally {
       await services.close()
-      services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+      services = await createServices({ dataDir, spawnWorker: builtWorkers(), host: 'cli' })
     }
   })
 

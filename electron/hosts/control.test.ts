@@ -7,7 +7,7 @@ import { createServices, type Services } from '../services'
 import { parseExperiment, resolveExperiment } from '../services/experiments'
 import { libraryRows } from '../services/context'
 import { startJob } from '../services/jobs'
-import { nodeWorkerLauncher } from './nodeWorker'
+import { builtWorkers } from './built'
 
 let dataDir: string
 let services: Services
@@ -24,7 +24,7 @@ ${more}`
 
 beforeAll(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'retort-'))
-  services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+  services = await createServices({ dataDir, spawnWorker: builtWorkers(), host: 'cli' })
   const { library } = services.rooms
   await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes: 60_000, seed: 1 })
   await library.trainTokenizer({ name: 'bpe', corpora: ['recipes'], vocab: 320 })

@@ -17,7 +17,7 @@ import { stringify } from 'yaml'
 import { LIBRARY_ROW, type Teacher, type WeightsReference } from '#contract'
 import { performJob } from '../services/jobs'
 import { Catalogue, healthOf, paths, rebuildCatalogue, sweepLeftOvers, type LibraryNoun } from '../store'
-import { nodeWorkerLauncher } from './nodeWorker'
+import { builtWorkers, commandLine } from './built'
 import { openFurnished, type Furnished } from './testing'
 
 let furnished: Furnished
@@ -213,7 +213,7 @@ describe('the health of a data directory', () => {
   })
 
   it('makes rows of what jobs brought for a process that was killed before it heard of their end', async () => {
-    const context = { dataDir, threads: () => 1, spawnWorker: nodeWorkerLauncher() }
+    const context = { dataDir, threads: () => 1, spawnWorker: builtWorkers() }
     const from = new Catalogue(dataDir, 'read').data.teachers.find(({ name }) => name === 'cook')!
     await performJob(context, { kind: 'derive-teacher', id: 'sure', name: 'sure', from, logitScale: 2 })
     await performJob(context, {
@@ -251,19 +251,10 @@ describe('the health of a data directory', () => {
 
 describe('retort doctor', () => {
   const cli = (...args: string[]) =>
-    spawnSync(
-      process.execPath,
-      [
-        '--import',
-        'tsx',
-        resolve(import.meta.dirname, 'cli/index.ts'),
-        'doctor',
-        ...args,
-        '--data-dir',
-        dataDir,
-      ],
-      { encoding: 'utf8', cwd: resolve(import.meta.dirname, '../..') },
-    )
+    spawnSync(process.execPath, [commandLine, 'doctor', ...args, '--data-dir', dataDir], {
+      encoding: 'utf8',
+      cwd: resolve(import.meta.dirname, '../..'),
+    })
 
   it('ends with 2 where something is wrong, and mends with --rebuild alone', () => {
     mkdirSync(leftByImport())

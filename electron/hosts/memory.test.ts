@@ -9,11 +9,11 @@ import { libraryRows } from '../services/context'
 import { parseExperiment, resolveExperiment } from '../services/experiments'
 import { performJob } from '../services/jobs'
 import { peakMemory } from '../services/memory'
-import { nodeWorkerLauncher } from './nodeWorker'
+import { builtWorkers } from './built'
 
 // Once more where it grew: the heap's end may fall before a collection, but what leaks leaks every time.
 it('trains without growing: resident memory after step 200 and after step 900', { retry: 1 }, async () => {
-  const context = { dataDir: '', threads: () => 1, spawnWorker: nodeWorkerLauncher() }
+  const context = { dataDir: '', threads: () => 1, spawnWorker: builtWorkers() }
   const job = { kind: 'bench', config: 'tiny', steps: 900, backend: 'onnx' } as const
   const { growth } = await performJob<BenchResult>(context, job)
   // Garbage that nobody collected made it 7 % and more.
@@ -22,7 +22,7 @@ it('trains without growing: resident memory after step 200 and after step 900', 
 
 it('takes the memory that was estimated before the start, and refuses what is too much', async () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'retort-'))
-  const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+  const services = await createServices({ dataDir, spawnWorker: builtWorkers(), host: 'cli' })
   const { library, context, experiments, queue, grids } = services.rooms
   try {
     await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes: 60_000, seed: 1 })

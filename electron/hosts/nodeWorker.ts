@@ -10,11 +10,13 @@ const STDERR_KEPT = 4000
  * Starts workers as plain Node processes: from the built `worker.js` beside this module, or from source through tsx
  * when this module itself runs from source.
  *
+ * @param options.worker the built worker to run instead
  * @param options.node the Node to run, default the one that runs this
  */
-export function nodeWorkerLauncher(options: { node?: string } = {}): SpawnWorker {
-  const fromSource = import.meta.url.endsWith('.ts')
-  const entry = fileURLToPath(new URL(fromSource ? '../engine/worker.ts' : './worker.js', import.meta.url))
+export function nodeWorkerLauncher(options: { worker?: string; node?: string } = {}): SpawnWorker {
+  const fromSource = !options.worker && import.meta.url.endsWith('.ts')
+  const beside = fromSource ? '../engine/worker.ts' : './worker.js'
+  const entry = options.worker ?? fileURLToPath(new URL(beside, import.meta.url))
   const execArgv = fromSource ? ['--import', import.meta.resolve('tsx')] : []
   return () => {
     const child = fork(entry, [], {

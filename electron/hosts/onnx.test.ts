@@ -5,7 +5,7 @@ import { stringify } from 'yaml'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { numberOf, runFiles, type Run } from '#contract'
 import { createServices, type Services } from '../services'
-import { nodeWorkerLauncher } from './nodeWorker'
+import { builtWorkers } from './built'
 
 /** A software GPU; Debian's chromium brings it. */
 const SWIFTSHADER = '/usr/lib/chromium/vk_swiftshader_icd.json'
@@ -19,7 +19,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'retort-'))
   services = await createServices({
     dataDir: join(folder, 'data'),
-    spawnWorker: nodeWorkerLauncher(),
+    spawnWorker: builtWorkers(),
     host: 'cli',
   })
   const { library, experiments, models } = services.rooms

@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { createServices } from '../services'
-import { nodeWorkerLauncher } from './nodeWorker'
+import { builtWorkers } from './built'
 
 it('an experiment that was changed by somebody else meanwhile is not written over without a word', async () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'retort-'))
-  const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'web' })
+  const services = await createServices({ dataDir, spawnWorker: builtWorkers(), host: 'web' })
   try {
     const definition = (seed: number) =>
       stringify({

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { createServices, type Services } from '../services'
-import { nodeWorkerLauncher } from './nodeWorker'
+import { builtWorkers } from './built'
 import { openFurnished, type Furnished } from './testing'
 
 let furnished: Furnished
@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(furnished.folder, { recursive: true, force: true }))
 
 const open = (host: 'cli' | 'web') =>
-  createServices({ dataDir: furnished.dataDir, spawnWorker: nodeWorkerLauncher(), host })
+  createServices({ dataDir: furnished.dataDir, spawnWorker: builtWorkers(), host })
 const definition = stringify({
   name: 'waits',
   corpus: 'recipes',

@@ -13,7 +13,7 @@ import { readModel } from '../engine/model/modelFolder'
 import { toTensors } from '../engine/model/weights'
 import { Double } from '../engine/teachers/served/testing'
 import { createServices, type Services } from '../services'
-import { nodeWorkerLauncher } from './nodeWorker'
+import { builtWorkers } from './built'
 
 /** A teacher that was trained here, and the same behind servers of two dialects. */
 const KEY = 'sk-never-written-down'
@@ -35,7 +35,7 @@ beforeAll(async () => {
   process.env.RETORT_TEST_SERVER_KEY = KEY
   services = await createServices({
     dataDir: join(folder, 'data'),
-    spawnWorker: nodeWorkerLauncher(),
+    spawnWorker: builtWorkers(),
     host: 'cli',
   })
   const { library, experiments } = services.rooms

@@ -7,13 +7,13 @@ import { createServices, type Services } from '../services'
 import { libraryRows } from '../services/context'
 import { resolveExperiment } from '../services/experiments'
 import { paceOf, SideBySide, type Speeds } from '../services/grids'
-import { nodeWorkerLauncher } from './nodeWorker'
+import { builtWorkers } from './built'
 
 let dataDir: string
 let services: Services
 beforeAll(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'retort-'))
-  services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+  services = await createServices({ dataDir, spawnWorker: builtWorkers(), host: 'cli' })
   const { library, experiments, queue } = services.rooms
   await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes: 30_000, seed: 1 })
   await library.trainTokenizer({ name: 'bpe', corpora: ['recipes'], vocab: 300 })

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { stringify } from 'yaml'
-import { nodeWorkerLauncher } from './nodeWorker'
+import { builtWorkers } from './built'
 import { createServices, type Services } from '../services'
 import { parseStudy } from '../services/study'
 
@@ -28,7 +28,7 @@ const study = () => parseStudy(stringify(definition), 'study.yaml', folder)
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'retort-'))
   const dataDir = join(folder, 'data')
-  services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+  services = await createServices({ dataDir, spawnWorker: builtWorkers(), host: 'cli' })
   const { library } = services.rooms
   await library.generateCorpus({ name: 'other', domain: 'kitchen', bytes: 30_000, seed: 1 })
   await library.trainTokenizer({ name: 'bpe', corpora: ['other'], vocab: 300 })

@@ -8,7 +8,7 @@ import { stringify } from 'yaml'
 import type { Run } from '#contract'
 import type { RunFolder } from '../store'
 import { createServices, type Services } from '../services'
-import { nodeWorkerLauncher } from './nodeWorker'
+import { builtWorkers } from './built'
 
 /** What tests of hosts share: a data directory with something to learn from. */
 export interface Furnished {
@@ -35,7 +35,7 @@ export interface Furnished {
 export async function openFurnished({ bytes = 60_000, vocab = 300, sums = true } = {}): Promise<Furnished> {
   const folder = mkdtempSync(join(tmpdir(), 'retort-'))
   const dataDir = join(folder, 'data')
-  const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+  const services = await createServices({ dataDir, spawnWorker: builtWorkers(), host: 'cli' })
   const { library, experiments, queue, runs } = services.rooms
   await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes, seed: 1 })
   if (sums) await library.generateCorpus({ name: 'sums', domain: 'arithmetic', bytes, seed: 2 })

@@ -4,16 +4,16 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { commandLine } from '../built'
 
 const root = resolve(import.meta.dirname, '../../..')
-const entry = join(root, 'electron/hosts/cli/index.ts')
 let folder: string
 beforeAll(() => (folder = mkdtempSync(join(tmpdir(), 'retort-'))))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 describe('a bench that is ended by a signal', () => {
   it.each(['SIGINT', 'SIGTERM'] as const)('leaves no files behind: %s', async (signal) => {
-    const args = ['--import', 'tsx', entry, 'bench', '--part', 'grid', '--config', 'tiny', '--steps', '5000']
+    const args = [commandLine, 'bench', '--part', 'grid', '--config', 'tiny', '--steps', '5000']
     const command = spawn(process.execPath, args, {
       cwd: root,
       env: { ...process.env, TMPDIR: folder },
@@ -34,7 +34,7 @@ describe('a bench that is ended by a signal', () => {
 })
 
 it('a part without the configuration R refuses it in one line', () => {
-  const args = ['--import', 'tsx', entry, 'bench', '--part', 'grid', '--config', 'R']
+  const args = [commandLine, 'bench', '--part', 'grid', '--config', 'R']
   const { status, stderr } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' })
   expect(status).toBe(2)
   expect(stderr.trim().split('\n')).toEqual([

@@ -14,11 +14,10 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createServices } from '../../services'
-import { nodeWorkerLauncher } from '../nodeWorker'
+import { builtWorkers, commandLine } from '../built'
 import { killAt } from '../testing'
 
 const root = resolve(import.meta.dirname, '../../..')
-const entry = join(root, 'electron/hosts/cli/index.ts')
 let folder: string
 let dataDir: string
 
@@ -34,7 +33,7 @@ interface Finished {
 function retort(...args: string[]): Finished {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
-    ['--import', 'tsx', entry, ...args, '--data-dir', dataDir, '--json'],
+    [commandLine, ...args, '--data-dir', dataDir, '--json'],
     { cwd: root, encoding: 'utf8' },
   )
   const last = stdout.trim().split('\n').at(-1) ?? ''
@@ -84,7 +83,7 @@ function contents(): string[] {
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'retort-'))
   dataDir = join(folder, 'data')
-  const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+  const services = await createServices({ dataDir, spawnWorker: builtWorkers(), host: 'cli' })
   const { library } = services.rooms
   await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes: 60_000, seed: 1 })
   await library.trainTokenizer({ name: 'bpe', corpora: ['recipes'], vocab: 320 })
@@ -123,7 +122,7 @@ describe('a run', () => {
 
   /** The command that starts a run of 40 steps, in a process of its own. */
   function start(yaml: string, name: string) {
-    const args = ['--import', 'tsx', entry, 'run', yaml, '--set', `name=${name}`, '--set', 'train.steps=40']
+    const args = [commandLine, 'run', yaml, '--set', `name=${name}`, '--set', 'train.steps=40']
     return spawn(process.execPath, [...args, '--data-dir', dataDir], { cwd: root, stdio: 'ignore' })
   }
 
@@ -319,7 +318,7 @@ describe('bad input gets one line, exit status 2, and nothing is written', () =>
 
   beforeAll(async () => {
     expect(retort('import', 'corpus', file('short.txt', 'A few words.\nOther words.\n')).status).toBe(0)
-    const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+    const services = await createServices({ dataDir, spawnWorker: builtWorkers(), host: 'cli' })
     await services.rooms.library.trainTokenizer({ name: 'other', corpora: ['recipes'], vocab: 300 })
     await services.close()
   })

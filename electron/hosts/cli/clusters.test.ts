@@ -2,17 +2,16 @@
 import { spawnSync } from 'node:child_process'
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { numberOf, type GridRow, type Submission } from '#contract'
 import { found, slurmMissing, TestSlurm } from './testSlurm'
-import { nodeWorkerLauncher } from '../nodeWorker'
+import { builtWorkers, commandLine } from '../built'
 import { createServices, type Services } from '../../services'
 
-const entry = resolve(import.meta.dirname, 'index.ts')
-const retort = [process.execPath, '--import', import.meta.resolve('tsx'), entry]
+const retort = [process.execPath, commandLine]
 
 const missing = slurmMissing()
 if (missing) console.log(`SKIPPED: no real Slurm here: ${missing}`)
@@ -60,8 +59,7 @@ describe.skipIf(missing)('a grid on a real Slurm', () => {
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   })
 
-  const open = (dataDir: string) =>
-    createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'web' })
+  const open = (dataDir: string) => createServices({ dataDir, spawnWorker: builtWorkers(), host: 'web' })
 
   const profile = (more: object = {}) =>
     stringify({

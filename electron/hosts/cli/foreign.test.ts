@@ -3,12 +3,12 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
+import { commandLine } from '../built'
 import { killAt, openFurnished, type Furnished } from '../testing'
 
 /** Runs with a teacher of the student's tokenizer and one of another, as a person starts them. */
 
 const root = resolve(import.meta.dirname, '../../..')
-const command = ['--import', 'tsx', join(root, 'electron/hosts/cli/index.ts')]
 let furnished: Furnished
 let folder: string
 let dataDir: string
@@ -28,12 +28,15 @@ function file(name: string, changes: Record<string, unknown> = {}): string {
 
 function retort(...args: string[]) {
   const options = { cwd: root, encoding: 'utf8' as const }
-  return spawnSync(process.execPath, [...command, ...args, '--data-dir', dataDir, '--json'], options)
+  return spawnSync(process.execPath, [commandLine, ...args, '--data-dir', dataDir, '--json'], options)
 }
 
 /** The command in a process of its own. */
 function start(...args: string[]) {
-  return spawn(process.execPath, [...command, ...args, '--data-dir', dataDir], { cwd: root, stdio: 'ignore' })
+  return spawn(process.execPath, [commandLine, ...args, '--data-dir', dataDir], {
+    cwd: root,
+    stdio: 'ignore',
+  })
 }
 
 function done(...args: string[]) {

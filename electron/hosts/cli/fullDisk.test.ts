@@ -4,10 +4,10 @@ import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import type { Checkpoint, LoggedEvent } from '#contract'
+import { commandLine } from '../built'
 import { openFurnished, type Furnished } from '../testing'
 
 const root = resolve(import.meta.dirname, '../../..')
-const entry = join(root, 'electron/hosts/cli/index.ts')
 
 /** A file system of its own size needs a namespace of its own, which not every machine allows. */
 const allowed = spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', 'tmpfs', '/tmp']).status === 0
@@ -51,7 +51,7 @@ describe.skipIf(!allowed)('a disk that is too small', () => {
       script,
       `cp -r ${disk}/data/runs ${runs}`,
     ]
-    const retort = `${process.execPath} --import tsx ${entry}`
+    const retort = `${process.execPath} ${commandLine}`
     const { stderr, stdout, status } = spawnSync('unshare', ['-rm', 'sh', '-ec', lines.join('\n')], {
       cwd: root,
       encoding: 'utf8',

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { createRandom } from '../../files'
 import { createServices } from '../../services'
-import { nodeWorkerLauncher } from '../nodeWorker'
+import { builtWorkers, commandLine } from '../built'
 
 const root = resolve(import.meta.dirname, '../../..')
 /** Cells and kills; `RETORT_GRID_KILLS=12x20` asks for more than there is time for at every change. */
@@ -32,7 +32,7 @@ const experiment = {
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'retort-'))
   const dataDir = join(folder, 'undisturbed')
-  const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+  const services = await createServices({ dataDir, spawnWorker: builtWorkers(), host: 'cli' })
   const { library, experiments, queue } = services.rooms
   await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes: 60_000, seed: 1 })
   await library.trainTokenizer({ name: 'bpe', corpora: ['recipes'], vocab: 320 })
@@ -52,8 +52,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** `retort grid`, two cells side by side, as the leader of its process group. */
 function start(dataDir: string, file = yaml): ChildProcess {
-  const entry = join(root, 'electron/hosts/cli/index.ts')
-  const args = ['--import', 'tsx', entry, 'grid', file, '--jobs', '2', '--data-dir', dataDir, '--json']
+  const args = [commandLine, 'grid', file, '--jobs', '2', '--data-dir', dataDir, '--json']
   return spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'ignore'], detached: true })
 }
 

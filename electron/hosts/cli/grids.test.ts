@@ -5,12 +5,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { numberOf, type StepRecord } from '#contract'
 import { createServices, type Services } from '../../services'
-import { nodeWorkerLauncher } from '../nodeWorker'
+import { builtWorkers } from '../built'
 
 let folder: string
 let dataDir: string
-const open = (dir = dataDir) =>
-  createServices({ dataDir: dir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+const open = (dir = dataDir) => createServices({ dataDir: dir, spawnWorker: builtWorkers(), host: 'cli' })
 
 const base = {
   name: 'base',

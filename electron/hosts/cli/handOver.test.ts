@@ -7,11 +7,10 @@ import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createServices } from '../../services'
 import { paths } from '../../store'
-import { nodeWorkerLauncher } from '../nodeWorker'
+import { builtWorkers, commandLine } from '../built'
 import { connectTo } from '../web/testing'
 
 const root = resolve(import.meta.dirname, '../../..')
-const entry = join(root, 'electron/hosts/cli/index.ts')
 const folder = mkdtempSync(join(tmpdir(), 'retort-handover-'))
 const dataDir = join(folder, 'data')
 
@@ -25,14 +24,10 @@ interface Started {
 
 /** The command line as a process of its own, in a folder of its own. */
 function start(...args: string[]): Started {
-  const child = spawn(
-    process.execPath,
-    ['--import', 'tsx', entry, ...args, '--data-dir', dataDir, '--json'],
-    {
-      cwd: root,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
-  )
+  const child = spawn(process.execPath, [commandLine, ...args, '--data-dir', dataDir, '--json'], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const said = { stdout: '', stderr: '' }
   let wake = () => {}
   for (const stream of ['stdout', 'stderr'] as const)
@@ -88,7 +83,7 @@ let app: Awaited<ReturnType<typeof open>>
 let alone: { perplexity: unknown }
 
 beforeAll(async () => {
-  const services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+  const services = await createServices({ dataDir, spawnWorker: builtWorkers(), host: 'cli' })
   const { library } = services.rooms
   await library.generateCorpus({ name: 'recipes', domain: 'kitchen', bytes: 40_000, seed: 1 })
   await library.trainTokenizer({ name: 'bpe', corpora: ['recipes'], vocab: 300 })
@@ -188,7 +183,7 @@ describe('a command beside the app that is open on its data directory', () => {
     const calls: Socket[] = []
     const other = createServer((socket) => calls.push(socket)).listen(app.port, '127.0.0.1')
     await once(other, 'listening')
-    const holder = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'cli' })
+    const holder = await createServices({ dataDir, spawnWorker: builtWorkers(), host: 'cli' })
     const refused = await start('run', file('third.yaml', definition('third'))).ended
     expect(refused).toMatchObject({ status: 1, stderr: expect.stringMatching(/in use by process \d+/) })
     expect(calls).toEqual([])

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { commandLine } from '../built'
 import { startFakeHub, type FakeHub } from '../../engine/model/hub/fakeHub'
 
 const root = resolve(import.meta.dirname, '../../..')
@@ -33,10 +34,9 @@ describe.skipIf(!there)('a model of the Hub, by the command line', () => {
 
   function start(path: string, more: Record<string, string> = {}) {
     const { HF_TOKEN: _, HF_HUB_CACHE: __, HF_HUB_OFFLINE: ___, ...env } = process.env
-    const entry = join(root, 'electron/hosts/cli/index.ts')
     return spawn(
       process.execPath,
-      ['--import', 'tsx', entry, 'import', 'teacher', path, '--data-dir', dataDir, '--json'],
+      [commandLine, 'import', 'teacher', path, '--data-dir', dataDir, '--json'],
       { cwd: root, env: { ...env, HF_ENDPOINT: hub.endpoint, HF_HOME: join(folder, 'hf'), ...more } },
     )
   }

@@ -1,13 +1,13 @@
 import { expect, it } from 'vitest'
 import type { BenchResult } from '#contract'
 import { performJob } from '../../services/jobs'
-import { nodeWorkerLauncher } from '../nodeWorker'
+import { builtWorkers } from '../built'
 import { besideNeighbour, describeSweep, sweep } from './sweep'
 
 it('times the step for every number of threads, alone and beside a neighbour', async () => {
   const measure = (threads: number) =>
     performJob<BenchResult>(
-      { dataDir: '', threads: () => threads, spawnWorker: nodeWorkerLauncher() },
+      { dataDir: '', threads: () => threads, spawnWorker: builtWorkers() },
       { kind: 'bench', config: 'tiny', steps: 2, backend: 'onnx' },
     )
   const rows = await sweep(measure, 2)

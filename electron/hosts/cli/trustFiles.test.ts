@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { commandLine } from '../built'
 
 const root = resolve(import.meta.dirname, '../../..')
 const faults = join(root, '../shared/faults/trust')
@@ -59,7 +60,7 @@ function retort(...args: string[]) {
   const started = performance.now()
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
-    ['--import', 'tsx', join(root, 'electron/hosts/cli/index.ts'), ...args, '--data-dir', dataDir],
+    [commandLine, ...args, '--data-dir', dataDir],
     {
       cwd: root,
       encoding: 'utf8',

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createServices, type Services } from '../../services'
-import { nodeWorkerLauncher } from '../nodeWorker'
+import { builtWorkers } from '../built'
 import { startWebHost, type WebHost } from '.'
 import { connectTo } from './testing'
 
@@ -15,7 +15,7 @@ let host: WebHost
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'retort-'))
   const dataDir = join(folder, 'data')
-  services = await createServices({ dataDir, spawnWorker: nodeWorkerLauncher(), host: 'web' })
+  services = await createServices({ dataDir, spawnWorker: builtWorkers(), host: 'web' })
 })
 afterEach(async () => {
   await host.close()

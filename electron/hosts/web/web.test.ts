@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createServices, type Services } from '../../services'
-import { nodeWorkerLauncher } from '../nodeWorker'
+import { builtWorkers } from '../built'
 import { connectTo } from './testing'
 import { startWebHost, writeRedirect, type WebHost } from '.'
 
@@ -24,7 +24,7 @@ beforeEach(async () => {
   writeFileSync(join(folder, 'secret.txt'), 'secret')
   services = await createServices({
     dataDir: join(folder, 'data'),
-    spawnWorker: nodeWorkerLauncher(),
+    spawnWorker: builtWorkers(),
     host: 'web',
   })
   host = await startWebHost({ services, rendererDir: page })
