@@ -1,6 +1,6 @@
 import { mkdirSync, realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, rail, test } from './fixtures'
+import { expect, innerText, rail, test } from './fixtures'
 
 const exact = { exact: true } as const
 test.use({ library: 'empty' })
@@ -68,7 +68,7 @@ test('the first page leads from a text to a distilled student by clicks, and tic
 
   await rail(app, 'Experiments').click()
   await way.getByRole('button', { name: 'Make an experiment' }).click()
-  await expect(app.getByLabel('YAML')).toHaveValue(/^name: tales-teacher-on-tales\n/)
+  await expect(app.getByLabel('YAML')).toHaveText(/^name: tales-teacher-on-tales\n/, innerText)
   await app.getByLabel('Steps', exact).fill('10')
   await app.getByLabel('Steps', exact).press('Tab')
   await app.getByRole('button', { name: 'Save', ...exact }).click()

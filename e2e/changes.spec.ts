@@ -1,4 +1,4 @@
-import { expect, rail, test } from './fixtures'
+import { expect, innerText, rail, test } from './fixtures'
 
 test.use({ library: 'grid' })
 
@@ -9,8 +9,8 @@ test('an experiment tells what of it differs from the defaults, and lets go of i
   const rate = changes.getByRole('row', { name: /train\.learningRate/ })
   await expect(rate).toContainText('0.003')
   const yaml = app.getByRole('textbox', { name: 'YAML' })
-  await expect(yaml).toHaveValue(/learningRate: 0.003/)
+  await expect(yaml).toHaveText(/learningRate: 0.003/, innerText)
   await changes.getByRole('button', { name: 'Reset train.batch' }).click()
-  await expect(yaml).not.toHaveValue(/\bbatch:/)
+  await expect(yaml).not.toHaveText(/\bbatch:/, innerText)
   await expect(changes.getByRole('row', { name: /train\.batch/ })).toHaveCount(0)
 })

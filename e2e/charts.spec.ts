@@ -57,6 +57,39 @@ test('charts are drawn over steps, tokens or time, smoothed, logarithmic, and wi
   expect(svg).toContain('>nats/token</text>')
 })
 
+test('a chart is zoomed along either axis, and shown as large as the window', async ({ app }) => {
+  await app.getByRole('button', { name: 'Run small' }).click()
+  await expect(app.getByText('completed', exact)).toBeVisible({ timeout: 90_000 })
+  const chart = app.getByRole('region', { name: 'Loss', ...exact })
+  const other = app.getByRole('region', { name: 'Gradient norm' })
+  await expect(chart).toContainText('step 400')
+  const pictureOf = async (one: typeof chart) => (await one.locator('canvas').screenshot()).toString('base64')
+  const over = chart.locator('.u-over')
+  const leave = () => app.getByRole('heading', { level: 1 }).hover()
+  await leave()
+  const [whole, beside] = [await pictureOf(chart), await pictureOf(other)]
+  await over.scrollIntoViewIfNeeded()
+  const { x, y, height } = (await over.boundingBox())!
+  await app.mouse.move(x + 100, y + 0.2 * height)
+  await app.mouse.down()
+  await app.mouse.move(x + 103, y + 0.5 * height, { steps: 5 })
+  await app.mouse.up()
+  await leave()
+  await expect.poll(() => pictureOf(chart)).not.toBe(whole)
+  // Its values are its own: other charts share the steps alone.
+  expect(await pictureOf(other)).toBe(beside)
+  await over.dblclick()
+  await leave()
+  await expect.poll(() => pictureOf(chart)).toBe(whole)
+
+  await chart.getByRole('button', { name: 'Enlarge Loss' }).click()
+  const dialog = app.getByRole('dialog', { name: 'Loss' })
+  const large = await dialog.locator('canvas').boundingBox()
+  expect(large!.height).toBeGreaterThan(2 * height)
+  await app.keyboard.press('Escape')
+  await expect(dialog).toBeHidden()
+})
+
 test.describe('with a grid', () => {
   test.use({ library: 'grid' })
 

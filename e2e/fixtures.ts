@@ -8,6 +8,9 @@ import { builtWorkers, commandLine } from '../electron/hosts/built'
 import { createServices } from '../electron/services'
 import { Catalogue } from '../electron/store'
 
+/** How the text of an editor is compared: line by line, as it is seen. */
+export const innerText = { useInnerText: true } as const
+
 export const root = resolve(import.meta.dirname, '..')
 
 /** What the journeys run: small enough to be done in seconds, long enough to be paused. */

@@ -1,5 +1,5 @@
 import { Double } from '../electron/engine/teachers/served/testing'
-import { expect, rail, test } from './fixtures'
+import { expect, innerText, rail, test } from './fixtures'
 
 const exact = { exact: true } as const
 
@@ -35,9 +35,9 @@ test('a teacher behind a server is imported by its address, and an experiment sa
     await rail(app, 'Experiments').click()
     await app.getByRole('link', { name: 'small', ...exact }).click()
     const yaml = app.getByLabel('YAML')
-    await expect(yaml).toHaveValue(/- cook/)
+    await expect(yaml).toHaveText(/- cook/, innerText)
     await yaml.fill(
-      `${(await yaml.inputValue()).replace('- cook', '- tiny').trimEnd()}\nloss: { features: false }\n`,
+      `${(await yaml.innerText()).replace('- cook', '- tiny').trimEnd()}\nloss: { features: false }\n`,
     )
     await expect(app.getByLabel('Estimate')).toContainText('are asked for at most about')
   } finally {

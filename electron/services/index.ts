@@ -231,7 +231,9 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'teachers.train': ({ definition, source, force }) => experiments.startTeacher(definition, source, force),
     'teachers.remove': ({ id }) => bin.put('teachers', id),
     'teachers.evaluate': ({ ids, corpora }) =>
-      tasks.start('Evaluate teachers', (control) => models.evaluate(ids, corpora, { control })).row,
+      tasks.start('Evaluate teachers', (control) =>
+        models.evaluate(ids, corpora, { divergence: true, control }),
+      ).row,
     'teachers.calibrate': ({ ids, corpora }) =>
       tasks.start('Calibrate teachers', (control) => models.calibrate(ids, corpora, control)).row,
     'teachers.measureInt8': ({ ids, corpora }) =>

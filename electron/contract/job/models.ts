@@ -5,6 +5,7 @@ import { int8Cost } from '../int8Cost'
 import { calibration, corpus, taskFormats } from '../library'
 import { tokenizer } from '../tokenizer'
 import { measured } from '../measured'
+import { reliabilityBin } from '../metrics'
 import { runConfig } from '../run'
 import { base, computing } from './base'
 
@@ -31,6 +32,8 @@ export const evaluateJob = z.object({
   /** JSON lines with `prefix` and `gold_completion` that take the place of held-out prompts. */
   continuations: z.string().optional(),
   tasks: z.array(z.object({ format: z.enum(taskFormats), path: z.string() })).default([]),
+  /** Whether models that share a tokenizer are compared with each other, on the corpora. */
+  divergence: z.boolean().default(false),
   /** Examples of a task to score, evenly spread over its file. */
   examples: z.number().int().positive().default(200),
 })
@@ -83,6 +86,10 @@ export const modelScore = z.object({
   accuracy: z.number().optional(),
   ece: measured.optional(),
   brier: measured.optional(),
+  /** Of the reliability diagram. */
+  bins: z.array(reliabilityBin).optional(),
+  /** KL(this || other) in nats per token, by the other models of its tokenizer: their ids, in a job their numbers. */
+  kl: z.record(z.string(), measured).optional(),
   /** Of greedy continuations: BLEU 0..100, ROUGE-L 0..1, and how many there were. */
   bleu: z.number().optional(),
   rougeL: z.number().optional(),

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { badInput, failed, type EvaluateResult, type Job, type ModelScore, type TaskFormat } from '#contract'
 import { startBackend } from '../backend'
+import { divergences } from './apart'
 import { loadTokenizer } from '../data/tokenizer'
 import { openLanguageModel } from '../model/languageModel'
 import type { Progress } from '../progress'
@@ -63,7 +64,42 @@ export async function evaluateModels(job: EvaluateJob, progress: Progress): Prom
     }
     model.dispose()
   }
+  if (job.divergence) await compareModels(job, scores, progress)
   return { scores }
+}
+
+/** Tokens of a corpus on which two models are compared. */
+const COMPARED = 4096
+
+/** Adds to the scores how far models of one tokenizer are apart: two are in memory at a time. */
+async function compareModels(
+  { dataDir, models, corpora }: EvaluateJob,
+  scores: readonly ModelScore[],
+  progress: Progress,
+): Promise<void> {
+  const pairs = models.flatMap((one, i) =>
+    models.flatMap((other, j) => (i < j && one.tokenizer.id === other.tokenizer.id ? [[i, j] as const] : [])),
+  )
+  for (const [done, [i, j]] of pairs.entries()) {
+    const tokenizer = await loadTokenizer(dataDir, models[i]!.tokenizer)
+    const opened = [
+      await openLanguageModel(models[i]!.folder),
+      await openLanguageModel(models[j]!.folder),
+    ] as const
+    for (const [c, row] of corpora.entries()) {
+      const text = await heldOutText(dataDir, { row }, models[i]!.tokenizer, tokenizer, COMPARED)
+      const onBatch = (fraction: number) =>
+        progress(
+          `comparing ${models[i]!.name} and ${models[j]!.name}`,
+          (done + (c + fraction) / corpora.length) / pairs.length,
+        )
+      const [there, back] = await divergences(opened, text, tokenizer.bos, onBatch)
+      const scoreOf = (model: number) => scores[model * corpora.length + c]!
+      ;(scoreOf(i).kl ??= {})[j] = there
+      ;(scoreOf(j).kl ??= {})[i] = back
+    }
+    for (const model of opened) model.dispose()
+  }
 }
 
 async function continued(

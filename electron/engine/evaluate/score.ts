@@ -1,4 +1,4 @@
-import { measuredOf, type Measured, type ModelConfig } from '#contract'
+import { measuredOf, type Measured, type ModelConfig, type ReliabilityBin } from '#contract'
 import { tf } from '../backend/tf'
 import type { LanguageModel } from '../model/reader'
 import { calibrationOf, collectTokens, tokenStatistics } from './tokenScores'
@@ -19,6 +19,7 @@ export interface Score {
   accuracy: number
   ece: Measured
   brier: Measured
+  bins: ReliabilityBin[]
 }
 
 /** What is said of ids that are scored. */
@@ -67,7 +68,7 @@ export async function scoreIds(
   const nll = -rows[0]!.reduce((a, b) => a + b, 0)
   const tokens = rows[0]!.length
   const crossEntropy = nll / tokens
-  const { accuracy, ece, brier } = calibrationOf('', rows)
+  const { accuracy, ece, brier, bins } = calibrationOf('', rows)
   return {
     tokens,
     bytes,
@@ -79,5 +80,6 @@ export async function scoreIds(
     accuracy,
     ece,
     brier,
+    bins,
   }
 }

@@ -62,7 +62,7 @@ export function evaluateCommand(program: Command): void {
 }
 
 /** The metrics flat, tasks by name. */
-function toJson({ model: _, corpus: __, tasks, ...metrics }: ModelScore): Record<string, unknown> {
+function toJson({ model: _, corpus: __, bins: ___, tasks, ...metrics }: ModelScore): Record<string, unknown> {
   const byName = tasks?.map((score) => [score.task, { examples: score.examples, ...score.metrics }] as const)
   return { ...metrics, ...(byName && { tasks: Object.fromEntries(byName) }) }
 }

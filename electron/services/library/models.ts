@@ -36,7 +36,7 @@ type EvaluateJob = JobOf<'evaluate'>
 
 export interface EvaluateOptions extends Pick<
   EvaluateJob,
-  'tokens' | 'prompts' | 'continuations' | 'tasks' | 'examples'
+  'tokens' | 'prompts' | 'continuations' | 'tasks' | 'examples' | 'divergence'
 > {
   control?: TaskControl
 }
@@ -109,8 +109,13 @@ export class ModelService {
       },
       options.control && heeding(options.control),
     )
-    // The worker speaks of models by name; the library's key is the id, and results come model by model.
-    const byId = scores.map((score, i) => ({ ...score, model: refs[Math.floor(i / rows.length)]!.id }))
+    // The worker speaks of models by name and number; the library's key is the id, and results come model by model.
+    const idOf = (number: number) => refs[number]!.id
+    const byId = scores.map(({ kl, ...score }, i) => ({
+      ...score,
+      model: idOf(Math.floor(i / rows.length)),
+      ...(kl && { kl: Object.fromEntries(Object.entries(kl).map(([j, value]) => [idOf(Number(j)), value])) }),
+    }))
     this.keep(byId)
     return byId
   }

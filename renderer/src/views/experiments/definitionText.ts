@@ -1,4 +1,6 @@
 import { isMap, isNode, isScalar, isSeq, parseDocument, type Document } from 'yaml'
+import type { Problem } from '#contract'
+import type { Fault } from '../../ui/yaml/editor'
 
 /** The value at a path of a definition's YAML. */
 export function valueAt(text: string, path: string): unknown {
@@ -70,6 +72,14 @@ export function placeOf(text: string, path?: string): [from: number, to: number]
     if (found) return found
   }
   return undefined
+}
+
+/** Where in the text each problem stands, for an editor to mark; one without a place is at its first line. */
+export function marksOf(problems: readonly Problem[], text: string): Fault[] {
+  return problems.map(({ message, field }) => {
+    const [from, to] = placeOf(text, field) ?? [0, 0]
+    return { from, to, message }
+  })
 }
 
 function rangeOf(document: Document, keys: readonly string[]): [number, number] | undefined {
