@@ -50,3 +50,43 @@ async function saved(app: Page, format: string): Promise<string> {
   await app.getByRole('menuitem', { name: format }).click()
   return readFileSync(await (await download).path(), 'utf8')
 }
+
+test.describe('with two teachers', () => {
+  test.use({ library: 'pair' })
+
+  test('a study of one’s own says what it asks, is refused by its field, and ends in a report', async ({
+    app,
+  }) => {
+    await rail(app, 'Reports').click()
+    await app.getByRole('button', { name: 'Study', exact: true }).click()
+    const dialog = app.getByRole('dialog', { name: 'Study' })
+    await dialog.getByRole('combobox', { name: 'Study' }).click()
+    await app.getByRole('option', { name: 'One of my own' }).click()
+    const start = dialog.getByRole('button', { name: 'Start study' })
+    await expect(start).toBeDisabled()
+    const study = (other: string) => `name: mine
+description: Surer teachers weigh more
+corpora: []
+teachers: []
+base:
+  corpus: recipes
+  teachers: [cook, sure cook]
+  student: { width: 16, layers: 1, heads: 2, context: 24 }
+  train: { steps: 4, batch: 4, context: 24, learningRate: 0.003, warmup: 1 }
+  evaluate: { every: 0, tokens: 300 }
+runs: [{ name: entropy }, { name: uniform, set: { weighting.strategy: uniform } }]
+seeds: [1, 2]
+questions: [{ ask: Does it help?, compare: [[entropy, ${other}]] }]
+`
+    const yaml = dialog.getByRole('textbox', { name: 'YAML' })
+    await yaml.fill(study('even'))
+    await expect(dialog.getByText(/questions\.0\.compare: .*"even".*entropy, uniform/)).toBeVisible()
+    await yaml.fill(study('uniform'))
+    await expect(dialog.getByText('0 teachers, 4 runs, 0 of them done here')).toBeVisible()
+    await expect(dialog.getByRole('listitem')).toHaveText('Does it help?')
+    await start.click()
+    await expect(dialog).toBeHidden()
+    await app.getByRole('link', { name: 'mine' }).click({ timeout: 90_000 })
+    await expect(app.frameLocator('iframe').getByText('Does it help?').first()).toBeVisible()
+  })
+})

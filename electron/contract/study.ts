@@ -2,10 +2,8 @@ import { z } from 'zod'
 import { objectName } from './experiment'
 import { id } from './library'
 
-/** A study that comes with Retort: methods over seeds, and the questions that they answer. */
-export const studyRow = z.object({
-  /** The name of its file in `resources/studies`, without the extension. */
-  study: z.string(),
+/** Methods over seeds, and the questions that they answer. */
+export const studyContents = z.object({
   name: objectName,
   description: z.string(),
   questions: z.array(z.string()),
@@ -18,5 +16,12 @@ export const studyRow = z.object({
   needs: z.array(z.string()),
   /** Its report, once it was done. */
   report: id.optional(),
+})
+export type StudyContents = z.output<typeof studyContents>
+
+/** A study that comes with Retort. */
+export const studyRow = studyContents.extend({
+  /** The name of its file in `resources/studies`, without the extension. */
+  study: z.string(),
 })
 export type StudyRow = z.output<typeof studyRow>

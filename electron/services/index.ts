@@ -275,6 +275,7 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'bin.restore': ({ id }) => bin.restore(id),
     'bin.empty': ({ ids }) => bin.empty(ids),
     'studies.list': () => rooms.study.list(),
+    'studies.read': ({ definition }) => rooms.study.read(definition),
     'studies.start': (params) => rooms.study.start(params),
     'tasks.list': () => tasks.list(),
     'tasks.stop': ({ id }) => tasks.stop(id),

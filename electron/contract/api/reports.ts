@@ -3,7 +3,7 @@ import { binEntry } from '../bin'
 import { objectName } from '../experiment'
 import { id } from '../library'
 import { reportFormats, reportOptions, reportRow } from '../report'
-import { studyRow } from '../study'
+import { studyContents, studyRow } from '../study'
 import { task } from '../task'
 import { byId, method, none } from './method'
 
@@ -27,9 +27,17 @@ export const reports = {
   'reports.remove': method(byId, binEntry),
 
   'studies.list': method(none, z.array(studyRow)),
+  /** What a study of one's own says, before it is started. */
+  'studies.read': method(z.strictObject({ definition: z.string() }), studyContents),
   /**
-   * Does a study on the data of a source folder, as a task that ends in a report. What the library and earlier, stopped
+   * Does a study, by its name or as it is defined, on the data of a source folder, as a task that ends in a report. What the library and earlier, stopped
    * attempts have is used again.
    */
-  'studies.start': method(z.strictObject({ study: z.string(), source: z.string().min(1).optional() }), task),
+  'studies.start': method(
+    z.strictObject({
+      study: z.union([z.string(), z.strictObject({ definition: z.string() })]),
+      source: z.string().min(1).optional(),
+    }),
+    task,
+  ),
 } as const

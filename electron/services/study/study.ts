@@ -1,6 +1,6 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join, relative } from 'node:path'
+import { dirname, join, parse as parsePath, relative } from 'node:path'
 import { stringify } from 'yaml'
 import {
   checkMethodLeaves,
@@ -13,6 +13,7 @@ import {
   type ReportRow,
   type Run,
   type RunConfig,
+  type StudyContents,
   type StudyRow,
   type Task,
   usualReading,
@@ -56,39 +57,57 @@ export class Study {
 
   /** The studies that come with Retort. */
   list(): StudyRow[] {
-    const { runs, reports } = this.parts.context.catalogue.data
     return readdirSync(resource('studies'))
       .filter((file) => file.endsWith('.yaml'))
       .sort()
       .map((file) => {
         const study = file.slice(0, -'.yaml'.length)
         const source = dirname(fileOf(study))
-        const definition = read(study, source)
-        const own = runs.filter(({ group, status }) => group === definition.name && status === 'completed')
-        return {
-          study,
-          name: definition.name,
-          description: definition.description,
-          questions: definition.questions.map(({ ask }) => ask),
-          teachers: definition.teachers.length,
-          runs: definition.runs.length * definition.seeds.length,
-          completed: new Set(own.map(({ name }) => name)).size,
-          needs: sourcesOf(definition).map(({ path }) => relative(source, path)),
-          report: reports.find(({ name }) => name === definition.name)?.id,
-        }
+        return { study, ...this.contents(read(study, source), source) }
       })
+  }
+
+  /**
+   * What a study of one's own says; its relative paths begin in a folder that is named when it starts.
+   *
+   * @throws bad-input naming the field
+   */
+  read(definition: string): StudyContents {
+    return this.contents(parseStudy(definition, OWN, ROOT), ROOT)
+  }
+
+  private contents(definition: StudyDefinition, source: string): StudyContents {
+    const { runs, reports } = this.parts.context.catalogue.data
+    const own = runs.filter(({ group, status }) => group === definition.name && status === 'completed')
+    return {
+      name: definition.name,
+      description: definition.description,
+      questions: definition.questions.map(({ ask }) => ask),
+      teachers: definition.teachers.length,
+      runs: definition.runs.length * definition.seeds.length,
+      completed: new Set(own.map(({ name }) => name)).size,
+      needs: sourcesOf(definition).map(({ path }) => relative(source, path)),
+      report: reports.find(({ name }) => name === definition.name)?.id,
+    }
   }
 
   /** @throws bad-input when the folder lacks what it needs, conflict when it is under way */
   start({ study, source }: ParsedParams<'studies.start'>): Task {
     const { tasks } = this.parts
-    if (!this.list().some((row) => row.study === study)) throw notFound('study', study)
-    const definition = read(study, source ?? dirname(fileOf(study)))
+    const definition =
+      typeof study === 'string'
+        ? this.known(study, source)
+        : parseStudy(study.definition, OWN, source ?? ROOT)
     this.check(definition)
     const title = `Study: ${definition.name}`
     if (tasks.list().some((task) => task.title === title && task.status === 'running'))
       throw conflict('this study is under way')
     return tasks.start(title, (control) => this.run(definition, control)).row
+  }
+
+  private known(study: string, source: string | undefined): StudyDefinition {
+    if (!this.list().some((row) => row.study === study)) throw notFound('study', study)
+    return read(study, source ?? dirname(fileOf(study)))
   }
 
   /**
@@ -239,6 +258,10 @@ export class Study {
     return config && configDigest(config)
   }
 }
+
+/** What a study that is no file is called where something is wrong with it, and where its paths begin unless told. */
+const OWN = 'the study'
+const ROOT = parsePath(process.cwd()).root
 
 const fileOf = (study: string) => join(resource('studies'), `${study}.yaml`)
 
