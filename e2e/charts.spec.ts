@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { expect, rail, test } from './fixtures'
+import { closeMenu, expect, rail, test } from './fixtures'
 
 const exact = { exact: true } as const
 
@@ -124,7 +124,7 @@ test.describe('with a grid', () => {
     const choose = async (...names: string[]) => {
       await app.getByLabel('Runs to compare').click()
       for (const name of names) await app.getByRole('option', { name }).click()
-      await app.keyboard.press('Escape')
+      await closeMenu(app)
     }
     const stroke = (name: string) =>
       table.getByRole('row', { name }).locator('svg line').first().getAttribute('stroke')

@@ -1,6 +1,6 @@
 import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, exportModel, innerText, rail, test } from './fixtures'
+import { closeMenu, expect, exportModel, innerText, rail, test } from './fixtures'
 
 const exact = { exact: true } as const
 
@@ -181,7 +181,7 @@ test('a corpus of conversations is shown as its template writes it, what counts 
   await app.getByRole('link', { name: 'small', ...exact }).click()
   await app.getByLabel('Corpora', exact).click()
   await app.getByRole('option', { name: 'chats' }).click()
-  await app.keyboard.press('Escape')
+  await closeMenu(app)
   const chats = app.getByRole('group', { name: 'chats' })
   await chats.getByRole('button', { name: 'Preview chats' }).click()
   await expect(app.getByText('has no chat template').first()).toBeVisible()

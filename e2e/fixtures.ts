@@ -8,6 +8,14 @@ import { builtWorkers, commandLine } from '../electron/hosts/built'
 import { createServices } from '../electron/services'
 import { Catalogue } from '../electron/store'
 
+/** Closes the list that a field has opened: one that is still coming does not hear the first Escape. */
+export async function closeMenu(page: Page): Promise<void> {
+  await expect(async () => {
+    await page.keyboard.press('Escape')
+    await expect(page.getByRole('listbox')).toBeHidden({ timeout: 1000 })
+  }).toPass()
+}
+
 /** How the text of an editor is compared: line by line, as it is seen. */
 export const innerText = { useInnerText: true } as const
 

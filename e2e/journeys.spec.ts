@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, exportModel, innerText, rail, test } from './fixtures'
+import { closeMenu, expect, exportModel, innerText, rail, test } from './fixtures'
 
 const button = { exact: true } as const
 
@@ -173,7 +173,7 @@ test.describe('with two teachers', () => {
     await rail(app, 'Playground').click()
     await app.getByLabel('Models', button).click()
     for (const name of ['cook', 'sure cook']) await app.getByRole('option', { name, ...button }).click()
-    await app.keyboard.press('Escape')
+    await closeMenu(app)
     const made = app.getByRole('region', { name: 'Continuation' }).getByRole('article')
     for (const prompt of ['Chop', 'Stir']) {
       // The menu that closes gives the focus back a moment later, and what is typed would go there.

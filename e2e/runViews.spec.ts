@@ -1,4 +1,4 @@
-import { expect, rail, test } from './fixtures'
+import { closeMenu, expect, rail, test } from './fixtures'
 
 const exact = { exact: true } as const
 test.use({ library: 'grid' })
@@ -39,7 +39,7 @@ test('runs are tagged, starred, filtered by settings, folded by grid, shown with
   await expect(app.getByText('4 of 8')).toBeVisible()
   await app.getByLabel('Further columns').click()
   await app.getByRole('option', { name: 'loss.lambda' }).click()
-  await app.keyboard.press('Escape')
+  await closeMenu(app)
   const table = app.getByRole('table')
   await expect(table.getByRole('columnheader', { name: 'loss.lambda' })).toBeVisible()
   await expect(table.getByRole('row', { name: /tau=1, lambda=0.2/ })).toContainText('0.2')
