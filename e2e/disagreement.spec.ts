@@ -12,6 +12,11 @@ test('held-out tokens show where teachers disagree, by pointer, by keyboard and 
   await expect(section.getByText('student of step 400')).toBeVisible({ timeout: 60_000 })
 
   const tokens = section.getByRole('listbox', { name: 'Document 1' }).getByRole('option')
+  // Each token of the page is in one class.
+  const classes = await section.getByText(/^\d+ tokens, \d+ %$/).allInnerTexts()
+  expect(classes).toHaveLength(5)
+  const sorted = classes.reduce((sum, text) => sum + parseInt(text), 0)
+  expect(sorted).toBe(await section.getByRole('option').count())
   const details = section.getByRole('complementary', { name: 'What was said of the token' })
   await tokens.nth(3).hover()
   await expect(details).toContainText('document 1, token 4')

@@ -284,6 +284,11 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
     'models.generate': (params) => models.generate(params),
     'models.stop': ({ stream }) => nothing(() => models.streams.stop(stream)),
     'models.export': (params) => models.startExport(params, tasks),
+    'models.evaluate': ({ model, corpus, ...options }) =>
+      tasks.start(`Evaluate ${model}`, async (control) => {
+        const [score] = await models.evaluate([model], [corpus], { ...options, control })
+        return { id: score!.model }
+      }).row,
     'models.scores': () => catalogue.data.scores,
   }
 }

@@ -9,7 +9,7 @@ import { problemShape } from '../errors'
 import { estimate } from '../estimate'
 import { objectName } from '../experiment'
 import { cachedModel } from '../hub'
-import { exportDtypes, exportFormats, generateJob, generateResult, modelScore } from '../job'
+import { evaluateJob, exportDtypes, exportFormats, generateJob, generateResult, modelScore } from '../job'
 import { corpus, corpusReading, id, teacher } from '../library'
 import { tokenizer, tokenizerVocab } from '../tokenizer'
 import { run } from '../run'
@@ -134,6 +134,13 @@ export const library = {
       /** Of an ONNX file: with a KV cache, as Optimum and transformers.js read it. */
       kvCache: z.boolean().default(false),
     }),
+    task,
+  ),
+  /** Scores a run or a teacher, by name or id, on a corpus' held-out text, and keeps it; what is made has the model's id. */
+  'models.evaluate': method(
+    evaluateJob
+      .pick({ tokens: true, prompts: true, continuations: true, tasks: true, examples: true })
+      .extend({ model: z.string(), corpus: z.string() }),
     task,
   ),
   'models.scores': method(none, z.array(modelScore)),

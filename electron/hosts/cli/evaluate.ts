@@ -1,9 +1,11 @@
 import { resolve } from 'node:path'
 import { InvalidArgumentError, type Command } from 'commander'
 import { badInput, taskFormats, type Measured, type ModelScore, type TaskFormat } from '#contract'
+import { find } from '../../services/identity'
 import { show } from '../../services/report'
 import { backendOption, positiveInteger, wholeNumber } from './arguments'
-import { controlOf, perform, type GlobalOptions } from './session'
+import { followTask } from './handOver'
+import { controlOf, perform, type GlobalOptions, type Outcome, type Remote, type Session } from './session'
 
 interface EvaluateOptions {
   corpus?: string
@@ -42,24 +44,44 @@ export function evaluateCommand(program: Command): void {
     .addHelpText('after', TASKS)
     .action(async (model: string, own: EvaluateOptions, command: Command) => {
       const access = own.corpus ? 'write' : 'read'
-      await perform(command.optsWithGlobals<GlobalOptions>(), access, async (session) => {
-        const { corpus, text, tokens, tasks, examples } = own
+      const { corpus, text, tokens, tasks, examples } = own
+      const continuations = own.continuations && resolve(own.continuations)
+      // A text that is scored whole has nothing held out to continue.
+      const prompts = text === undefined || continuations ? own.prompts : 0
+      const options = { tokens, prompts, continuations, tasks, examples }
+      const scoreHere = async (session: Session) => {
         if ((corpus === undefined) === (text === undefined)) {
           throw badInput('what should be scored?', { expected: 'either --corpus or --text' })
         }
-        const continuations = own.continuations && resolve(own.continuations)
-        // A text that is scored whole has nothing held out to continue.
-        const prompts = text === undefined || continuations ? own.prompts : 0
-        const options = { tokens, prompts, continuations, tasks, examples, control: controlOf(session) }
         const { models } = session.rooms
-        const score =
+        const control = controlOf(session)
+        return outcome(
           text === undefined
-            ? (await models.evaluate([model], [corpus!], options))[0]!
-            : await models.scoreText(model, resolve(text), options)
-        return { json: toJson(score), text: toText(score) }
-      })
+            ? (await models.evaluate([model], [corpus!], { ...options, control }))[0]!
+            : await models.scoreText(model, resolve(text), { ...options, control }),
+        )
+      }
+      // What nobody keeps is scored here, whoever has the data directory.
+      const scoreThere = async (remote: Remote) => {
+        const { call } = remote.host
+        const id = await followTask(remote, () =>
+          call('models.evaluate', { model, corpus: corpus!, ...options }),
+        )
+        const row = find('corpus', await call('corpora.list', {}), corpus!)
+        const scores = await call('models.scores', {})
+        return outcome(scores.find((score) => score.model === id && score.corpus === row.id)!)
+      }
+      const keeps = corpus !== undefined && text === undefined
+      await perform(
+        command.optsWithGlobals<GlobalOptions>(),
+        access,
+        scoreHere,
+        keeps ? scoreThere : undefined,
+      )
     })
 }
+
+const outcome = (score: ModelScore): Outcome => ({ json: toJson(score), text: toText(score) })
 
 /** The metrics flat, tasks by name. */
 function toJson({ model: _, corpus: __, bins: ___, tasks, ...metrics }: ModelScore): Record<string, unknown> {

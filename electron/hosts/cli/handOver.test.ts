@@ -145,6 +145,28 @@ describe('a command beside the app that is open on its data directory', () => {
     expect((await done('train-teacher', file('teacher.yaml', trained))).json.id).toMatch(/^taught/)
   })
 
+  it('has what is measured of models measured and kept by the app', async () => {
+    const asked = ['evaluate', 'taught', '--corpus', 'recipes', '--tokens', '300', '--prompts', '0']
+    const { json, stderr } = await done(...asked)
+    expect(stderr).toMatch(HANDED)
+    const row = JSON.parse(readFileSync(paths.catalogue(dataDir), 'utf8')).teachers.find(
+      ({ name }: { name: string }) => name === 'taught',
+    )
+    // It is kept with the teacher.
+    expect(Object.values(row.perplexity)).toEqual([json.perplexity])
+    const calibrated = await done('calibrate', 'taught', '--corpus', 'recipes')
+    expect(calibrated.stderr).toMatch(HANDED)
+    expect(calibrated.json).toEqual([
+      { teacher: 'taught', calibration: expect.objectContaining({ temperature: expect.any(Number) }) },
+    ])
+    const int8 = await done('measure-int8', 'taught', '--corpus', 'recipes')
+    expect(int8.json).toEqual([
+      { teacher: 'taught', cost: expect.objectContaining({ kl: expect.any(Number) }) },
+    ])
+    const stray = await start('evaluate', 'taught', '--corpus', 'nowhere').ended
+    expect(stray).toMatchObject({ status: 2, stderr: expect.stringMatching(/no corpus named "nowhere"/) })
+  })
+
   it('says what is wrong with its input as it does alone: by file and field, with exit status 2', async () => {
     const bad = file('bad.yaml', definition('bad').replace('batch: 4', 'batch: none'))
     const { status, stderr } = await start('run', bad).ended

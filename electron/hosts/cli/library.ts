@@ -11,15 +11,20 @@ import {
   type ExportDtype,
   type ExportFormat,
   type ReportOptions,
+  type Calibration,
+  type Int8Cost,
   type ReportSection,
+  type Teacher,
 } from '#contract'
 import { writeFileAtomic } from '../../files'
 import type { Rooms } from '../../services'
+import { find } from '../../services/identity'
 import { printPdf, type ReportFormat, show } from '../../services/report'
 import { backendOption, nonNegative, positiveInteger } from './arguments'
 import { corpusCommand } from './corpora'
 import { checkStandalone, outputFile } from './gridExport'
-import { controlOf, perform, type GlobalOptions } from './session'
+import { followTask } from './handOver'
+import { controlOf, perform, type GlobalOptions, type Outcome, type Remote } from './session'
 import { teacherCommand } from './teachers'
 import { tokenizerCommands } from './tokenizers'
 
@@ -49,14 +54,18 @@ function modelCommands(program: Command): void {
     .requiredOption('--corpus <corpus...>', 'one, or an equal mixture of several')
     .addOption(backendOption())
     .action(async (teachers: string[], own: { corpus: string[] }, command: Command) => {
-      await perform(command.optsWithGlobals<GlobalOptions>(), 'write', async (session) => {
-        const fitted = await session.rooms.models.calibrate(teachers, own.corpus, controlOf(session))
-        const text = fitted.map(
-          ({ teacher, calibration: { temperature, before, after, tokens } }) =>
-            `${teacher}: temperature ${show(temperature)}, cross-entropy ${show(before)} to ${show(after)} nats per token over ${tokens} tokens`,
-        )
-        return { json: fitted, text: text.join('\n') }
-      })
+      await perform(
+        command.optsWithGlobals<GlobalOptions>(),
+        'write',
+        async (session) =>
+          fitted(await session.rooms.models.calibrate(teachers, own.corpus, controlOf(session))),
+        async (remote) => {
+          const rows = await measuredThere(remote, 'teachers.calibrate', teachers, own.corpus)
+          return fitted(
+            rows.map(({ name, calibrations }) => ({ teacher: name, calibration: calibrations.at(-1)! })),
+          )
+        },
+      )
     })
 
   program
@@ -66,13 +75,16 @@ function modelCommands(program: Command): void {
     .requiredOption('--corpus <corpus...>', 'one or several')
     .addOption(backendOption())
     .action(async (teachers: string[], own: { corpus: string[] }, command: Command) => {
-      await perform(command.optsWithGlobals<GlobalOptions>(), 'write', async (session) => {
-        const costs = await session.rooms.models.measureInt8(teachers, own.corpus, controlOf(session))
-        const text = costs.map(
-          ({ teacher, cost }) => `${teacher}: ${int8Words(cost)} over ${cost.tokens} tokens`,
-        )
-        return { json: costs, text: text.join('\n') }
-      })
+      await perform(
+        command.optsWithGlobals<GlobalOptions>(),
+        'write',
+        async (session) =>
+          costs(await session.rooms.models.measureInt8(teachers, own.corpus, controlOf(session))),
+        async (remote) => {
+          const rows = await measuredThere(remote, 'teachers.measureInt8', teachers, own.corpus)
+          return costs(rows.map(({ name, int8 }) => ({ teacher: name, cost: int8! })))
+        },
+      )
     })
 
   program
@@ -213,4 +225,35 @@ interface GenerateOptions {
   temperature: number
   topP: number
   seed: number
+}
+
+function fitted(teachers: readonly { teacher: string; calibration: Calibration }[]): Outcome {
+  const text = teachers.map(
+    ({ teacher, calibration: { temperature, before, after, tokens } }) =>
+      `${teacher}: temperature ${show(temperature)}, cross-entropy ${show(before)} to ${show(after)} nats per token over ${tokens} tokens`,
+  )
+  return { json: teachers, text: text.join('\n') }
+}
+
+function costs(teachers: readonly { teacher: string; cost: Int8Cost }[]): Outcome {
+  const text = teachers.map(
+    ({ teacher, cost }) => `${teacher}: ${int8Words(cost)} over ${cost.tokens} tokens`,
+  )
+  return { json: teachers, text: text.join('\n') }
+}
+
+/** Has the app that is open measure teachers on corpora, each by its name or id; the teachers as they are then. */
+async function measuredThere(
+  remote: Remote,
+  method: 'teachers.calibrate' | 'teachers.measureInt8',
+  teachers: readonly string[],
+  corpora: readonly string[],
+): Promise<Teacher[]> {
+  const { call } = remote.host
+  const [rows, texts] = [await call('teachers.list', {}), await call('corpora.list', {})]
+  const ids = teachers.map((teacher) => find('teacher', rows, teacher).id)
+  const read = corpora.map((corpus) => find('corpus', texts, corpus).id)
+  await followTask(remote, () => call(method, { ids, corpora: read }))
+  const measured = await call('teachers.list', {})
+  return ids.map((id) => find('teacher', measured, id))
 }
