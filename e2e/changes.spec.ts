@@ -13,4 +13,16 @@ test('an experiment tells what of it differs from the defaults, and lets go of i
   await changes.getByRole('button', { name: 'Reset train.batch' }).click()
   await expect(yaml).not.toHaveText(/\bbatch:/, innerText)
   await expect(changes.getByRole('row', { name: /train\.batch/ })).toHaveCount(0)
+
+  // What was saved before stays, tells what was otherwise, and can be taken back.
+  await app.getByRole('button', { name: 'Save', exact: true }).click()
+  await expect(app.getByText('changed', { exact: true })).toBeHidden()
+  await app.getByRole('button', { name: 'More' }).click()
+  await app.getByRole('menuitem', { name: 'Earlier versions' }).click()
+  const earlier = app.getByRole('dialog', { name: 'Earlier versions' })
+  await expect(earlier.getByRole('row', { name: /train\.batch 4 not set/ })).toBeVisible()
+  await earlier.getByRole('button', { name: /^Take back/ }).click()
+  await expect(earlier).toBeHidden()
+  await expect(yaml).toHaveText(/\bbatch: 4/, innerText)
+  await expect(app.getByText('changed', { exact: true })).toBeVisible()
 })

@@ -13,4 +13,18 @@ export const experimentRow = z.strictObject({
   createdAt: timestamp,
   updatedAt: timestamp,
 })
+/** What an experiment was until it was saved anew. */
+export const experimentVersion = z.strictObject({ definition: z.string(), savedAt: timestamp })
+export type ExperimentVersion = z.output<typeof experimentVersion>
+
+/** Versions of an experiment that are kept. */
+export const KEPT_VERSIONS = 10
+
+/** The row as it is kept; lists leave its earlier versions out. */
+export const storedExperiment = experimentRow.extend({
+  /** The newest first. */
+  versions: z.array(experimentVersion).max(KEPT_VERSIONS).optional(),
+})
+export type StoredExperiment = z.output<typeof storedExperiment>
+
 export type ExperimentRow = z.output<typeof experimentRow>

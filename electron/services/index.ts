@@ -186,6 +186,7 @@ function createMethods(options: ServiceOptions, rooms: Rooms): Methods {
       return settings
     },
     'experiments.list': () => experiments.list(),
+    'experiments.versions': ({ id }) => experiments.versions(id),
     'experiments.get': ({ id }) => experiments.get(id),
     'experiments.save': (params) => experiments.save(params),
     'experiments.duplicate': ({ id }) => experiments.duplicate(id),

@@ -5,13 +5,13 @@ import { z } from 'zod'
 import {
   badInput,
   corpus,
-  experimentRow,
   modelScore,
   parse,
   reportRow,
   run,
   SCHEMA_VERSION,
   settings,
+  storedExperiment,
   storedGrid,
   teacher,
   tokenizer,
@@ -25,7 +25,7 @@ import { migrate } from './migrations'
 
 export const catalogueSchema = z.strictObject({
   schemaVersion: z.literal(SCHEMA_VERSION),
-  experiments: z.array(experimentRow).default([]),
+  experiments: z.array(storedExperiment).default([]),
   corpora: z.array(corpus).default([]),
   tokenizers: z.array(tokenizer).default([]),
   teachers: z.array(teacher).default([]),

@@ -3,7 +3,7 @@ import { binEntry } from '../bin'
 import { problemShape } from '../errors'
 import { estimate } from '../estimate'
 import { experiment, objectName } from '../experiment'
-import { experimentRow } from '../experimentRow'
+import { experimentRow, experimentVersion } from '../experimentRow'
 import { id } from '../library'
 import { run } from '../run'
 import { byId, definitionSource, forced, method, none } from './method'
@@ -11,6 +11,8 @@ import { byId, definitionSource, forced, method, none } from './method'
 export const experiments = {
   'experiments.list': method(none, z.array(experimentRow)),
   'experiments.get': method(byId, experimentRow),
+  /** What it was before, the newest first. */
+  'experiments.versions': method(byId, z.array(experimentVersion)),
   /**
    * Creates without `id`, replaces with it. The definition must parse; names in it need not exist yet. `since`: the
    * `updatedAt` of the row that is changed; a conflict where it was changed by somebody else since then.

@@ -1,16 +1,16 @@
 import { join } from 'node:path'
 import {
   corpus,
-  experimentRow,
   LIBRARY_ROW,
   reportRow,
   rowOfRun,
   run,
+  storedExperiment,
   storedGrid,
   teacher,
   type BinNoun,
   type Corpus,
-  type ExperimentRow,
+  type StoredExperiment,
   type Push,
   type ReportRow,
   type Run,
@@ -79,9 +79,9 @@ const teachers: Kind<Teacher> = {
   scored: 'model',
   ...ofLibrary('teachers'),
 }
-const experiments: Kind<ExperimentRow> = {
+const experiments: Kind<StoredExperiment> = {
   word: 'experiment',
-  schema: experimentRow,
+  schema: storedExperiment,
   ...listed('experiments'),
 }
 const reports: Kind<ReportRow> = {

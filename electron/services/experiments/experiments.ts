@@ -7,11 +7,14 @@ import {
   type AlarmSignature,
   type Estimate,
   type Experiment,
+  KEPT_VERSIONS,
   type ExperimentRow,
+  type ExperimentVersion,
   type ParsedParams,
   type Result,
   type Run,
   type RunConfig,
+  type StoredExperiment,
 } from '#contract'
 import { isDeepStrictEqual } from 'node:util'
 import { isMap, parseDocument, stringify } from 'yaml'
@@ -25,6 +28,11 @@ import type { RunOrigin, RunQueue } from '../queue'
 import { unknownNames } from './names'
 import { resolveExperiment, resolveTeacher } from './resolve'
 
+const versionOf = ({ definition, updatedAt }: ExperimentRow): ExperimentVersion => ({
+  definition,
+  savedAt: updatedAt,
+})
+
 /** Definitions in the library, and what starts runs of them. */
 export class ExperimentService {
   constructor(
@@ -33,6 +41,10 @@ export class ExperimentService {
   ) {}
 
   list(): ExperimentRow[] {
+    return this.stored.map(({ versions: _, ...row }) => row)
+  }
+
+  private get stored(): readonly StoredExperiment[] {
     return this.context.catalogue.data.experiments
   }
 
@@ -40,14 +52,20 @@ export class ExperimentService {
     return find('experiment', this.list(), id)
   }
 
+  versions(id: string): ExperimentVersion[] {
+    return find('experiment', this.stored, id).versions ?? []
+  }
+
   /** @throws conflict where it was changed by somebody else, or the name is another's */
   save({ id, definition, since }: ParsedParams<'experiments.save'>, builtIn = false): ExperimentRow {
     const { name } = parseExperiment(definition)
     const now = new Date().toISOString()
-    const old = id === undefined ? undefined : this.get(id)
+    const old = id === undefined ? undefined : find('experiment', this.stored, id)
     if (old && since !== undefined && since !== old.updatedAt)
       throw conflict(`experiment "${old.name}" was changed elsewhere meanwhile, at ${old.updatedAt}`)
     if (old?.name !== name) checkFree('experiment', this.list(), name)
+    const before = old && old.definition !== definition ? [versionOf(old)] : []
+    const versions = [...before, ...(old?.versions ?? [])].slice(0, KEPT_VERSIONS)
     const row: ExperimentRow = {
       id: old?.id ?? newId(name, this.list()),
       name,
@@ -57,7 +75,8 @@ export class ExperimentService {
       updatedAt: now,
     }
     this.context.catalogue.update((data) => {
-      data.experiments = [...data.experiments.filter((other) => other !== old), row]
+      const kept = { ...row, ...(versions.length && { versions }) }
+      data.experiments = [...data.experiments.filter(({ id }) => id !== row.id), kept]
     })
     this.changed()
     return row

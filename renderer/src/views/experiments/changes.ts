@@ -17,8 +17,11 @@ export interface Change {
 export function changesOf(resolved: Experiment): Change[] {
   const { name, corpus, teachers, tokenizer, student, method } = resolved
   const usual = experiment.safeParse({ name, corpus, teachers, tokenizer, student, method })
-  return usual.success ? [...differences(resolved, usual.data)] : []
+  return usual.success ? differencesOf(resolved, usual.data) : []
 }
+
+/** Where two documents differ, setting by setting: `own` of the one, `usual` of the other. */
+export const differencesOf = (one: object, other: object): Change[] => [...differences(one, other)]
 
 function* differences(own: object, usual: object, prefix = ''): Generator<Change> {
   const [mine, theirs] = [new Map(Object.entries(own)), new Map(Object.entries(usual))]
