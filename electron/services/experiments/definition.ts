@@ -54,6 +54,8 @@ export function readYaml(text: string, file?: string): unknown {
         if (node.anchor) anchors.add(node.anchor)
         const seen = new Set<unknown>()
         for (const { key } of isMap(node) ? node.items : []) {
+          // No object has such a key; the parser would make a text of it, and warn the whole process.
+          if (isCollection(key)) throw refuse(key.range?.[0] ?? 0, 'this key is a list or a group')
           if (!isScalar(key)) continue
           if (seen.has(key.value))
             throw refuse(key.range?.[0] ?? 0, `the key "${String(key.value)}" comes twice`)

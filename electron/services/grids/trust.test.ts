@@ -58,6 +58,8 @@ describe('YAML that means harm, or a slip', () => {
     ['a: 1\nb: 2\na: 3', 'line 3, column 1'],
     ['a: 1\nb: { c: 1, c: 2 }', 'line 2, column 12'],
     ['a: [1] [2]', 'line 1, column 8: this does not belong here'],
+    ['a: 1\n{ b: 1 }: 2', 'line 2, column 1: this key is a list or a group'],
+    ['a: { [b]: 1 }', 'line 1, column 6: this key is a list or a group'],
   ])('is refused with its place: %s', (text, place) => {
     expect(refusal(() => readYaml(text, 'x.yaml')).message).toContain(`x.yaml: ${place}`)
   })
