@@ -113,6 +113,10 @@ describe('a teacher from an ONNX file', () => {
     for (const key of same) expect(onnx![key], key).toEqual(own![key])
     expect(own).toMatchObject({ prompts: 1, bleu: expect.any(Number), rougeL: expect.any(Number) })
     expect(onnx!.crossEntropy).toBeCloseTo(numberOf(own!.crossEntropy), 5)
+    // Of one tokenizer, each compared with the other: the same model is no way off.
+    const pair = await models.evaluate(['cook', 'cook-onnx'], ['recipes'], { tokens: 400, divergence: true })
+    for (const [i, { kl }] of pair.entries())
+      expect(kl).toEqual({ [pair[1 - i]!.model]: expect.closeTo(0, 5) })
     const prompt = 'Chop the'
     // As many tokens as make the context of 64 overflow.
     const drawn = { prompt, tokens: 90, temperature: 0.8, topP: 0.9, seed: 3 }
