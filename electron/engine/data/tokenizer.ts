@@ -81,7 +81,10 @@ function openByteBpe(json: unknown, file: string): TextTokenizer {
 
 const tokenId = z.number().int().nonnegative()
 const anyTokenizer = z.object({
-  model: z.object({ vocab: z.union([z.record(z.string(), tokenId), z.array(z.unknown())]) }),
+  // Ids by piece, or Unigram's pieces with their scores in the ids' order.
+  model: z.object({
+    vocab: z.union([z.record(z.string(), tokenId), z.array(z.tuple([z.string(), z.number()]))]),
+  }),
   added_tokens: z
     .array(z.object({ id: tokenId, content: z.string(), special: z.boolean().default(true) }))
     .default([]),
@@ -108,7 +111,7 @@ function checkIds(ids: readonly number[], file: string): number {
 /** The id of each piece of the vocabulary, by its text. */
 function piecesByText({ vocab }: z.output<typeof anyTokenizer>['model']): Map<string, number> {
   if (!Array.isArray(vocab)) return new Map(Object.entries(vocab))
-  return new Map(vocab.map((entry, id) => [String(Array.isArray(entry) ? entry[0] : entry), id]))
+  return new Map(vocab.map(([piece], id) => [piece, id]))
 }
 
 /** An added token that is of the vocabulary too has its id there: tools that read it otherwise would make other ids. */

@@ -63,6 +63,15 @@ describe('a tokenizer.json whose ids are not those of its tokens', () => {
   })
 })
 
+it.each([
+  [[], 'model.vocab.1'],
+  [[7, -1], 'model.vocab.1.0'],
+  [['b', 'likely'], 'model.vocab.1.1'],
+])('a piece of Unigram that is %j is refused where it stands', (entry, field) => {
+  const model = { type: 'Unigram', unk_id: 0, vocab: [['<unk>', 0], entry] }
+  expect(() => open('huggingface', { model, added_tokens: [], decoder: null })).toThrow(field)
+})
+
 it.each(['bpe', 'huggingface'] as const)('a tokenizer (%s) makes no text of no tokens', (kind) => {
   const tokenizer = open(kind, toTokenizerJson({ vocab: ids(), merges: [] }))
   expect(tokenizer.decode([])).toBe('')
