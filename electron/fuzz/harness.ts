@@ -51,7 +51,7 @@ const MOST_SECONDS = 2
 
 /** Words of parsers and of the language, and of nobody who was asked to explain. */
 const RAW =
-  /Unexpected |Invalid (input|option|discriminator|string)|in JSON at|is not valid JSON|Unresolved|Excessive|received undefined|undefined\b|\[object |\bNaN bytes|Maximum call|Cannot read|is not a function|is not iterable|heap|allocation|E[A-Z]{4,}: |zod/
+  /Unexpected |Invalid (input|option|discriminator|string)|in JSON at|is not valid JSON|Unresolved|Excessive|received undefined|undefined\b|\[object |\bNaN bytes|Maximum call|Cannot read|is not a function|is not iterable|\bheap\b|allocation|E[A-Z]{4,}: |zod/
 /** What is not to be in a message: it moves a cursor, hides or turns the text round. */
 const UNSEEN = /[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/
 
