@@ -13,6 +13,8 @@ export const experimentRow = z.strictObject({
   createdAt: timestamp,
   updatedAt: timestamp,
 })
+export type ExperimentRow = z.output<typeof experimentRow>
+
 /** What an experiment was until it was saved anew. */
 export const experimentVersion = z.strictObject({ definition: z.string(), savedAt: timestamp })
 export type ExperimentVersion = z.output<typeof experimentVersion>
@@ -26,5 +28,3 @@ export const storedExperiment = experimentRow.extend({
   versions: z.array(experimentVersion).max(KEPT_VERSIONS).optional(),
 })
 export type StoredExperiment = z.output<typeof storedExperiment>
-
-export type ExperimentRow = z.output<typeof experimentRow>

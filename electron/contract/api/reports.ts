@@ -30,8 +30,8 @@ export const reports = {
   /** What a study of one's own says, before it is started. */
   'studies.read': method(z.strictObject({ definition: z.string() }), studyContents),
   /**
-   * Does a study, by its name or as it is defined, on the data of a source folder, as a task that ends in a report. What the library and earlier, stopped
-   * attempts have is used again.
+   * Does a study, by its name or as it is defined, on the data of a source folder, as a task that ends in a report. What
+   * the library and earlier, stopped attempts have is used again.
    */
   'studies.start': method(
     z.strictObject({

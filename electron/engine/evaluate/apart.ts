@@ -1,4 +1,4 @@
-import { badInput, measuredOf, type Measured } from '#contract'
+import { badInput, mean, measuredOf, type Measured } from '#contract'
 import { tf } from '../backend/tf'
 import { logProbabilities, rowDot } from '../distill/divergence'
 import type { LanguageModel } from '../model/reader'
@@ -46,6 +46,5 @@ export async function divergences(
     },
   )
   for (const reader of readers) reader.dispose()
-  const mean = (row: readonly number[]) => row.reduce((a, b) => a + b, 0) / row.length
   return [measuredOf(mean(rows[0]!)), measuredOf(mean(rows[1]!))]
 }

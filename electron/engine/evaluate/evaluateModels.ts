@@ -2,10 +2,10 @@ import { existsSync, readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { badInput, failed, type EvaluateResult, type Job, type ModelScore, type TaskFormat } from '#contract'
 import { startBackend } from '../backend'
-import { divergences } from './apart'
 import { loadTokenizer } from '../data/tokenizer'
 import { openLanguageModel } from '../model/languageModel'
 import type { Progress } from '../progress'
+import { divergences } from './apart'
 import { continueAll, heldOutPrompts, overlap, type Prompt, type Writer } from './continuations'
 import { heldOutText, type HeldOutText } from './heldOut'
 import { scoreIds } from './score'
@@ -77,28 +77,32 @@ async function compareModels(
   scores: readonly ModelScore[],
   progress: Progress,
 ): Promise<void> {
-  const pairs = models.flatMap((one, i) =>
-    models.flatMap((other, j) => (i < j && one.tokenizer.id === other.tokenizer.id ? [[i, j] as const] : [])),
+  const others = models.map(({ tokenizer }, i) =>
+    [...models.keys()].filter((j) => j > i && models[j]!.tokenizer.id === tokenizer.id),
   )
-  for (const [done, [i, j]] of pairs.entries()) {
-    const tokenizer = await loadTokenizer(dataDir, models[i]!.tokenizer)
-    const opened = [
-      await openLanguageModel(models[i]!.folder),
-      await openLanguageModel(models[j]!.folder),
-    ] as const
-    for (const [c, row] of corpora.entries()) {
-      const text = await heldOutText(dataDir, { row }, models[i]!.tokenizer, tokenizer, COMPARED)
-      const onBatch = (fraction: number) =>
-        progress(
-          `comparing ${models[i]!.name} and ${models[j]!.name}`,
-          (done + (c + fraction) / corpora.length) / pairs.length,
+  const scoreOf = (model: number, corpus: number) => scores[model * corpora.length + corpus]!
+  const total = others.flat().length * corpora.length
+  let done = 0
+  for (const [i, ref] of models.entries()) {
+    if (!others[i]!.length) continue
+    const tokenizer = await loadTokenizer(dataDir, ref.tokenizer)
+    const texts: HeldOutText[] = []
+    for (const row of corpora)
+      texts.push(await heldOutText(dataDir, { row }, ref.tokenizer, tokenizer, COMPARED))
+    const one = await openLanguageModel(ref.folder)
+    for (const j of others[i]!) {
+      const other = await openLanguageModel(models[j]!.folder)
+      for (const [c, text] of texts.entries()) {
+        const [there, back] = await divergences([one, other], text, tokenizer.bos, (fraction) =>
+          progress(`comparing ${ref.name} and ${models[j]!.name}`, (done + fraction) / total),
         )
-      const [there, back] = await divergences(opened, text, tokenizer.bos, onBatch)
-      const scoreOf = (model: number) => scores[model * corpora.length + c]!
-      ;(scoreOf(i).kl ??= {})[j] = there
-      ;(scoreOf(j).kl ??= {})[i] = back
+        ;(scoreOf(i, c).kl ??= {})[j] = there
+        ;(scoreOf(j, c).kl ??= {})[i] = back
+        done++
+      }
+      other.dispose()
     }
-    for (const model of opened) model.dispose()
+    one.dispose()
   }
 }
 

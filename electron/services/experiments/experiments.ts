@@ -1,5 +1,6 @@
 import {
   conflict,
+  KEPT_VERSIONS,
   methodSettings,
   problemsOf,
   RetortError,
@@ -7,7 +8,6 @@ import {
   type AlarmSignature,
   type Estimate,
   type Experiment,
-  KEPT_VERSIONS,
   type ExperimentRow,
   type ExperimentVersion,
   type ParsedParams,
